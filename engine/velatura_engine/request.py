@@ -1,0 +1,181 @@
+"""What the artist asked: checked, frozen, still with gaps. `None` means «the model's own default»; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from .pixels.picture import Picture
+
+Fill = Literal["original", "surroundings", "neutral", "noise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Picture `index` of the earlier step `step_id`."""
+
+    step_id: str
+    index: int = 0
+
+
+Source = Picture | Output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the noise is taken away; see the proto message of the same name."""
+
+    sampler: str | None = None
+    schedule: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    guidance_rescale: float = 0.0
+    eta: float | None = None
+    clip_skip: int | None = None
+    knobs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiling:
+    """Which edges meet without a seam, and during which part of the run (0..1)."""
+
+    x: bool = False
+    y: bool = False
+    start: float = 0.0
+    end: float = 1.0
+
+    def __bool__(self) -> bool:
+        return self.x or self.y
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inpaint:
+    """How repainted pixels meet the ones that stay; lengths in pixels."""
+
+    fill: Fill | None = None
+    grow: int = 0
+    feather: int = 0
+    context: int | None = None
+    color_match: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """Depth to follow: metric z in metres or relative disparity, as (H, W) numbers in `image`."""
+
+    image: Source
+    metric: bool = True
+    near: float | None = None
+    far: float | None = None
+    validity: Source | None = None
+    strength: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A hint to follow with a ControlNet."""
+
+    kind: str
+    image: Source
+    model: str | None = None
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diffuse:
+    """Paint. The fields present decide the task."""
+
+    prompt: str
+    negative: str = ""
+    model: str | None = None
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+    count: int = 1
+    sampling: Sampling = Sampling()
+    init: Source | None = None
+    strength: float | None = None
+    mask: Source | None = None
+    inpaint: Inpaint = Inpaint()
+    depth: Depth | None = None
+    controls: tuple[Control, ...] = ()
+    tiling: Tiling = Tiling()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """A triangle mesh in world space: positions (V, 3) f32 metres, triangles (T, 3) u32, uvs (T, 3, 2) f32, v up."""
+
+    positions: np.ndarray
+    triangles: np.ndarray
+    uvs: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A surface that gets a texture of `size` (width, height) texels; `base` is its present one."""
+
+    id: str
+    mesh: Mesh
+    size: tuple[int, int] | None = None
+    base: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A look at the scene: 4x4 matrices (row-major, OpenGL axes), what was painted, metric z (H, W), where it counts."""
+
+    world_to_camera: np.ndarray
+    camera_to_clip: np.ndarray
+    color: Source
+    depth: Source
+    mask: Source | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """Paint pictures onto meshes. Angles in degrees, margins in pixels, bleed in texels."""
+
+    targets: tuple[Target, ...]
+    views: tuple[View, ...]
+    max_angle: float = 80.0
+    exponent: float = 4.0
+    edge_margin: float = 1.0
+    depth_tolerance: float = 0.002
+    bleed: int = 16
+
+
+Operation = Diffuse | Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One operation under a name that later steps can refer to; a hidden step's pictures stay inside the job."""
+
+    id: str
+    operation: Operation
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewAsk:
+    """How the unfinished picture is shown: least seconds between glimpses, longest side in pixels."""
+
+    interval: float = 0.2
+    size: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A whole job as asked."""
+
+    steps: tuple[Step, ...]
+    preview: PreviewAsk | None = None
+    time_limit: float | None = None
