@@ -1,0 +1,281 @@
+"""Painting: one plan -> pictures, by driving a diffusers pipeline through the two seams.
+
+Repainting is img2img whose scheduler blends the original back in after every step where the mask's value has not been
+reached yet (differential diffusion, Levin and Fried, arXiv 2306.00950): one mechanism for every family, sampler and
+ControlNet, and soft masks come with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers.utils.torch_utils import randn_tensor
+
+from ..events import Artifact, Preview, Warning
+from ..pixels import masks
+from ..pixels.depth import disparity, hint
+from ..pixels.picture import Picture, as_single, as_srgb
+from ..plan import ControlPlan, DiffusePlan, Size
+from ..request import Depth
+from ..runtime.models import Loaded
+from ..runtime.seams import Moment, observe
+from ..samplers import sampler
+from ..textures.seamless import Axes, seamless
+from .context import Context
+
+
+def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
+    """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
+    context.stage("load")
+    model = context.models.checkpoint(plan.model)
+    controls = [context.models.control(control.model) for control in plan.controls]
+    for warning in _heard(plan, model):
+        context.emit(warning)
+    scene = _scene(plan, context)
+    run = _Run(plan, context, model, scene)
+    modules = [model.vae, model.unet, *controls]
+    with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
+        context.stage(f"{plan.step_id}:diffuse")
+        latents = run.denoise(controls, axes)
+        context.check()
+        context.stage(f"{plan.step_id}:decode")
+        axes.x, axes.y = plan.tiling.x, plan.tiling.y
+        painted = _decode(model, latents, context.check)
+    pictures = [_finish(plan, scene, picture) for picture in painted]
+    for index, (picture, seed) in enumerate(zip(pictures, plan.seeds, strict=True)):
+        context.emit(
+            Artifact(step_id=plan.step_id, index=index, kind="image", picture=picture, seed=seed, hidden=plan.hidden)
+        )
+    return pictures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """The pictures a painting starts from, at the canvas' size: (H, W, C) float32, masks and depth (H, W)."""
+
+    original: Picture | None = None
+    init: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    composite: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    hints: tuple[np.ndarray, ...] = field(default_factory=tuple)
+
+
+def _scene(plan: DiffusePlan, context: Context) -> _Scene:
+    """Fetch and shape everything that the plan names."""
+    depth = None if plan.depth is None else fit(_disparity(plan.depth, context), plan.size, plan.canvas)
+    hints = tuple(_hint(control, plan, context) for control in plan.controls)
+    if plan.init is None:
+        return _Scene(depth=depth, hints=hints)
+    original = context.picture(plan.init)
+    picture = as_srgb(original)
+    mask = composite = None
+    if plan.mask is not None:
+        composite = as_single(context.picture(plan.mask))
+        mask = masks.widen(composite, plan.inpaint.grow, plan.inpaint.feather)
+        noise = np.random.default_rng(plan.seeds[0])
+        picture = masks.fill(picture, mask, plan.inpaint.fill or "original", noise)
+        composite = mask if plan.inpaint.grow or plan.inpaint.feather else composite
+        mask = fit(mask, plan.size, plan.canvas)
+    return _Scene(
+        original=original, init=fit(picture, plan.size, plan.canvas), mask=mask, composite=composite, depth=depth, hints=hints
+    )
+
+
+def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarray:
+    if isinstance(control.image, Depth):
+        return fit(hint(_disparity(control.image, context)), plan.size, plan.canvas)
+    return fit(as_srgb(context.picture(control.image)), plan.size, plan.canvas)
+
+
+def _disparity(depth: Depth, context: Context) -> np.ndarray:
+    values = as_single(context.picture(depth.image)) if not depth.metric else context.picture(depth.image).pixels[..., 0]
+    valid = None if depth.validity is None else as_single(context.picture(depth.validity)) > 0.5
+    if depth.metric:
+        return disparity(values, valid, depth.near, depth.far)
+    return values if valid is None else np.where(valid, values, 0).astype(np.float32)
+
+
+def fit(values: np.ndarray, size: Size, canvas: Size) -> np.ndarray:
+    """(H, W) or (H, W, C) float32 -> resized to `size` (width, height), its edge repeated to fill `canvas`."""
+    tensor = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(values))).permute(2, 0, 1)[None]
+    width, height = size
+    if tensor.shape[-2:] != (height, width):
+        tensor = F.interpolate(tensor, size=(height, width), mode="bilinear", antialias=True)
+    tensor = F.pad(tensor, (0, canvas[0] - width, 0, canvas[1] - height), mode="replicate")
+    shaped = tensor[0].permute(1, 2, 0).numpy()
+    return shaped[..., 0] if values.ndim == 2 else shaped
+
+
+class _Run:
+    """One call of the pipeline, observed."""
+
+    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: _Scene) -> None:
+        self.plan, self.context, self.model, self.scene = plan, context, model, scene
+        self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
+        self.last_glimpse = time.monotonic()
+
+    def denoise(self, controls: list[torch.nn.Module], axes: Axes) -> torch.Tensor:
+        """Latents (B, C, h, w) of the finished pictures."""
+        blend = self.blend() if self.scene.mask is not None else None
+        tiling = self.plan.tiling
+
+        def after(moment: Moment) -> torch.Tensor | None:
+            self.context.check()
+            self.context.progress(moment.done, moment.total)
+            self.glimpse(moment)
+            part = moment.done / moment.total
+            axes.x, axes.y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
+            return blend(moment) if blend else None
+
+        axes.x, axes.y = (on and tiling.start <= 0 for on in (tiling.x, tiling.y))
+        observe(self.scheduler, after)
+        pipeline = self.model.pipeline(self.plan.task, self.scheduler, controls)
+        return pipeline(**self.arguments()).images
+
+    def arguments(self) -> dict[str, Any]:
+        """What the pipeline is called with."""
+        plan, count = self.plan, len(self.plan.seeds)
+        width, height = plan.canvas
+        call: dict[str, Any] = {
+            "prompt": [plan.prompt] * count,
+            "negative_prompt": [plan.negative] * count,
+            "num_inference_steps": plan.steps,
+            "guidance_scale": plan.guidance,
+            "generator": generators(plan.seeds),
+            "output_type": "latent",
+            "clip_skip": plan.clip_skip,
+        }
+        if plan.eta is not None:
+            call["eta"] = plan.eta
+        if plan.guidance_rescale and plan.task == "txt2img" and not plan.controls:
+            call["guidance_rescale"] = plan.guidance_rescale
+        if plan.controls:
+            call |= self.control_arguments()
+        if self.model.family.depth_channel:
+            call |= self.depth_arguments()
+        elif plan.task == "txt2img":
+            call |= {"width": width, "height": height}
+        if plan.task != "txt2img":
+            call |= self.start_arguments()
+        return call
+
+    def control_arguments(self) -> dict[str, Any]:
+        controls = self.plan.controls
+        count = len(self.plan.seeds)
+        hints = [_tensor(hint, self.model).repeat(count, 1, 1, 1) for hint in self.scene.hints]
+        name = "image" if self.plan.task == "txt2img" else "control_image"
+        return {
+            name: hints,
+            "controlnet_conditioning_scale": [control.strength for control in controls],
+            "control_guidance_start": [control.start for control in controls],
+            "control_guidance_end": [control.end for control in controls],
+        }
+
+    def depth_arguments(self) -> dict[str, Any]:
+        """Five-channel models take depth at their own size; the pipeline stretches it, and a flat map needs a nudge."""
+        assert self.scene.depth is not None
+        depth = torch.from_numpy(self.scene.depth).to(self.model.device, self.model.dtype)[None]
+        if float(depth.max() - depth.min()) < 1e-3:
+            depth = depth.clone()
+            depth[..., 0, 0] += 1e-2
+        width, height = self.plan.canvas
+        grey = torch.zeros(len(self.plan.seeds), 3, height, width, dtype=self.model.dtype, device=self.model.device)
+        return {"depth_map": depth.repeat(len(self.plan.seeds), 1, 1), "image": grey, "strength": 1.0}
+
+    def start_arguments(self) -> dict[str, Any]:
+        start: dict[str, Any] = {"image": self.start, "strength": self.plan.strength}
+        if self.model.family.mask_channel and self.plan.task == "inpaint":
+            # Masked models see the picture and the mask themselves; they encode both on their own.
+            width, height = self.plan.canvas
+            picture = _tensor(self.scene.init, self.model) * 2 - 1
+            start |= {"image": picture, "mask_image": _tensor(self.scene.mask[..., None], self.model), "width": width, "height": height}
+        return start
+
+    @property
+    def start(self) -> torch.Tensor:
+        """Latents (B, C, h, w) of the picture to start from."""
+        assert self.scene.init is not None
+        encoded = self.model.encode(_tensor(self.scene.init, self.model) * 2 - 1)
+        return encoded.repeat(len(self.plan.seeds), 1, 1, 1)
+
+    def blend(self) -> Callable[[Moment], torch.Tensor | None]:
+        """Keeps the original where the mask has not been reached: value m is painted in the last share m of the run."""
+        start = self.start
+        noise = randn_tensor(start.shape, generator=generators(self.plan.seeds), device=start.device, dtype=start.dtype)
+        mask = F.adaptive_max_pool2d(_tensor(self.scene.mask[..., None], self.model), start.shape[-2:])
+        first = 1.0 - self.plan.strength
+
+        def keep(moment: Moment) -> torch.Tensor:
+            part = first + (1 - first) * moment.done / moment.total
+            keeps = mask < (1 - part) if moment.next_timestep is not None else mask <= 0
+            if moment.next_timestep is None:
+                return torch.where(keeps, start, moment.latents)
+            noisy = self.scheduler.add_noise(start, noise, moment.next_timestep[None])
+            return torch.where(keeps, noisy.to(moment.latents.dtype), moment.latents)
+
+        return keep
+
+    def glimpse(self, moment: Moment) -> None:
+        ask, now = self.context.preview, time.monotonic()
+        if ask is None or moment.next_timestep is None or now - self.last_glimpse < ask.interval:
+            return
+        self.last_glimpse = now
+        map_ = self.model.preview_map()
+        for index, latents in enumerate(moment.denoised):
+            pixels = map_.picture(latents, ask.size)
+            self.context.emit(Preview(pixels=pixels, index=index, step=moment.done, step_id=self.plan.step_id))
+
+
+def generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
+    """One CPU generator a picture, so that a seed means the same on every device and in every batch."""
+    return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+
+
+def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
+
+
+def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
+    """What of the prompt the model cannot hear: words past its window, and words it never learned."""
+    for name, text in (("prompt", plan.prompt), ("negative", plan.negative)):
+        count, limit = model.count_tokens(text), model.window
+        if count > limit:
+            yield Warning(reason="PROMPT_TRUNCATED", field=name,
+                          message=f"{plan.model.title} reads {limit} tokens; the last {count - limit} are not heard")  # fmt: skip
+    unknown = model.unknown_words(plan.prompt) if plan.model.vocabulary else []
+    if unknown:
+        yield Warning(
+            reason="UNKNOWN_WORDS", field="prompt",
+            message=f"{plan.model.title} does not know {', '.join(map(repr, unknown))} and paints the nearest it knows; "
+            "for other subjects install a full model",
+        )  # fmt: skip
+
+
+def _decode(model: Loaded, latents: torch.Tensor, check: Callable[[], None]) -> list[np.ndarray]:
+    """Latents -> pictures (H, W, 3) float32 0..1, one at a time to bound the memory."""
+    pictures = []
+    for one in latents:
+        check()
+        pictures.append(((model.decode(one[None])[0].float() + 1) / 2).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
+    return pictures
+
+
+def _finish(plan: DiffusePlan, scene: _Scene, picture: np.ndarray) -> Picture:
+    """Crop to the size asked for; with a mask lay it over the original, whose other pixels stay as they were."""
+    width, height = plan.size
+    picture = picture[:height, :width]
+    if scene.composite is None or scene.original is None:
+        return Picture(picture)
+    original = scene.original
+    if original.space == "linear":
+        original = Picture(as_srgb(original))
+    pixels = original.pixels[..., :3] if original.channels >= 3 else np.repeat(original.pixels[..., :1], 3, axis=2)
+    laid = masks.lay(pixels, picture, scene.composite)
+    return Picture(np.concatenate([laid, original.pixels[..., 3:]], axis=2) if original.channels == 4 else laid)

@@ -1,0 +1,360 @@
+"""From what the artist asked to what the machine will do: nothing optional is left, and nothing of torch is here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .errors import Invalid, NotFound, Unsupported
+from .events import Stage, Warning
+from .families import family, sampler
+from .models.entry import ModelEntry
+from .pixels.picture import Picture
+from .request import Depth, Diffuse, Inpaint, Output, PreviewAsk, Project, Request, Source, Target, Tiling, View
+
+if TYPE_CHECKING:
+    from .models.index import ModelIndex
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlan:
+    """A ControlNet and its hint: a picture as it is, or a depth map still to be converted."""
+
+    model: ModelEntry
+    kind: str
+    image: Source | Depth
+    strength: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusePlan:
+    """One painting. `size` is what comes out, `canvas` what the model works on: its multiple, cropped back."""
+
+    step_id: str
+    hidden: bool
+    prompt: str
+    negative: str
+    model: ModelEntry
+    task: str
+    size: Size
+    canvas: Size
+    seeds: tuple[int, ...]
+    sampler: str
+    schedule: str
+    steps: int
+    guidance: float
+    guidance_rescale: float
+    eta: float | None
+    clip_skip: int | None
+    knobs: Mapping[str, object]
+    init: Source | None
+    strength: float
+    mask: Source | None
+    inpaint: Inpaint
+    depth: Depth | None
+    controls: tuple[ControlPlan, ...]
+    tiling: Tiling
+
+    @property
+    def outputs(self) -> tuple[Size, ...]:
+        """Sizes of the pictures that come out."""
+        return (self.size,) * len(self.seeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPlan:
+    """One projection: every target has its texture size."""
+
+    step_id: str
+    hidden: bool
+    targets: tuple[Target, ...]
+    views: tuple[View, ...]
+    max_angle: float
+    exponent: float
+    edge_margin: float
+    depth_tolerance: float
+    bleed: int
+
+    @property
+    def outputs(self) -> tuple[Size, ...]:
+        """Sizes of the textures that come out."""
+        return tuple(target.size for target in self.targets)
+
+
+StepPlan = DiffusePlan | ProjectPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole job, ready to run."""
+
+    steps: tuple[StepPlan, ...]
+    stages: tuple[Stage, ...]
+    warnings: tuple[Warning, ...]
+    preview: PreviewAsk | None
+    time_limit: float | None
+    models: tuple[tuple[str, str], ...]
+    """(id, SHA-256) of every model that takes part."""
+
+    def explain(self) -> str:
+        """What will happen, in words, a line a step."""
+        return "\n".join(_explain(step) for step in self.steps)
+
+
+def make(
+    request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lambda: secrets.randbelow(2**32)
+) -> Plan:
+    """Fill every gap of a request from the models at hand. Raises Invalid, NotFound or Unsupported."""
+    done: dict[str, tuple[Size, ...]] = {}
+    steps: list[StepPlan] = []
+    for number, step in enumerate(request.steps):
+        field = f"steps[{number}]"
+        if isinstance(step.operation, Diffuse):
+            planned = _Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
+        else:
+            planned = _projection(step.operation, done, f"{field}.project", step.id, step.hidden)
+        done[step.id] = planned.outputs
+        steps.append(planned)
+    entries = {entry.id: entry for step in steps for entry in _entries(step)}
+    return Plan(
+        steps=tuple(steps),
+        stages=_stages(steps),
+        warnings=(),
+        preview=request.preview,
+        time_limit=request.time_limit,
+        models=tuple((name, index.sha256(name)) for name in entries),
+    )
+
+
+class _Painting:
+    """Fills the gaps of one Diffuse."""
+
+    def __init__(self, ask: Diffuse, index: ModelIndex, done: Mapping[str, tuple[Size, ...]], field: str) -> None:
+        self.ask, self.index, self.done, self.field = ask, index, done, field
+        self.model = index.get(ask.model, field=f"{field}.model") if ask.model else index.default()
+        self.family = family(self.model.family)
+
+    def plan(self, step_id: str, hidden: bool, draw_seed: Callable[[], int]) -> DiffusePlan:
+        ask, model = self.ask, self.model
+        size = self.size()
+        task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
+        native_depth = self.family.depth_channel
+        if native_depth and ask.depth is None:
+            raise Unsupported(
+                f"{model.title} paints only over depth", field=f"{self.field}.depth",
+                remedy="send a depth map, or choose another model",
+            )
+        controls = self.controls(native_depth)
+        self.family.pipeline(task, bool(controls))  # refuses a pairing that cannot be
+        sampling = ask.sampling
+        name, schedule = self.sampler()
+        first = draw_seed() if ask.seed is None else ask.seed
+        return DiffusePlan(
+            step_id=step_id,
+            hidden=hidden,
+            prompt=ask.prompt,
+            negative=ask.negative,
+            model=model,
+            task=task,
+            size=size,
+            canvas=self.canvas(size),
+            seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
+            sampler=name,
+            schedule=schedule,
+            steps=sampling.steps or model.steps,
+            guidance=model.guidance if sampling.guidance is None else sampling.guidance,
+            guidance_rescale=sampling.guidance_rescale,
+            eta=sampling.eta,
+            clip_skip=sampling.clip_skip,
+            knobs=sampling.knobs,
+            init=ask.init,
+            strength=self.strength(task),
+            mask=ask.mask,
+            inpaint=self.inpaint(task),
+            depth=ask.depth if native_depth else None,
+            controls=controls,
+            tiling=ask.tiling,
+        )
+
+    def size(self) -> Size:
+        """Asked for, else the init's, the depth's, the model's own."""
+        ask = self.ask
+        for source, name in ((ask.init, "init.image"), (ask.depth and ask.depth.image, "depth.image")):
+            if source is not None:
+                given = size_of(source, self.done, f"{self.field}.{name}")
+                break
+        else:
+            given = (self.model.native_size, self.model.native_size)
+        size = (ask.width or given[0], ask.height or given[1])
+        if ask.mask is not None and ask.init is not None:
+            mask, init = size_of(ask.mask, self.done, f"{self.field}.mask.image"), given
+            if mask != init:
+                raise Invalid(
+                    f"{self.field}.mask", f"is {mask[0]} x {mask[1]} pixels, the init picture {init[0]} x {init[1]}",
+                    remedy="send a mask of the same size as the init picture",
+                )
+            if size != init:
+                raise Invalid(
+                    f"{self.field}.width", "repainting keeps the picture's size",
+                    remedy="leave width and height out, or resize init and mask before",
+                )
+        return size
+
+    def canvas(self, size: Size) -> Size:
+        """The model's multiple that holds the picture; with tiling only exact multiples can meet."""
+        multiple = self.model.size_multiple
+        canvas = tuple(-(-side // multiple) * multiple for side in size)
+        for side, asked, whole, tiled in zip(("width", "height"), size, canvas, _axes(self.ask.tiling), strict=True):
+            if tiled and asked != whole:
+                below = asked // multiple * multiple
+                choice = f"{below} or {whole}" if below else f"{whole}"
+                raise Invalid(
+                    f"{self.field}.{side}", f"{asked} pixels cannot tile: {self.model.title} needs a multiple of {multiple}",
+                    remedy=f"ask for {choice}",
+                )
+        return canvas  # type: ignore[return-value]
+
+    def sampler(self) -> tuple[str, str]:
+        """Name and schedule, checked against the shelf."""
+        ask, field = self.ask.sampling, f"{self.field}.sampling"
+        part = sampler(ask.sampler or self.model.sampler, field=f"{field}.sampler")
+        own = self.model.schedule if self.model.schedule in part.schedules else part.schedules[0]
+        schedule = ask.schedule or own
+        if schedule not in part.schedules:
+            raise Unsupported(
+                f"{part.title} does not know the schedule {schedule!r}", field=f"{field}.schedule",
+                remedy=f"choose one of: {', '.join(part.schedules)}",
+            )
+        return part.id, schedule
+
+    def strength(self, task: str) -> float:
+        if task == "txt2img":
+            return 1.0
+        default = 1.0 if task == "inpaint" else 0.75
+        return default if self.ask.strength is None else self.ask.strength
+
+    def inpaint(self, task: str) -> Inpaint:
+        if task != "inpaint":
+            return self.ask.inpaint
+        fill = self.ask.inpaint.fill or ("surroundings" if self.strength(task) >= 1 else "original")
+        return replace(self.ask.inpaint, fill=fill)
+
+    def controls(self, native_depth: bool) -> tuple[ControlPlan, ...]:
+        found = [
+            ControlPlan(
+                model=self.control(control.kind, control.model, f"{self.field}.controls[{number}]"),
+                kind=control.kind, image=control.image, strength=control.strength, start=control.start, end=control.end,
+            )
+            for number, control in enumerate(self.ask.controls)
+        ]
+        depth = self.ask.depth
+        if depth is not None and not native_depth:
+            model = self.control("depth", depth.model, f"{self.field}.depth")
+            strength = 1.0 if depth.strength is None else depth.strength
+            found.insert(0, ControlPlan(model=model, kind="depth", image=depth, strength=strength, start=0.0, end=1.0))
+        return tuple(found)
+
+    def control(self, kind: str, name: str | None, field: str) -> ModelEntry:
+        fits = self.index.controls(kind, self.model.family, self.model.cross_attention_dim, self.model.latent_factor)
+        if name is None:
+            if not fits:
+                raise NotFound(f"{kind} ControlNet for {self.model.title}:", kind, field=field, reason="NO_CONTROL_MODEL")
+            return fits[0]
+        entry = self.index.get(name, kind="controlnet", field=f"{field}.model")
+        if entry.id not in {fit.id for fit in fits}:
+            raise Unsupported(
+                f"{entry.title} was not made for {self.model.title}, or does not read {kind}", field=f"{field}.model",
+                reason="WRONG_BASE", remedy=f"use one of: {', '.join(fit.id for fit in fits) or 'none installed'}",
+            )
+        return entry
+
+
+def _projection(
+    ask: Project, done: Mapping[str, tuple[Size, ...]], field: str, step_id: str, hidden: bool
+) -> ProjectPlan:
+    for number, view in enumerate(ask.views):
+        color = size_of(view.color, done, f"{field}.views[{number}].color")
+        depth = size_of(view.depth, done, f"{field}.views[{number}].depth")
+        if _ratio(color) != _ratio(depth):
+            raise Invalid(
+                f"{field}.views[{number}].color", f"{color[0]} x {color[1]} has another shape than the depth's "
+                f"{depth[0]} x {depth[1]}", remedy="send picture and depth of the same aspect",
+            )
+    targets = tuple(
+        replace(target, size=_texture_size(target, done, f"{field}.targets[{number}]"))
+        for number, target in enumerate(ask.targets)
+    )
+    return ProjectPlan(
+        step_id=step_id, hidden=hidden, targets=targets, views=ask.views, max_angle=ask.max_angle,
+        exponent=ask.exponent, edge_margin=ask.edge_margin, depth_tolerance=ask.depth_tolerance, bleed=ask.bleed,
+    )
+
+
+def _ratio(size: Size) -> float:
+    return round(size[0] / size[1], 2)
+
+
+def _texture_size(target: Target, done: Mapping[str, tuple[Size, ...]], field: str) -> Size:
+    if target.base is None:
+        return target.size or (1024, 1024)
+    base = size_of(target.base, done, f"{field}.base")
+    if target.size not in (None, base):
+        raise Invalid(f"{field}.base", f"is {base[0]} x {base[1]}, not the texture's size", remedy="leave the size out")
+    return base
+
+
+def size_of(source: Source, done: Mapping[str, tuple[Size, ...]], field: str) -> Size:
+    """Size of a picture at hand or of an earlier step's output. Raises Invalid for an output that will not be."""
+    if isinstance(source, Picture):
+        return source.width, source.height
+    assert isinstance(source, Output)
+    outputs = done.get(source.step_id)
+    if outputs is None:
+        raise Invalid(
+            field, f"no earlier step is called {source.step_id!r}",
+            remedy=f"earlier steps: {', '.join(done) or 'none'}",
+        )
+    if source.index >= len(outputs):
+        raise Invalid(field, f"step {source.step_id!r} makes {len(outputs)} pictures, there is no {source.index}")
+    return outputs[source.index]
+
+
+def _axes(tiling: Tiling) -> tuple[bool, bool]:
+    return tiling.x, tiling.y
+
+
+def _entries(step: StepPlan) -> list[ModelEntry]:
+    return [step.model, *(control.model for control in step.controls)] if isinstance(step, DiffusePlan) else []
+
+
+def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
+    """Stages with their share of the time, from rough costs in megapixels of work."""
+    costs: list[tuple[str, float]] = [("load", 0.1)] if any(isinstance(step, DiffusePlan) for step in steps) else []
+    for step in steps:
+        if isinstance(step, DiffusePlan):
+            area = step.canvas[0] * step.canvas[1] / 2**20 * len(step.seeds)
+            costs.append((f"{step.step_id}:diffuse", area * step.steps * step.strength + 0.01))
+            costs.append((f"{step.step_id}:decode", area * 2))
+        else:
+            texels = sum(width * height for width, height in step.outputs) / 2**20
+            costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))
+    total = sum(cost for _, cost in costs)
+    return tuple(Stage(name=name, weight=cost / total) for name, cost in costs)
+
+
+def _explain(step: StepPlan) -> str:
+    if isinstance(step, ProjectPlan):
+        return f"{step.step_id}: paint {len(step.views)} view(s) onto {len(step.targets)} surface(s)"
+    parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
+    parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
+    parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
+    if step.tiling:
+        parts.append("seamless along " + " and ".join(axis for axis in "xy" if getattr(step.tiling, axis)))
+    return ", ".join(parts)

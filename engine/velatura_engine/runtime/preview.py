@@ -1,0 +1,41 @@
+"""Glimpses of an unfinished picture: a linear map from latents to colour, fitted to whatever VAE is at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+class PreviewMap:
+    """Latents (B, C, h, w) -> small sRGB pictures, by one matrix of (C + 1, 3)."""
+
+    def __init__(self, matrix: torch.Tensor) -> None:
+        self.matrix = matrix
+
+    def picture(self, latents: torch.Tensor, longest: int) -> np.ndarray:
+        """One picture's latents (C, h, w) -> (h', w', 3) uint8, its longest side at most `longest` pixels."""
+        flat = latents.detach().float().cpu().flatten(1).T  # (h w, C)
+        colour = torch.cat([flat, torch.ones_like(flat[:, :1])], dim=1) @ self.matrix
+        small = colour.T.unflatten(1, latents.shape[-2:])[None]  # (1, 3, h, w)
+        scale = longest / max(small.shape[-2:])
+        size = [max(1, round(side * scale)) for side in small.shape[-2:]]
+        small = F.interpolate(small, size=size, mode="bilinear", antialias=scale < 1)
+        return (small[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+@torch.no_grad()
+def fit(vae: torch.nn.Module, scaling: float, factor: int) -> PreviewMap:
+    """Fit the map by least squares on smooth random pictures that the VAE encodes: works for every VAE, no table."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    side = factor * 16
+    coarse = torch.rand(6, 3, 5, 5, generator=generator)
+    pictures = F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
+    parameter = next(vae.parameters())
+    encoded = vae.encode((pictures * 2 - 1).to(parameter.device, parameter.dtype)).latent_dist.mode()
+    latents = (encoded.float().cpu() * scaling).permute(0, 2, 3, 1).flatten(0, 2)  # (n, C)
+    colours = F.avg_pool2d(pictures, factor).permute(0, 2, 3, 1).flatten(0, 2)  # (n, 3)
+    inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)
+    # A touch of ridge keeps an untrained VAE's degenerate latents from blowing up.
+    ridge = 1e-3 * torch.eye(inputs.shape[1])
+    return PreviewMap(torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ colours))

@@ -1,0 +1,87 @@
+"""Seamless tiling of convolutional models: wrap the borders of every layer, per axis, and undo it.
+
+A network whose every layer wraps commutes with rolling its input, so opposite edges of its output meet. Two places
+pad: `Conv2d` itself, and diffusers' `Downsample2D`, which pads by hand before its convolution in VAE encoders
+(`models/downsampling.py`); leaving the second out breaks img2img and inpainting of seamless pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.downsampling import Downsample2D
+from torch import nn
+
+
+class Axes:
+    """Which axes wrap right now; a run may switch it between steps."""
+
+    def __init__(self, x: bool, y: bool) -> None:
+        self.x, self.y = x, y
+
+
+@contextmanager
+def seamless(modules: Iterable[nn.Module], x: bool, y: bool) -> Iterator[Axes]:
+    """Make convolutional modules wrap around along x (left-right) and/or y (top-bottom) inside the block.
+
+    Yields the switch that tells the patched layers what to do, so that wrapping can begin or end during a run.
+    Exact only for sizes that are multiples of the model's total stride. With neither axis nothing is touched.
+    """
+    axes = Axes(x, y)
+    patched: list[tuple[nn.Module, str]] = []
+    try:
+        for layer in _layers(modules) if x or y else ():
+            if isinstance(layer, nn.Conv2d) and any(_padding(layer)):
+                layer._conv_forward = partial(_convolve, layer, axes)
+                patched.append((layer, "_conv_forward"))
+            elif isinstance(layer, Downsample2D) and layer.use_conv and layer.padding == 0:
+                layer.forward = partial(_downsample, layer, axes)
+                patched.append((layer, "forward"))
+        yield axes
+    finally:
+        for layer, name in patched:
+            delattr(layer, name)
+
+
+def _layers(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    seen: set[int] = set()
+    for module in modules:
+        for layer in module.modules():
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                yield layer
+
+
+def _padding(conv: nn.Conv2d) -> tuple[int, int]:
+    """Padding on each side, (rows, columns)."""
+    if conv.padding == "valid":
+        return 0, 0
+    if conv.padding == "same":
+        return tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
+    return conv.padding
+
+
+def wrap(values: torch.Tensor, pad: tuple[int, int, int, int], axes: Axes) -> torch.Tensor:
+    """Pad (B, C, H, W) by (left, right, top, bottom): with what is across where the axis wraps, else with zeros."""
+    left, right, top, bottom = pad
+    values = F.pad(values, (left, right, 0, 0), mode="circular" if axes.x else "constant")
+    return F.pad(values, (0, 0, top, bottom), mode="circular" if axes.y else "constant")
+
+
+def _convolve(
+    conv: nn.Conv2d, axes: Axes, values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    rows, columns = _padding(conv)
+    values = wrap(values, (columns, columns, rows, rows), axes)
+    return F.conv2d(values, weight, bias, conv.stride, 0, conv.dilation, conv.groups)
+
+
+def _downsample(layer: Downsample2D, axes: Axes, values: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+    # The layer's own padding is one zero row and column at the far sides; wrapped, those are the near ones.
+    if layer.norm is not None:
+        values = layer.norm(values.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return layer.conv(wrap(values, (0, 1, 0, 1), axes))

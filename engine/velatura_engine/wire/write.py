@@ -1,0 +1,209 @@
+"""The engine's own types -> the contract's messages: results, recipes, errors, the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from google.protobuf import json_format
+from velatura.v1 import catalog_pb2, diffuse_pb2, errors_pb2, jobs_pb2, knobs_pb2, pixels_pb2
+from velatura.version import VERSION
+
+from .. import errors, events
+from ..families import families
+from ..models.entry import ModelEntry
+from ..plan import DiffusePlan, Plan, ProjectPlan
+from ..samplers import samplers
+from ..shelf import Part, Shelf
+from . import images
+
+if TYPE_CHECKING:
+    from ..models.index import ModelIndex
+
+INLINE = 4 * 2**20
+"""Largest picture sent inside a message, bytes; larger ones go through the blob store."""
+
+RECIPE_FORMAT = 1
+
+PutBlob = Callable[[bytes], str]
+
+_KINDS: tuple[tuple[type[errors.VelaturaError], int], ...] = (
+    (errors.Invalid, errors_pb2.ERROR_KIND_INVALID),
+    (errors.NotFound, errors_pb2.ERROR_KIND_NOT_FOUND),
+    (errors.Unsupported, errors_pb2.ERROR_KIND_UNSUPPORTED),
+    (errors.OutOfMemory, errors_pb2.ERROR_KIND_OUT_OF_MEMORY),
+    (errors.Cancelled, errors_pb2.ERROR_KIND_CANCELLED),
+    (errors.TimedOut, errors_pb2.ERROR_KIND_TIMEOUT),
+    (errors.Busy, errors_pb2.ERROR_KIND_BUSY),
+    (errors.Unauthenticated, errors_pb2.ERROR_KIND_UNAUTHENTICATED),
+    (errors.VelaturaError, errors_pb2.ERROR_KIND_BROKEN),
+)
+
+
+def error(trouble: errors.VelaturaError) -> errors_pb2.Error:
+    """An error as it travels, in events and as a status detail."""
+    message = errors_pb2.Error(
+        kind=next(kind for type_, kind in _KINDS if isinstance(trouble, type_)),
+        reason=trouble.reason,
+        message=trouble.message,
+        field=trouble.field,
+        remedy=trouble.remedy,
+        suggestions=trouble.suggestions,
+    )
+    if trouble.retry_after is not None:
+        message.retry_after = trouble.retry_after
+    return message
+
+
+def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.JobSpec:
+    """The job as asked with every gap filled from its plan, inline content moved to the blob store.
+
+    Asking for the result again gives the same pictures.
+    """
+    resolved = jobs_pb2.JobSpec()
+    resolved.CopyFrom(spec)
+    for message, step in zip(resolved.steps, plan.steps, strict=True):
+        message.id = step.step_id
+        if isinstance(step, DiffusePlan):
+            _resolve_diffuse(message.diffuse, step)
+        else:
+            _resolve_project(message.project, step)
+    _store_inline(resolved, put_blob)
+    return resolved
+
+
+def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
+    message.model = plan.model.id
+    message.width, message.height = plan.size
+    message.seed, message.count = plan.seeds[0], len(plan.seeds)
+    sampling = message.sampling
+    sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
+    sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
+    if plan.init is not None:
+        message.init.strength = plan.strength
+    if plan.mask is not None:
+        message.inpaint.fill = diffuse_pb2.FillMode.Value(f"FILL_MODE_{(plan.inpaint.fill or 'original').upper()}")
+    controls = list(plan.controls)
+    if message.HasField("depth") and controls and plan.depth is None:
+        depth = controls.pop(0)
+        message.depth.model, message.depth.strength = depth.model.id, depth.strength
+    for asked, control in zip(message.controls, controls, strict=True):
+        asked.model, asked.strength, asked.start, asked.end = control.model.id, control.strength, control.start, control.end
+
+
+def _resolve_project(message: object, plan: ProjectPlan) -> None:
+    for name in ("max_angle", "exponent", "edge_margin", "depth_tolerance", "bleed"):
+        setattr(message, name, getattr(plan, name))
+    for asked, target in zip(message.targets, plan.targets, strict=True):  # type: ignore[attr-defined]
+        asked.width, asked.height = target.size  # type: ignore[misc]
+
+
+def _store_inline(message: object, put_blob: PutBlob) -> None:
+    """Walk a message and replace inline bytes of pictures and buffers by blob ids."""
+    for descriptor, value in message.ListFields():  # type: ignore[attr-defined]
+        if descriptor.message_type is None or descriptor.message_type.GetOptions().map_entry:
+            continue
+        for part in value if descriptor.is_repeated else (value,):
+            if isinstance(part, pixels_pb2.Image | pixels_pb2.Buffer) and part.WhichOneof("source") == "data":
+                part.blob_id = put_blob(part.data)
+            else:
+                _store_inline(part, put_blob)
+
+
+def recipe(resolved: jobs_pb2.JobSpec, plan: Plan, made: events.Artifact) -> jobs_pb2.Recipe:
+    """How a result was made: the resolved job without what concerned only its delivery, and the models' hashes."""
+    message = jobs_pb2.Recipe(
+        format=RECIPE_FORMAT, engine_version=VERSION, step_id=made.step_id, index=made.index,
+        models=[jobs_pb2.ModelUse(id=name, sha256=sha256) for name, sha256 in plan.models],
+    )  # fmt: skip
+    message.spec.CopyFrom(resolved)
+    for name in ("preview", "supersede_key", "request_id", "time_limit", "lane"):
+        message.spec.ClearField(name)
+    return message
+
+
+def artifact(
+    made: events.Artifact, *, output: jobs_pb2.OutputSettings, recipe: jobs_pb2.Recipe, put_blob: PutBlob
+) -> jobs_pb2.Artifact:
+    """A result with its picture encoded as asked; over 4 MiB it goes to the blob store."""
+    text = None if output.omit_recipe else json_format.MessageToDict(recipe, preserving_proto_field_name=True)
+    picture = images.encode(
+        made.picture, output.format, recipe=text, parameters="" if output.omit_recipe else _parameters(recipe, made)
+    )
+    if len(picture.data) > INLINE:
+        picture.blob_id = put_blob(picture.data)
+    return jobs_pb2.Artifact(
+        step_id=made.step_id, index=made.index, kind=made.kind, image=picture, seed=made.seed, name=made.name,
+        offset_x=made.offset[0], offset_y=made.offset[1], recipe=recipe, scores=dict(made.scores),
+    )  # fmt: skip
+
+
+def _parameters(recipe: jobs_pb2.Recipe, made: events.Artifact) -> str:
+    """The `parameters` text that other Stable Diffusion tools read from PNG files."""
+    asked = next((step.diffuse for step in recipe.spec.steps if step.id == made.step_id and step.HasField("diffuse")), None)
+    if asked is None:
+        return ""
+    negative = f"\nNegative prompt: {asked.negative.text}" if asked.negative.text else ""
+    facts = {
+        "Steps": asked.sampling.steps, "Sampler": asked.sampling.sampler, "Schedule type": asked.sampling.schedule,
+        "CFG scale": f"{asked.sampling.guidance:g}", "Seed": made.seed, "Size": f"{asked.width}x{asked.height}",
+        "Model": asked.model, "Version": f"velatura {recipe.engine_version}",
+    }  # fmt: skip
+    return f"{asked.prompt.text}{negative}\n" + ", ".join(f"{name}: {value}" for name, value in facts.items())
+
+
+def preview(glimpse: events.Preview) -> jobs_pb2.Preview:
+    """A glimpse of an unfinished picture as a small JPEG."""
+    return jobs_pb2.Preview(
+        image=images.glimpse(glimpse.pixels), index=glimpse.index, step=glimpse.step, step_id=glimpse.step_id
+    )
+
+
+def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
+    """Everything that can be chosen by name."""
+    operations = [
+        catalog_pb2.Part(id="diffuse", title="Diffuse", description="Paint with a diffusion model.", available=True),
+        catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
+    ]
+    return catalog_pb2.Catalog(
+        shelves=[
+            _shelf("samplers", samplers()),
+            _shelf("families", families()),
+            catalog_pb2.Shelf(name="operations", parts=operations),
+        ],
+        models=[_model(entry) for entry in index.entries()],
+        etag=index.etag,
+    )
+
+
+def _shelf(name: str, shelf: Shelf) -> catalog_pb2.Shelf:
+    return catalog_pb2.Shelf(name=name, parts=[_part(part) for part in shelf.parts()])
+
+
+def _part(part: Part) -> catalog_pb2.Part:
+    return catalog_pb2.Part(
+        id=part.id, title=part.title, description=part.description, knobs=[_knob(knob) for knob in part.knobs],
+        families=part.families, available=part.available, reason=part.reason,
+    )  # fmt: skip
+
+
+def _knob(knob: object) -> knobs_pb2.KnobSpec:
+    message = knobs_pb2.KnobSpec()
+    for name in ("name", "title", "description", "minimum", "maximum", "step"):
+        value = getattr(knob, name)
+        if value is not None:
+            setattr(message, name, value)
+    message.choices.extend(getattr(knob, "choices", ()) or ())
+    default = getattr(knob, "default", None)
+    if default is not None:
+        kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
+        setattr(message.default, kinds[type(default)], default)
+    return message
+
+
+def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:
+    names = (
+        "id", "title", "description", "kind", "family", "size", "tasks", "native_size", "size_multiple", "sampler",
+        "steps", "guidance", "control_kind", "license", "vocabulary", "is_default", "sha256",
+    )  # fmt: skip
+    return catalog_pb2.ModelInfo(**{name: getattr(entry, name) for name in names})
