@@ -1,0 +1,184 @@
+"""Short ways to say what to make. Every builder returns a JobSpec; `job` joins several into one.
+
+Nothing is checked here but types: the engine checks, and says which field is wrong. What is not given (None, "") is
+left to the model's own default.
+
+    job(diffuse("a castle", width=512, height=512), upscale(from_step(0), factor=2))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .v1 import diffuse_pb2, geometry_pb2, jobs_pb2, operations_pb2, pixels_pb2
+
+
+def job(
+    *specs: jobs_pb2.JobSpec,
+    preview: bool | None = None,
+    preview_interval_ms: int | None = None,
+    preview_size: int | None = None,
+    output: pixels_pb2.PixelFormat | None = None,
+    supersede_key: str = "",
+    batch: bool = False,
+    time_limit: float | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> jobs_pb2.JobSpec:
+    """One job of the steps of all `specs`, in order, with settings for the whole.
+
+    `preview`: show the picture while it is made, at least `preview_interval_ms` apart, `preview_size` pixels at most.
+    `output`: format of the results, default PNG. `supersede_key`: a newer job with this key cancels the older.
+    `batch`: let jobs that somebody waits for go first. `time_limit`: seconds. `labels`: notes kept with the recipe.
+    """
+    whole = jobs_pb2.JobSpec()
+    for spec in specs:
+        whole.MergeFrom(spec)
+    if preview is not None:
+        whole.preview.enabled = preview
+    _set(whole.preview, interval_ms=preview_interval_ms, size=preview_size)
+    if output is not None:
+        whole.output.format = output
+    if supersede_key:
+        whole.supersede_key = supersede_key
+    if batch:
+        whole.lane = jobs_pb2.LANE_BATCH
+    if time_limit is not None:
+        whole.time_limit.FromNanoseconds(int(time_limit * 1e9))
+    whole.labels.update(labels or {})
+    return whole
+
+
+def diffuse(
+    prompt: str = "",
+    *,
+    negative: str = "",
+    model: str = "",
+    width: int | None = None,
+    height: int | None = None,
+    seed: int | None = None,
+    count: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    sampler: str = "",
+    schedule: str = "",
+    init: pixels_pb2.Image | None = None,
+    strength: float | None = None,
+    mask: pixels_pb2.Mask | None = None,
+    depth: pixels_pb2.DepthMap | None = None,
+    controls: Iterable[diffuse_pb2.Control] = (),
+    references: Iterable[diffuse_pb2.Reference] = (),
+    adapters: Iterable[diffuse_pb2.Adapter] = (),
+    views: Iterable[geometry_pb2.View] = (),
+    tile: str = "",
+    inpaint: diffuse_pb2.InpaintSettings | None = None,
+    outpaint: diffuse_pb2.Outpaint | None = None,
+    variation: diffuse_pb2.Variation | None = None,
+    id: str = "",
+    hidden: bool = False,
+    **settings: Any,
+) -> jobs_pb2.JobSpec:
+    """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
+
+    `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
+    `settings` go to the job as in `job`.
+    """
+    task = diffuse_pb2.Diffuse(
+        prompt=diffuse_pb2.Prompt(text=prompt),
+        model=model,
+        mask=mask,
+        depth=depth,
+        controls=controls,
+        references=references,
+        adapters=adapters,
+        views=views,
+        inpaint=inpaint,
+        outpaint=outpaint,
+        variation=variation,
+    )
+    _set(task, width=width, height=height, seed=seed, count=count)
+    _set(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
+    if negative:
+        task.negative.text = negative
+    if init is not None:
+        task.init.image.CopyFrom(init)
+        _set(task.init, strength=strength)
+    if tile:
+        task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
+    return _one(id, hidden, settings, diffuse=task)
+
+
+def texture(
+    prompt: str, size: int | tuple[int, int] = 512, seed: int | None = None, tile: str = "xy", **more: Any
+) -> jobs_pb2.JobSpec:
+    """A texture that repeats without a seam, `size` pixels square or (width, height). The rest as in `diffuse`."""
+    width, height = (size, size) if isinstance(size, int) else size
+    return diffuse(prompt, width=width, height=height, seed=seed, tile=tile, **more)
+
+
+def upscale(
+    image: pixels_pb2.Image, *, factor: float | None = None, upscaler: str = "", tile: str = "", **more: Any
+) -> jobs_pb2.JobSpec:
+    """Make a picture `factor` times larger, above 1 to 8."""
+    task = operations_pb2.Upscale(image=image, upscaler=upscaler, tile_x="x" in tile, tile_y="y" in tile)
+    _set(task, factor=factor)
+    return _step(more, upscale=task)
+
+
+def material(image: pixels_pb2.Image, *maps: str, tile: str = "", **more: Any) -> jobs_pb2.JobSpec:
+    """Make material maps of a picture: "albedo", "normal", "height", "roughness", …; none named: all."""
+    task = operations_pb2.Material(image=image, maps=maps, tile_x="x" in tile, tile_y="y" in tile)
+    return _step(more, material=task)
+
+
+def project(
+    targets: Iterable[geometry_pb2.ProjectionTarget],
+    views: Iterable[geometry_pb2.View],
+    *,
+    max_angle: float | None = None,
+    exponent: float | None = None,
+    edge_margin: float | None = None,
+    depth_tolerance: float | None = None,
+    bleed: int | None = None,
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Paint the views' pictures onto the targets' meshes: one texture for each. `max_angle` degrees, `bleed` texels."""
+    task = operations_pb2.Project(targets=targets, views=views)
+    _set(task, max_angle=max_angle, exponent=exponent, bleed=bleed)
+    _set(task, edge_margin=edge_margin, depth_tolerance=depth_tolerance)
+    return _step(more, project=task)
+
+
+def mesh(positions: Any, triangles: Any, uvs: Any) -> geometry_pb2.Mesh:
+    """A mesh of three bytes-likes (or numpy arrays of these types, made contiguous).
+
+    positions: float32, 3 a vertex, metres. triangles: uint32, 3 each. uvs: float32, 6 a triangle, 0..1, v up.
+    """
+    buffers = (
+        pixels_pb2.Buffer(data=part.tobytes() if hasattr(part, "tobytes") else bytes(part))
+        for part in (positions, triangles, uvs)
+    )
+    return geometry_pb2.Mesh(**dict(zip(("positions", "triangles", "uvs"), buffers, strict=True)))
+
+
+def camera(
+    world_to_camera: Iterable[float], camera_to_clip: Iterable[float], *, orthographic: bool = False
+) -> geometry_pb2.Camera:
+    """A camera of two 4x4 matrices, row-major, 16 numbers each; it looks along -z with y up; metres."""
+    kind = geometry_pb2.PROJECTION_TYPE_ORTHOGRAPHIC if orthographic else geometry_pb2.PROJECTION_TYPE_PERSPECTIVE
+    return geometry_pb2.Camera(world_to_camera=world_to_camera, camera_to_clip=camera_to_clip, projection=kind)
+
+
+def _set(message: Any, **fields: Any) -> None:
+    for name, value in fields.items():
+        if value is not None and value != "":
+            setattr(message, name, value)
+
+
+def _step(more: dict[str, Any], **operation: Any) -> jobs_pb2.JobSpec:
+    return _one(more.pop("id", ""), more.pop("hidden", False), more, **operation)
+
+
+def _one(id: str, hidden: bool, settings: dict[str, Any], **operation: Any) -> jobs_pb2.JobSpec:
+    step = jobs_pb2.Step(id=id, hidden=hidden, **operation)
+    return job(jobs_pb2.JobSpec(steps=[step]), **settings)

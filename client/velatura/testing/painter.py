@@ -1,0 +1,275 @@
+"""What the fake engine checks and what it paints."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from .. import png, recipe
+from ..errors import Invalid, NotFound, Unsupported
+from ..pixels import LAYOUT
+from ..v1 import geometry_pb2, jobs_pb2, pixels_pb2
+
+MODEL = "fake/painter"
+CONTROL_MODEL = "fake/depth-control"
+NATIVE = 512  # pixels
+INLINE = 4 << 20  # bytes
+Size = tuple[int, int] | None
+
+# A grey 16 × 16 JPEG, for previews.
+PREVIEW = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAKBueIx4ZKCMgoy0qqC+8P//8Nzc8P///////////////////////////////////////////////////"
+    "///////wAALCAAQABABAREA/8QAFgABAQEAAAAAAAAAAAAAAAAAAwAC/8QAFRABAQAAAAAAAAAAAAAAAAAAAQD/2gAIAQEAAD8AMJAoLYX/2Q=="
+)
+
+
+@lru_cache(maxsize=32)
+def picture(width: int, height: int, seed: int = 0, channels: int = 3) -> bytes:
+    """The fake's pixels, 8 bits, packed: red 0..255 from left to right, green 0..255 from top to bottom, blue
+    `seed * 37 + 11`, alpha 255. Grey: red alone."""
+    row = bytearray(b"\xff" * width * channels)
+    row[0::channels] = bytes(x * 255 // max(width - 1, 1) for x in range(width))
+    if channels == 1:
+        return bytes(row) * height
+    row[2::channels] = bytes([(seed * 37 + 11) % 256]) * width
+    rows = []
+    for y in range(height):
+        row[1::channels] = bytes([y * 255 // max(height - 1, 1)]) * width
+        rows.append(bytes(row))
+    return b"".join(rows)
+
+
+class Checker:
+    """Checks a job as the engine does, with the fields' names; raises Invalid, NotFound or Unsupported."""
+
+    def __init__(self, blobs: dict[str, bytes]) -> None:
+        self.blobs = blobs
+        self.made: dict[str, Size] = {}
+
+    def job(self, spec: jobs_pb2.JobSpec) -> None:
+        """Checks everything."""
+        if not 1 <= len(spec.steps) <= 16:
+            raise Invalid("a job has 1 to 16 steps", field="steps")
+        for number, step in enumerate(spec.steps):
+            kind = step.WhichOneof("operation")
+            where = f"steps[{number}]"
+            if kind is None:
+                raise Invalid("a step says what to do", field=where)
+            where = f"{where}.{kind}"
+            task = getattr(step, kind)
+            if hasattr(self, "_" + kind):
+                size = getattr(self, "_" + kind)(task, where)
+            else:
+                size = self.image(task.image, f"{where}.image") if hasattr(task, "image") else None
+            self.made[step.id or str(number)] = size
+
+    def content(self, holder: Any, where: str) -> bytes:
+        """The bytes of an Image or Buffer."""
+        source = holder.WhichOneof("source")
+        if source == "data":
+            if len(holder.data) > INLINE:
+                raise Invalid("more than 4 MiB must be uploaded as a blob", field=where)
+            return holder.data
+        if source == "blob_id":
+            if holder.blob_id not in self.blobs:
+                raise NotFound("This content is not at the engine any more", field=where, reason="UNKNOWN_BLOB")
+            return self.blobs[holder.blob_id]
+        raise Invalid("there is nothing in it", field=where)
+
+    def image(self, image: pixels_pb2.Image, where: str) -> Size:
+        """Width and height of a picture; None where only its file knows."""
+        if image.WhichOneof("source") == "output":
+            if image.output.step_id not in self.made:
+                raise Invalid(f"there is no earlier step {image.output.step_id!r}", field=where)
+            return self.made[image.output.step_id]
+        content = self.content(image, where)
+        if image.format == pixels_pb2.PIXEL_FORMAT_PNG or content.startswith(png.SIGNATURE):
+            return png.size(content)
+        if image.format in LAYOUT:
+            channels, size, _ = LAYOUT[image.format]
+            if len(content) != image.width * image.height * channels * size or not content:
+                raise Invalid(
+                    f"{len(content)} bytes are not {image.width} × {image.height} pixels of this format", field=where
+                )
+            return image.width, image.height
+        if not image.format:
+            raise Invalid("its format is not given", field=f"{where}.format")
+        return None
+
+    def mask(self, mask: pixels_pb2.Mask, picture: Size, where: str) -> None:
+        """A mask, of the size of its picture."""
+        size = self.image(mask.image, f"{where}.image")
+        if size and picture and size != picture:
+            raise Invalid(f"the mask is {size}, its picture {picture}", field=where)
+
+    def depth(self, depth: pixels_pb2.DepthMap, where: str) -> Size:
+        """A depth map; metric ones are floats with something in them."""
+        size = self.image(depth.image, f"{where}.image")
+        if depth.encoding == pixels_pb2.DEPTH_ENCODING_DISPARITY:
+            return size
+        kinds = {pixels_pb2.PIXEL_FORMAT_R32F: "f", pixels_pb2.PIXEL_FORMAT_R16F: "e"}
+        if depth.image.format not in kinds:
+            raise Invalid("metric depth is R32F or R16F", field=f"{where}.image.format")
+        content = self.content(depth.image, where)
+        if not any(
+            0 < value < float("inf") for (value,) in struct.iter_unpack("<" + kinds[depth.image.format], content)
+        ):
+            raise Invalid("the depth map holds nothing", field=where)
+        if depth.HasField("near") and depth.HasField("far") and not 0 <= depth.near < depth.far:
+            raise Invalid("near must be less than far", field=f"{where}.near")
+        return size
+
+    def view(self, view: geometry_pb2.View, where: str, paint: bool) -> None:
+        """A view; with `paint` one to project from."""
+        for name in ("world_to_camera", "camera_to_clip"):
+            if len(getattr(view.camera, name)) != 16:
+                raise Invalid("a matrix has 16 numbers", field=f"{where}.camera.{name}")
+        if not view.camera.projection:
+            raise Invalid("its projection is not given", field=f"{where}.camera.projection")
+        color = self.image(view.color, f"{where}.color") if paint or view.HasField("color") else None
+        if paint or view.HasField("depth"):
+            self.depth(view.depth, f"{where}.depth")
+        if view.HasField("mask"):
+            self.mask(view.mask, color, f"{where}.mask")
+
+    def _diffuse(self, task: Any, where: str) -> Size:
+        if not task.prompt.text.strip() and not task.allow_empty_prompt:
+            raise Invalid("say what to paint", field=f"{where}.prompt.text")
+        if task.model and task.model != MODEL:
+            raise NotFound(f"No model is called {task.model!r}", field=f"{where}.model", suggestions=[MODEL])
+        if not 1 <= (task.count or 1) <= 64:
+            raise Invalid("1 to 64 pictures", field=f"{where}.count")
+        for name in ("width", "height"):
+            if task.HasField(name) and not 16 <= getattr(task, name) <= 8192:
+                raise Invalid(f"must be 16 to 8192, got {getattr(task, name)}", field=f"{where}.{name}")
+        size: Size = None
+        if task.HasField("init"):
+            if not 0 <= task.init.strength <= 1:
+                raise Invalid(f"must be 0 to 1, got {task.init.strength:g}", field=f"{where}.init.strength")
+            size = self.image(task.init.image, f"{where}.init.image")
+        if task.HasField("depth"):
+            size = size or self.depth(task.depth, f"{where}.depth")
+        if task.HasField("mask"):
+            if not task.HasField("init"):
+                raise Invalid("a mask needs a picture", field=f"{where}.init")
+            self.mask(task.mask, size, f"{where}.mask")
+        for number, control in enumerate(task.controls):
+            self.image(control.image, f"{where}.controls[{number}].image")
+        for number, reference in enumerate(task.references):
+            self.image(reference.image, f"{where}.references[{number}].image")
+        for number, view in enumerate(task.views):
+            self.view(view, f"{where}.views[{number}]", paint=False)
+        size = size or (NATIVE, NATIVE)
+        out = task.outpaint
+        return (task.width or size[0]) + out.left + out.right, (task.height or size[1]) + out.top + out.bottom
+
+    def _upscale(self, task: Any, where: str) -> Size:
+        size = self.image(task.image, f"{where}.image")
+        factor = task.factor if task.HasField("factor") else 2.0
+        if not 1 < factor <= 8:
+            raise Invalid(f"must be above 1 to 8, got {factor:g}", field=f"{where}.factor")
+        return size and (round(size[0] * factor), round(size[1] * factor))
+
+    def _project(self, task: Any, where: str) -> Size:
+        if not task.targets or not task.views:
+            raise Invalid("a projection needs targets and views", field=where)
+        if len({target.id for target in task.targets}) != len(task.targets):
+            raise Invalid("the targets' ids must differ", field=f"{where}.targets")
+        for number, target in enumerate(task.targets):
+            place = f"{where}.targets[{number}].mesh"
+            corners = len(self.content(target.mesh.triangles, f"{place}.triangles")) // 4
+            if len(self.content(target.mesh.positions, f"{place}.positions")) % 12 or corners % 3:
+                raise Invalid("three numbers each", field=place)
+            if len(self.content(target.mesh.uvs, f"{place}.uvs")) != corners * 8:
+                raise Invalid("two numbers for each corner of each triangle", field=f"{place}.uvs")
+        for number, view in enumerate(task.views):
+            self.view(view, f"{where}.views[{number}]", paint=True)
+        return None
+
+    def _merge(self, task: Any, where: str) -> Size:
+        return None
+
+    _convert = _train = _merge
+
+
+def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size]) -> jobs_pb2.JobSpec:
+    """The job with what was left open filled in."""
+    resolved = jobs_pb2.JobSpec()
+    resolved.CopyFrom(spec)
+    for number, step in enumerate(resolved.steps):
+        step.id = step.id or str(number)
+        if step.HasField("diffuse"):
+            task = step.diffuse
+            task.model = task.model or MODEL
+            task.width, task.height = sizes[step.id] or (NATIVE, NATIVE)
+            task.ClearField("outpaint")
+            for field, value in (("seed", 1), ("count", 1)):
+                if not task.HasField(field):
+                    setattr(task, field, value)
+            if not task.sampling.HasField("steps"):
+                task.sampling.steps = 20
+    return resolved
+
+
+def paint(resolved: jobs_pb2.JobSpec, sizes: dict[str, Size]) -> Iterator[jobs_pb2.Artifact]:
+    """What comes out of the steps that are not hidden."""
+    for step in resolved.steps:
+        if step.hidden:
+            continue
+        for index, artifact in enumerate(_outputs(step, sizes[step.id] or (64, 64))):
+            artifact.step_id, artifact.index = step.id, index
+            made = artifact.recipe
+            made.format, made.engine_version, made.step_id, made.index = 1, "fake", step.id, index
+            made.spec.CopyFrom(resolved)
+            made.models.add(id=MODEL, sha256="0" * 64)
+            yield artifact
+
+
+def _outputs(step: jobs_pb2.Step, size: tuple[int, int]) -> Iterator[jobs_pb2.Artifact]:
+    kind = step.WhichOneof("operation")
+    task = getattr(step, kind)
+    if kind == "diffuse":
+        for number in range(task.count):
+            yield _image("image", size, task.seed + number)
+    elif kind == "project":
+        for number, target in enumerate(task.targets):
+            yield _image("texture", (target.width or 1024, target.height or 1024), number, 4, name=target.id)
+    elif kind == "material":
+        for name in task.maps or ["albedo", "normal", "height", "roughness", "metallic", "occlusion"]:
+            yield _image(name if name in ("albedo", "normal") else "image", size, name=name)
+    elif kind == "segment":
+        for name in task.texts or ["foreground"]:
+            yield _image("mask", size, channels=1, name=name)
+    elif kind == "caption":
+        yield jobs_pb2.Artifact(kind="text", text="a picture")
+    elif kind in ("upscale", "restore", "preprocess"):
+        yield _image("hint" if kind == "preprocess" else "image", size)
+    elif kind in ("merge", "convert", "train"):
+        yield jobs_pb2.Artifact(kind="model", text=task.name)
+    else:
+        raise Unsupported(f"The fake engine cannot {kind}")
+
+
+def _image(kind: str, size: tuple[int, int], seed: int = 0, channels: int = 3, name: str = "") -> jobs_pb2.Artifact:
+    format = {1: pixels_pb2.PIXEL_FORMAT_R8, 3: pixels_pb2.PIXEL_FORMAT_RGB8, 4: pixels_pb2.PIXEL_FORMAT_RGBA8}[
+        channels
+    ]
+    data = picture(*size, seed, channels)
+    image = pixels_pb2.Image(data=data, format=format, width=size[0], height=size[1])
+    return jobs_pb2.Artifact(kind=kind, image=image, seed=seed, name=name)
+
+
+def pack(artifact: jobs_pb2.Artifact, output: jobs_pb2.OutputSettings) -> None:
+    """Brings an artifact's raw picture into the format that was asked for: PNG, or RGBA8, else as it is."""
+    image = artifact.image
+    if output.format in (0, pixels_pb2.PIXEL_FORMAT_PNG):
+        channels = LAYOUT[image.format][0]
+        texts = {} if output.omit_recipe else {recipe.KEY: recipe.dumps(artifact.recipe)}
+        raster = png.Raster(width=image.width, height=image.height, channels=channels, data=image.data, texts=texts)
+        image.data, image.format = png.encode(raster, level=1), pixels_pb2.PIXEL_FORMAT_PNG
+    elif output.format == pixels_pb2.PIXEL_FORMAT_RGBA8 and image.format == pixels_pb2.PIXEL_FORMAT_RGB8:
+        image.data = picture(image.width, image.height, artifact.seed, 4)
+        image.format = output.format
