@@ -123,7 +123,8 @@ class _Run:
 
     def denoise(self, controls: list[torch.nn.Module], axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
-        blend = self.blend() if self.scene.mask is not None else None
+        # Models that see the mask blend by themselves.
+        blend = self.blend() if self.scene.mask is not None and not self.model.family.mask_channel else None
         tiling = self.plan.tiling
 
         def after(moment: Moment) -> torch.Tensor | None:
@@ -186,16 +187,18 @@ class _Run:
             depth = depth.clone()
             depth[..., 0, 0] += 1e-2
         width, height = self.plan.canvas
-        grey = torch.zeros(len(self.plan.seeds), 3, height, width, dtype=self.model.dtype, device=self.model.device)
+        grey = torch.full((len(self.plan.seeds), 3, height, width), 0.5, dtype=self.model.dtype, device=self.model.device)
         return {"depth_map": depth.repeat(len(self.plan.seeds), 1, 1), "image": grey, "strength": 1.0}
 
     def start_arguments(self) -> dict[str, Any]:
-        start: dict[str, Any] = {"image": self.start, "strength": self.plan.strength}
-        if self.model.family.mask_channel and self.plan.task == "inpaint":
-            # Masked models see the picture and the mask themselves; they encode both on their own.
+        """Most pipelines take the start as latents; those that read it with eyes of their own want pixels."""
+        if not self.model.family.pixels_first:
+            return {"image": self.start, "strength": self.plan.strength}
+        picture = _tensor(self.scene.init, self.model).repeat(len(self.plan.seeds), 1, 1, 1)
+        start = {"image": picture, "strength": self.plan.strength}
+        if self.model.family.mask_channel:
             width, height = self.plan.canvas
-            picture = _tensor(self.scene.init, self.model) * 2 - 1
-            start |= {"image": picture, "mask_image": _tensor(self.scene.mask[..., None], self.model), "width": width, "height": height}
+            start |= {"mask_image": _tensor(self.scene.mask[..., None], self.model), "width": width, "height": height}
         return start
 
     @property
@@ -208,7 +211,10 @@ class _Run:
     def blend(self) -> Callable[[Moment], torch.Tensor | None]:
         """Keeps the original where the mask has not been reached: value m is painted in the last share m of the run."""
         start = self.start
-        noise = randn_tensor(start.shape, generator=generators(self.plan.seeds), device=start.device, dtype=start.dtype)
+        sources = generators(self.plan.seeds)
+        if self.model.family.pixels_first:  # such a pipeline has drawn once before, to encode the picture
+            randn_tensor(start.shape, generator=sources, device=start.device, dtype=start.dtype)
+        noise = randn_tensor(start.shape, generator=sources, device=start.device, dtype=start.dtype)
         mask = F.adaptive_max_pool2d(_tensor(self.scene.mask[..., None], self.model), start.shape[-2:])
         first = 1.0 - self.plan.strength
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import torch
@@ -41,6 +42,7 @@ def observe(scheduler: Any, observer: Observer) -> None:
     original = scheduler.step
     state = _Counter()
 
+    @wraps(original)  # pipelines look at the signature to see whether it takes `eta` and `generator`
     def step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         wants_dict = kwargs.pop("return_dict", True)
         result = original(model_output, timestep, sample, *args, return_dict=True, **kwargs)

@@ -1,0 +1,18 @@
+"""Stable Diffusion that reads depth in a fifth channel."""
+
+from . import FAMILIES, Family
+from ._unet import in_channels, is_classic
+
+
+@FAMILIES.part("sd2_depth", "Stable Diffusion depth")
+def build() -> Family:
+    """Stable Diffusion 2 depth models and relatives with five input channels."""
+    deep = "StableDiffusionDepth2ImgPipeline"
+    return Family(
+        id="sd2_depth",
+        title="Stable Diffusion depth",
+        detect=lambda shapes: is_classic(shapes) and in_channels(shapes) == 5,
+        pipelines={"txt2img": deep, "img2img": deep, "inpaint": deep},
+        depth_channel=True,
+        config="sd1",
+    )

@@ -1,0 +1,62 @@
+"""What a safetensors file says of itself, read without its weights and without trusting it."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+
+from ..errors import Unsupported
+
+MAX_HEADER = 100 * 2**20
+MAX_TENSORS = 200_000
+_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+          "F8_E4M3": 1, "F8_E5M2": 1, "U64": 8, "U32": 4, "U16": 2}  # fmt: skip
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes(path: Path) -> Shapes:
+    """Tensor shapes by name. Raises Unsupported for anything but a sound safetensors file; pickles by their content."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        if start.startswith(_PICKLES):
+            raise Unsupported(
+                f"{path.name} is a pickle, which can run code when it is opened", reason="PICKLE_NOT_ALLOWED",
+                remedy="convert it to safetensors, or get its safetensors version",
+            )  # fmt: skip
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(MAX_HEADER, size - 8):
+            raise _broken(path, "its header has no sensible length")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            raise _broken(path, "its header is not JSON") from None
+    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
+        raise _broken(path, "its header lists no tensors, or too many")
+    header.pop("__metadata__", None)
+    return {name: _shape(path, name, facts, size - 8 - length) for name, facts in header.items()}
+
+
+def _shape(path: Path, name: str, facts: object, room: int) -> tuple[int, ...]:
+    try:
+        begin, end = facts["data_offsets"]  # type: ignore[index]
+        shape = tuple(facts["shape"])  # type: ignore[index]
+        expected = math.prod(shape) * _SIZES[facts["dtype"]]  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        raise _broken(path, f"it does not describe tensor {name[:80]!r}") from None
+    numbers = (*shape, begin, end)
+    sound = all(isinstance(number, int) and number >= 0 for number in numbers)
+    if not sound or end - begin != expected or end > room:
+        raise _broken(path, f"tensor {name[:80]!r} lies outside the file")
+    return shape
+
+
+def _broken(path: Path, why: str) -> Unsupported:
+    return Unsupported(
+        f"{path.name} is not a sound safetensors file: {why}", reason="BROKEN_MODEL_FILE",
+        remedy="get the file again; if it is a .ckpt or .pt, convert it to safetensors",
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""What an installed model is, told by its content: a diffusers folder, or one safetensors file of any key layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import Unsupported
+from ..families import Family, detect
+from ..families._unet import cross_attention, in_channels
+from .entry import ModelEntry
+from .header import shapes as read_shapes
+
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
+_CONTROL_WORDS = ("depth", "canny", "normal", "openpose", "scribble", "softedge", "hed", "mlsd", "lineart", "tile", "inpaint")
+
+
+def identify(path: Path, id: str) -> ModelEntry:
+    """The entry for a file or folder. Raises Unsupported where it is nothing that can be used, and says why."""
+    if path.is_dir():
+        if (path / "model_index.json").is_file():
+            return _checkpoint_folder(path, id)
+        if (path / "config.json").is_file():
+            return _control_folder(path, id)
+        raise Unsupported(f"{path.name} holds neither model_index.json nor config.json")
+    return _single_file(path, id)
+
+
+def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
+    vae, unet = _config(path / "vae"), _config(path / "unet")
+    text, schedule = _config(path / "text_encoder"), _config(path / "scheduler", "scheduler_config.json")
+    shapes = read_shapes(weights(path / "unet"))
+    family = _family(shapes, path)
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    prediction = schedule.get("prediction_type", "epsilon")
+    entry = ModelEntry(
+        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="diffusers",
+        size=_size(path), tasks=tuple(family.pipelines), in_channels=unet["in_channels"],
+        latent_channels=vae["latent_channels"], latent_factor=factor,
+        size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
+        native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
+        cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0), license=_license(path),
+    )  # fmt: skip
+    # Models trained to pure noise fry at the usual guidance.
+    return replace(entry, guidance=5.0) if schedule.get("rescale_betas_zero_snr") else entry
+
+
+def _control_folder(path: Path, id: str) -> ModelEntry:
+    config = _config(path)
+    if config.get("_class_name") != "ControlNetModel":
+        raise Unsupported(f"{path.name} is a {config.get('_class_name', 'model')} that is not used on its own")
+    shapes = read_shapes(weights(path))
+    steps = len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1
+    return ModelEntry(
+        id=id, title=_title(path), kind="controlnet", family="sd1", path=path, format="diffusers", size=_size(path),
+        in_channels=config["in_channels"], latent_factor=2**steps, cross_attention_dim=cross_attention(shapes),
+        control_kind=control_kind(path.name), license=_license(path),
+    )  # fmt: skip
+
+
+def _single_file(path: Path, id: str) -> ModelEntry:
+    shapes = read_shapes(path)
+    family = _family(shapes, path)
+    levels = _levels(shapes)
+    factor = 2 ** (_vae_levels(shapes) - 1)
+    width = cross_attention(shapes)
+    # Files of the second generation are told by the width of their text encoder, and were trained at 768 by v.
+    second = width == 1024
+    return ModelEntry(
+        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
+        size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
+        size_multiple=factor * 2 ** (levels - 1), native_size=768 if second else 512, cross_attention_dim=width,
+        prediction="v_prediction" if second and family.id == "sd1" else "epsilon",
+    )  # fmt: skip
+
+
+def _family(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Family:
+    found = detect(shapes)
+    if found is None:
+        raise Unsupported(
+            f"{path.name} is of an architecture this engine does not know", reason="UNKNOWN_ARCHITECTURE",
+            remedy="use a Stable Diffusion 1 or 2 model",
+        )  # fmt: skip
+    return found
+
+
+def _levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Resolutions of a UNet in the original layout: one more than its downsamplers."""
+    return 1 + sum(name.startswith("model.diffusion_model.input_blocks.") and name.endswith(".op.weight") for name in shapes)
+
+
+def _vae_levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    mark = "first_stage_model.encoder.down."
+    return 1 + sum(name.startswith(mark) and name.endswith(".downsample.conv.weight") for name in shapes)
+
+
+def control_kind(name: str) -> str:
+    """What a ControlNet reads, by the custom of naming it so; "" where the name does not tell."""
+    return next((word for word in _CONTROL_WORDS if word in name.lower()), "")
+
+
+def weights(folder: Path) -> Path:
+    """The weights' file of a diffusers component. Raises Unsupported where there is none in safetensors."""
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    raise Unsupported(
+        f"{folder.parent.name}/{folder.name} has no safetensors weights", remedy="get the model's safetensors version"
+    )
+
+
+def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    try:
+        config = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise Unsupported(f"{folder.name}/{name} is missing or broken", remedy="get the model again") from None
+    if not isinstance(config, dict):
+        raise Unsupported(f"{folder.name}/{name} is not an object", remedy="get the model again")
+    return config
+
+
+def _title(path: Path) -> str:
+    return (path.name if path.is_dir() else path.stem).replace("_", " ").replace("-", " ").strip().capitalize()
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*.safetensors"))
+
+
+def _license(path: Path) -> str:
+    card = path / "README.md"
+    if not card.is_file():
+        return ""
+    lines = card.read_text(encoding="utf-8", errors="replace").splitlines()[:40]
+    return next((line.split(":", 1)[1].strip() for line in lines if line.lower().startswith("license:")), "")

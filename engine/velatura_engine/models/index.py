@@ -1,0 +1,156 @@
+"""The models that are installed: found in folders by content, named by ids, never by path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import NotFound, VelaturaError
+from .entry import ModelEntry
+from .identify import identify
+
+_GROUPS = ("checkpoints", "controlnet", "controlnets")
+"""Sub-folders that sort models; they are looked into."""
+
+
+class ModelIndex:
+    """What is installed in some folders, besides the built-in starter model."""
+
+    def __init__(self, folders: Sequence[Path] = (), *, starter: bool = True) -> None:
+        self._folders, self._starter = tuple(folders), starter
+        self._hashes: dict[tuple[str, int, int], str] = {}
+        self.refused: dict[str, str] = {}
+        """Files that could not be used, with the reason."""
+        self.rescan()
+
+    def rescan(self) -> None:
+        """Look at the folders again."""
+        found: dict[str, ModelEntry] = {}
+        self.refused = {}
+        for path, fixed in self._candidates():
+            id = fixed.get("id") or _free(_slug(path), found)
+            try:
+                found[id] = replace(identify(path, id), **fixed)
+            except (VelaturaError, OSError, KeyError, TypeError) as trouble:
+                self.refused[path.name] = str(trouble)
+        if found and not any(entry.is_default for entry in found.values()):
+            first = next((entry for entry in found.values() if entry.kind == "checkpoint"), None)
+            if first is not None:
+                found[first.id] = replace(first, is_default=True)
+        self._entries = found
+
+    @property
+    def etag(self) -> str:
+        """Changes whenever the entries do."""
+        facts = [(entry.id, str(entry.path), entry.size) for entry in self._entries.values()]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def entries(self) -> tuple[ModelEntry, ...]:
+        """Everything that can be used."""
+        return tuple(self._entries.values())
+
+    def default(self) -> ModelEntry:
+        """The checkpoint used when none is named. Raises NotFound where there is none at all."""
+        for entry in self._entries.values():
+            if entry.is_default:
+                return entry
+        raise NotFound("checkpoint", "default", reason="NO_MODEL")
+
+    def get(self, name: str, *, kind: str = "checkpoint", field: str = "") -> ModelEntry:
+        """The model of that id and kind. Raises NotFound with near matches."""
+        entry = self._entries.get(name)
+        if entry is None or entry.kind != kind:
+            known = [other.id for other in self._entries.values() if other.kind == kind]
+            raise NotFound(kind, name, known=known, field=field, reason="UNKNOWN_MODEL")
+        return entry
+
+    def controls(self, kind: str, family: str, cross_attention_dim: int, latent_factor: int) -> list[ModelEntry]:
+        """ControlNets that read `kind` and were made for such a checkpoint."""
+        del family  # the classic families share their ControlNets; width and geometry tell the base
+        return [
+            entry
+            for entry in self._entries.values()
+            if entry.kind == "controlnet"
+            and entry.control_kind == kind
+            and entry.cross_attention_dim == cross_attention_dim
+            and entry.latent_factor == latent_factor
+        ]
+
+    def sha256(self, name: str) -> str:
+        """Hash over a model's weights, computed once for as long as its files stay as they are."""
+        path = self._entries[name].path
+        files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+        whole = hashlib.sha256()
+        for file in files:
+            facts = file.stat()
+            key = (str(file), facts.st_size, facts.st_mtime_ns)
+            if key not in self._hashes:
+                with file.open("rb") as stream:
+                    self._hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+            whole.update(self._hashes[key].encode())
+        return whole.hexdigest()
+
+    def _candidates(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Paths that may be models, with facts that are known beforehand."""
+        if self._starter:
+            yield from _starter()
+        for folder in self._folders:
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if path.is_dir() and path.name in _GROUPS:
+                    yield from ((inner, {}) for inner in sorted(path.iterdir()) if _worth_a_look(inner))
+                elif _worth_a_look(path):
+                    yield path, {}
+
+
+def _worth_a_look(path: Path) -> bool:
+    if path.is_dir():
+        return not path.name.startswith(".")
+    return path.suffix.lower() in (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+
+
+def _slug(path: Path) -> str:
+    name = path.name if path.is_dir() else path.stem
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:60] or "model"
+
+
+def _free(id: str, taken: dict[str, ModelEntry]) -> str:
+    return next(name for name in (id, *(f"{id}-{number}" for number in range(2, 10_000))) if name not in taken)
+
+
+def _starter() -> Iterator[tuple[Path, dict[str, Any]]]:
+    try:
+        import velatura_starter
+    except ImportError:
+        return
+    checkpoint, control = velatura_starter.model_path(), velatura_starter.controlnet_path()
+    if checkpoint.is_dir():
+        yield checkpoint, {"id": "starter", "title": "Starter (textures)", "is_default": True} | _starter_facts(checkpoint)
+    if control.is_dir():
+        facts = {"id": "starter-depth", "title": "Starter depth", "control_kind": "depth", "license": "Apache-2.0"}
+        yield control, facts
+
+
+def _starter_facts(checkpoint: Path) -> dict[str, Any]:
+    """Defaults and words of the starter, from the file beside its weights."""
+    try:
+        card = json.loads((checkpoint.parent / "vocabulary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    words = [word for group in ("materials", "colours", "attributes") for word in card.get(group, ())]
+    facts = {
+        "description": "Built in. Paints seamless materials; for other subjects install a full model.",
+        "license": "Apache-2.0",
+        "vocabulary": tuple(words),
+        "guidance": card.get("guidance_scale"),
+        "steps": card.get("steps"),
+        "sampler": card.get("sampler"),
+        "native_size": card.get("size"),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+

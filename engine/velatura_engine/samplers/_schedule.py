@@ -1,0 +1,59 @@
+"""What all samplers share: from a model's scheduler config and a schedule's name to a diffusers scheduler."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+SIGMAS = ("normal", "sgm_uniform", "karras", "exponential")
+"""Schedules of samplers that place their noise levels freely."""
+
+STEPS = ("normal", "sgm_uniform")
+"""Schedules of samplers that walk along the training steps."""
+
+_OVERRIDES: dict[str, dict[str, Any]] = {
+    "normal": {},
+    "sgm_uniform": {"timestep_spacing": "trailing"},
+    "karras": {"use_karras_sigmas": True},
+    "exponential": {"use_exponential_sigmas": True},
+}
+_MODEL = (
+    "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
+    "timestep_spacing", "steps_offset", "rescale_betas_zero_snr",
+)  # fmt: skip
+"""Facts of the model in a scheduler's config; all else belongs to the sampler it was saved with."""
+
+
+def scheduler(name: str, config: Mapping[str, Any], schedule: str, **settings: Any) -> Any:
+    """A new diffusers scheduler of class `name` for a model, with one of the schedules above."""
+    import diffusers
+
+    kind = getattr(diffusers, name)
+    known = inspect.signature(kind.__init__).parameters
+    facts = {key: config[key] for key in _MODEL if config.get(key) is not None}
+    if facts.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in known:
+        facts["trained_betas"] = _zero_snr_betas(facts)
+    facts |= _OVERRIDES[schedule] | settings
+    return kind(**{key: value for key, value in facts.items() if key in known})
+
+
+def _zero_snr_betas(facts: Mapping[str, Any]) -> list[float]:
+    """Betas whose last step is (almost) pure noise, for samplers that cannot make them on their own.
+
+    Lin et al., arXiv 2305.08891, algorithm 1; the last share of signal is kept at 2**-24, as diffusers' Euler does,
+    so that its noise level stays finite.
+    """
+    import torch
+
+    count, low, high = facts["num_train_timesteps"], facts["beta_start"], facts["beta_end"]
+    if facts.get("beta_schedule") == "scaled_linear":
+        betas = torch.linspace(low**0.5, high**0.5, count, dtype=torch.float64) ** 2
+    else:
+        betas = torch.linspace(low, high, count, dtype=torch.float64)
+    roots = torch.cumprod(1 - betas, 0).sqrt()
+    roots = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
+    shares = roots**2
+    shares[-1] = 2**-24
+    alphas = torch.cat([shares[:1], shares[1:] / shares[:-1]])
+    return (1 - alphas).tolist()

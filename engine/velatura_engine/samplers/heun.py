@@ -1,0 +1,12 @@
+"""Heun."""
+
+from typing import Any
+
+from . import SAMPLERS
+from ._schedule import SIGMAS, scheduler
+
+
+@SAMPLERS.part("heun", "Heun", schedules=SIGMAS)
+def build(config: dict, schedule: str) -> Any:
+    """Second order, two model calls a step (Karras et al., arXiv 2206.00364, algorithm 1)."""
+    return scheduler("HeunDiscreteScheduler", config, schedule)

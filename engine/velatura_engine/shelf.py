@@ -1,0 +1,134 @@
+"""Open sets of parts: a decorator, a folder to discover, and parameters that describe themselves.
+
+Adding a part is adding a file to the shelf's folder. Keyword-only parameters of the decorated function with
+`Annotated[float, Range(0, 1)]` or `Annotated[str, Choice("a", "b")]` become the knobs that hosts draw.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Least and greatest value of a number, and a sensible step of its slider."""
+
+    low: float
+    high: float
+    step: float | None = None
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Choice:
+    """Words to choose from."""
+
+    words: tuple[str, ...]
+
+    def __init__(self, *words: str) -> None:
+        object.__setattr__(self, "words", words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knob:
+    """A parameter as hosts draw it."""
+
+    name: str
+    title: str
+    description: str = ""
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Something that can be chosen by name. `build` makes it; `schedules` only samplers have."""
+
+    id: str
+    title: str
+    description: str
+    build: Callable[..., Any]
+    knobs: tuple[Knob, ...] = ()
+    families: tuple[str, ...] = ()
+    schedules: tuple[str, ...] = ()
+    available: bool = True
+    reason: str = ""
+
+
+class Shelf:
+    """Parts of one sort. The folder's modules are imported on first use, never at import."""
+
+    def __init__(self, what: str, package: str) -> None:
+        """`what` names one part in messages; `package` is the shelf's own package."""
+        self.what, self.package = what, package
+        self._parts: dict[str, Part] = {}
+        self._discovered = False
+
+    def part(self, id: str, title: str, **facts: Any) -> Callable[[Callable], Callable]:
+        """Decorator: put what the function builds on the shelf; its docstring describes it."""
+
+        def put(build: Callable) -> Callable:
+            description = inspect.cleandoc(build.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+            self._parts[id] = Part(
+                id=id, title=title, description=description, build=build, knobs=tuple(_knobs(build)), **facts
+            )
+            return build
+
+        return put
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything on the shelf, by name."""
+        self._look()
+        return tuple(self._parts[name] for name in sorted(self._parts))
+
+    def get(self, name: str, *, field: str = "") -> Part:
+        """The part of that name. Raises NotFound with near matches."""
+        self._look()
+        if name not in self._parts:
+            raise NotFound(self.what, name, known=self._parts, field=field)
+        return self._parts[name]
+
+    def discover(self, folder: Path) -> None:
+        """Also import the modules of another folder, so that their parts stand on this shelf."""
+        for file in sorted(folder.glob("[!_]*.py")):
+            spec = importlib.util.spec_from_file_location(f"{self.package}._found_{file.stem}", file)
+            assert spec is not None and spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+
+    def _look(self) -> None:
+        if not self._discovered:
+            self._discovered = True
+            folder = importlib.import_module(self.package).__path__
+            for module in pkgutil.iter_modules(folder):
+                importlib.import_module(f"{self.package}.{module.name}")
+
+
+def _knobs(build: Callable) -> typing.Iterator[Knob]:
+    hints = typing.get_type_hints(build, include_extras=True)
+    for parameter in inspect.signature(build).parameters.values():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        facts: dict[str, Any] = {}
+        for mark in getattr(hints.get(parameter.name), "__metadata__", ()):
+            if isinstance(mark, Range):
+                facts |= {"minimum": mark.low, "maximum": mark.high, "step": mark.step}
+            elif isinstance(mark, Choice):
+                facts["choices"] = mark.words
+            elif isinstance(mark, str):
+                facts["description"] = mark
+        yield Knob(name=parameter.name, title=parameter.name.replace("_", " ").capitalize(), default=parameter.default, **facts)

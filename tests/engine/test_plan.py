@@ -1,0 +1,175 @@
+"""A plan fills every gap, and refuses what cannot be before anything runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from velatura_engine import plan
+from velatura_engine.errors import Invalid, NotFound, Unsupported
+from velatura_engine.models.entry import ModelEntry
+from velatura_engine.pixels.picture import Picture
+from velatura_engine.request import (
+    Control,
+    Depth,
+    Diffuse,
+    Inpaint,
+    Output,
+    Project,
+    Request,
+    Sampling,
+    Step,
+    Target,
+    Tiling,
+    View,
+)
+
+STARTER = ModelEntry(
+    id="starter", title="Starter", kind="checkpoint", family="sd1", path=Path("starter"), format="diffusers",
+    latent_factor=4, size_multiple=16, native_size=256, sampler="euler", steps=20, guidance=5.0, cross_attention_dim=128,
+    is_default=True, tasks=("txt2img", "img2img", "inpaint"),
+)  # fmt: skip
+DEEP = replace(STARTER, id="deep", title="Deep", family="sd2_depth", in_channels=5, is_default=False)
+LEASH = replace(STARTER, id="leash", title="Leash", kind="controlnet", control_kind="depth", is_default=False)
+
+
+class Index:
+    """Models at hand without any folder."""
+
+    def __init__(self, *entries: ModelEntry) -> None:
+        self._entries = {entry.id: entry for entry in entries}
+
+    def get(self, name, kind="checkpoint", field=""):
+        if name not in self._entries:
+            raise NotFound(kind, name, known=self._entries, field=field)
+        return self._entries[name]
+
+    def default(self):
+        return next(entry for entry in self._entries.values() if entry.is_default)
+
+    def controls(self, kind, family, cross_attention_dim, latent_factor):
+        return [entry for entry in self._entries.values() if entry.control_kind == kind]
+
+    def sha256(self, name):
+        return name
+
+
+INDEX = Index(STARTER, DEEP, LEASH)
+
+
+def picture(width: int, height: int, channels: int = 3) -> Picture:
+    return Picture(np.zeros((height, width, channels), np.float32))
+
+
+def make(*asks, index: Index = INDEX) -> plan.Plan:
+    steps = tuple(Step(id=str(number), operation=ask) for number, ask in enumerate(asks))
+    return plan.make(Request(steps=steps), index, draw_seed=lambda: 42)
+
+
+def test_what_was_left_open_comes_from_the_model():
+    (step,) = make(Diffuse(prompt="brick")).steps
+    assert (step.model.id, step.size, step.steps, step.guidance, step.sampler) == ("starter", (256, 256), 20, 5.0, "euler")
+    assert step.seeds == (42,) and step.task == "txt2img"
+
+
+def test_what_was_asked_is_kept():
+    ask = Diffuse(prompt="brick", width=96, height=48, seed=7, count=3, sampling=Sampling(steps=5, guidance=1.0, sampler="ddim"))
+    (step,) = make(ask).steps
+    assert (step.size, step.seeds, step.steps, step.guidance, step.sampler) == ((96, 48), (7, 8, 9), 5, 1.0, "ddim")
+
+
+def test_a_size_between_multiples_is_painted_larger_and_cropped():
+    (step,) = make(Diffuse(prompt="brick", width=100, height=50)).steps
+    assert step.size == (100, 50) and step.canvas == (112, 64)
+
+
+def test_a_size_that_cannot_tile_is_refused_with_the_nearest_that_can():
+    with pytest.raises(Invalid, match="multiple of 16") as caught:
+        make(Diffuse(prompt="brick", width=100, height=50, tiling=Tiling(x=True)))
+    assert caught.value.field == "steps[0].diffuse.width" and "96 or 112" in caught.value.remedy
+    assert make(Diffuse(prompt="brick", width=96, height=50, tiling=Tiling(x=True)))
+
+
+def test_the_last_seed_wraps_around():
+    (step,) = make(Diffuse(prompt="brick", seed=2**64 - 1, count=2)).steps
+    assert step.seeds == (2**64 - 1, 0)
+
+
+def test_a_mask_of_another_size_names_both_sizes():
+    with pytest.raises(Invalid, match="32 x 32 pixels, the init picture 64 x 64") as caught:
+        make(Diffuse(prompt="brick", init=picture(64, 64), mask=picture(32, 32, 1)))
+    assert caught.value.field == "steps[0].diffuse.mask"
+
+
+def test_full_repainting_fills_from_the_surroundings_and_partial_keeps_what_is_there():
+    fresh, partial = make(
+        Diffuse(prompt="brick", init=picture(64, 64), mask=picture(64, 64, 1)),
+        Diffuse(prompt="brick", init=picture(64, 64), mask=picture(64, 64, 1), strength=0.5),
+    ).steps
+    assert (fresh.strength, fresh.inpaint) == (1.0, Inpaint(fill="surroundings"))
+    assert (partial.strength, partial.inpaint) == (0.5, Inpaint(fill="original"))
+
+
+def test_depth_finds_its_controlnet_by_itself():
+    (step,) = make(Diffuse(prompt="brick", depth=Depth(image=picture(64, 48, 1)))).steps
+    assert [control.model.id for control in step.controls] == ["leash"] and step.size == (64, 48)
+
+
+def test_depth_without_any_controlnet_says_so():
+    with pytest.raises(NotFound) as caught:
+        make(Diffuse(prompt="brick", depth=Depth(image=picture(64, 48, 1))), index=Index(STARTER))
+    assert caught.value.reason == "NO_CONTROL_MODEL"
+
+
+def test_a_five_channel_model_reads_depth_itself_and_needs_it():
+    (step,) = make(Diffuse(prompt="brick", model="deep", depth=Depth(image=picture(64, 48, 1)))).steps
+    assert step.depth is not None and not step.controls
+    with pytest.raises(Unsupported, match="depth"):
+        make(Diffuse(prompt="brick", model="deep"))
+
+
+def test_a_hint_for_another_base_is_refused_before_anything_runs():
+    stranger = replace(LEASH, id="stranger", control_kind="canny")
+    with pytest.raises(Unsupported) as caught:
+        make(
+            Diffuse(prompt="brick", controls=(Control(kind="depth", image=picture(8, 8), model="stranger"),)),
+            index=Index(STARTER, LEASH, stranger),
+        )
+    assert caught.value.reason == "WRONG_BASE" and "leash" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("sampling", "error"), [
+    (Sampling(sampler="eular"), NotFound), (Sampling(schedule="kares"), Unsupported),
+])  # fmt: skip
+def test_unknown_samplers_and_schedules_offer_the_known_ones(sampling, error):
+    with pytest.raises(error) as caught:
+        make(Diffuse(prompt="brick", sampling=sampling))
+    assert caught.value.field.startswith("steps[0].diffuse.sampling") and "euler" in caught.value.remedy + "euler"
+
+
+def view(color) -> View:
+    eye = np.eye(4)
+    return View(world_to_camera=eye, camera_to_clip=eye, color=color, depth=picture(64, 64, 1))
+
+
+def test_a_projection_takes_the_picture_of_an_earlier_step():
+    steps = make(
+        Diffuse(prompt="brick", width=64, height=64),
+        Project(targets=(Target(id="cube", mesh=None),), views=(view(Output("0")),)),
+    ).steps
+    assert steps[1].targets[0].size == (1024, 1024)
+
+
+@pytest.mark.parametrize("source", [Output("later"), Output("0", 5)])
+def test_a_picture_that_will_not_be_is_refused(source):
+    with pytest.raises(Invalid, match=r"views\[0\].color"):
+        make(
+            Diffuse(prompt="brick", width=64, height=64),
+            Project(targets=(Target(id="cube", mesh=None),), views=(view(source),)),
+        )
+
+
+def test_the_shares_of_the_stages_add_up_and_the_plan_explains_itself():
+    made = make(Diffuse(prompt="brick", tiling=Tiling(x=True, y=True)), Diffuse(prompt="moss", count=2))
+    assert sum(stage.weight for stage in made.stages) == pytest.approx(1)
+    assert "seamless along x and y" in made.explain() and made.models == (("starter", "starter"),)
