@@ -59,7 +59,7 @@ async def get(wire: Wire, blob_id: str, timeout: float | None) -> bytes:
     return data
 
 
-def _holders(message: Message) -> Iterator[Any]:
+def holders(message: Message) -> Iterator[Any]:
     """Every Image and Buffer inside a message that holds its bytes itself."""
     if message.DESCRIPTOR.full_name in _HOLDERS and message.WhichOneof("source") == "data":
         yield message
@@ -68,7 +68,7 @@ def _holders(message: Message) -> Iterator[Any]:
         if field.message_type is None or field.message_type.GetOptions().map_entry:
             continue
         for child in [value] if isinstance(value, Message) else value:
-            yield from _holders(child)
+            yield from holders(child)
 
 
 async def lift(wire: Wire, spec: jobs_pb2.JobSpec, budget: int, timeout: float | None) -> jobs_pb2.JobSpec:
@@ -81,7 +81,7 @@ async def lift(wire: Wire, spec: jobs_pb2.JobSpec, budget: int, timeout: float |
     lifted = jobs_pb2.JobSpec()
     lifted.CopyFrom(spec)
     size = lifted.ByteSize()
-    for holder in sorted(_holders(lifted), key=lambda each: len(each.data), reverse=True):
+    for holder in sorted(holders(lifted), key=lambda each: len(each.data), reverse=True):
         length = len(holder.data)
         if length <= INLINE and size <= budget:
             break

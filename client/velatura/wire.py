@@ -128,7 +128,7 @@ class Wire:
                 method.cardinality,
                 method.request,
                 method.reply,
-                timeout=None if timeout is None else max(timeout, 0.001),
+                timeout=None if timeout is None else max(timeout, 0.0),
                 metadata=self._metadata,
             ) as stream:
                 yield stream

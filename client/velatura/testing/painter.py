@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from .. import png, recipe
+from ..blobs import holders
 from ..errors import Invalid, NotFound, Unsupported
 from ..pixels import LAYOUT
 from ..v1 import geometry_pb2, jobs_pb2, pixels_pb2
@@ -195,10 +197,14 @@ class Checker:
     _convert = _train = _merge
 
 
-def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size]) -> jobs_pb2.JobSpec:
-    """The job with what was left open filled in."""
+def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size], blobs: dict[str, bytes]) -> jobs_pb2.JobSpec:
+    """The job with what was left open filled in and its pictures by blob id."""
     resolved = jobs_pb2.JobSpec()
     resolved.CopyFrom(spec)
+    for holder in holders(resolved):
+        data = holder.data
+        holder.blob_id = hashlib.sha256(data).hexdigest()
+        blobs[holder.blob_id] = data
     for number, step in enumerate(resolved.steps):
         step.id = step.id or str(number)
         if step.HasField("diffuse"):

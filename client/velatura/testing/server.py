@@ -231,11 +231,11 @@ class FakeEngine:
             raise script.refuse
         checker = painter.Checker(self.blobs)
         checker.job(spec)
-        sizes = {key: checker.made[key] for key in checker.made}
+        sizes = checker.made
         for job in self.jobs.values():
             if spec.supersede_key and job.state.spec.supersede_key == spec.supersede_key and job.task:
                 job.task.cancel()
-        job = _Job(f"job-{next(self._numbers)}", painter.resolve(spec, sizes))
+        job = _Job(f"job-{next(self._numbers)}", painter.resolve(spec, sizes, self.blobs))
         self.jobs[job.state.id] = job
         job.task = asyncio.get_running_loop().create_task(self._run(job, script, sizes))
         return job
@@ -323,7 +323,7 @@ class FakeEngine:
         checker = painter.Checker(self.blobs)
         checker.job(request.spec)
         answer = job_service_pb2.PlanJobResponse(
-            resolved=painter.resolve(request.spec, checker.made),
+            resolved=painter.resolve(request.spec, checker.made, self.blobs),
             stages=[jobs_pb2.Stage(name="diffuse", weight=1)],
             explanation="The fake engine paints by arithmetic.",
         )

@@ -1,0 +1,98 @@
+"""Builders and recipes."""
+
+import pytest
+from velatura import errors, pixels, png, recipe, spec
+from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
+
+PICTURE = pixels.raw(bytes(3), 1, 1, pixels_pb2.PIXEL_FORMAT_RGB8)
+FILE = png.encode(png.Raster(width=1, height=1, channels=1, data=b"\0"))
+
+
+def test_what_is_not_said_is_left_to_the_model():
+    task = spec.diffuse("moss").steps[0].diffuse
+    assert task == diffuse_pb2.Diffuse(prompt=diffuse_pb2.Prompt(text="moss"))
+
+
+def test_zero_is_said_and_not_left_out():
+    task = spec.diffuse("moss", seed=0, guidance=0.0, init=PICTURE, strength=0.0).steps[0].diffuse
+    assert task.HasField("seed")
+    assert task.sampling.HasField("guidance")
+    assert task.init.HasField("strength")
+
+
+def test_a_texture_repeats_both_ways_unless_told():
+    task = spec.texture("moss", size=(256, 128)).steps[0].diffuse
+    assert (task.width, task.height, task.tiling.x, task.tiling.y) == (256, 128, True, True)
+    assert not spec.texture("moss", tile="").steps[0].diffuse.HasField("tiling")
+
+
+def test_what_is_given_decides_the_task():
+    task = spec.diffuse("door", init=PICTURE, mask=pixels.mask(b"\xff", 1, 1), depth=pixels.depth_map(bytes(4), 1, 1))
+    task = task.steps[0].diffuse
+    assert task.init.image == PICTURE
+    assert task.HasField("mask")
+    assert task.HasField("depth")
+
+
+def test_jobs_join_in_order_with_settings_for_the_whole():
+    whole = spec.job(
+        spec.diffuse("a", id="first"),
+        spec.upscale(pixels.from_step("first"), factor=4),
+        spec.material(pixels.from_step(1), "albedo", "normal"),
+        preview=True,
+        preview_size=128,
+        supersede_key="live",
+        batch=True,
+        time_limit=1.5,
+        output=pixels_pb2.PIXEL_FORMAT_RGBA8,
+        labels={"layer": "7"},
+    )
+    assert [step.WhichOneof("operation") for step in whole.steps] == ["diffuse", "upscale", "material"]
+    assert (whole.preview.enabled, whole.preview.size, whole.supersede_key) == (True, 128, "live")
+    assert (whole.lane, whole.output.format) == (jobs_pb2.LANE_BATCH, pixels_pb2.PIXEL_FORMAT_RGBA8)
+    assert (whole.time_limit.seconds, whole.time_limit.nanos) == (1, 500_000_000)
+    assert dict(whole.labels) == {"layer": "7"}
+
+
+def test_settings_may_be_given_to_any_builder():
+    assert spec.texture("moss", preview=True).preview.enabled
+    assert spec.upscale(PICTURE, labels={"a": "b"}, id="up").steps[0].id == "up"
+
+
+def test_an_unknown_setting_is_a_mistake_of_the_program():
+    with pytest.raises(TypeError):
+        spec.texture("moss", colour="green")
+
+
+def test_a_recipe_travels_in_a_png():
+    made = jobs_pb2.Recipe(format=1, engine_version="0.1.0", spec=spec.texture("mööss", seed=2**63), step_id="0")
+    assert recipe.read(recipe.write(FILE, made)) == made
+    assert recipe.loads(recipe.dumps(made)) == made
+
+
+def test_a_picture_without_a_recipe_has_none():
+    assert recipe.read(FILE) is None
+
+
+def test_fields_of_a_newer_engine_are_skipped():
+    assert recipe.loads('{"format": 1, "mood": "blue"}').format == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"format": "x"}', '{"spec": ' * 2000])
+def test_a_broken_recipe_is_told(text):
+    with pytest.raises(errors.Invalid):
+        recipe.loads(text)
+
+
+def test_a_newer_recipe_is_told():
+    with pytest.raises(errors.Invalid, match="newer"):
+        recipe.loads('{"format": 2}')
+
+
+def test_a_replay_is_a_job_of_its_own():
+    asked = spec.texture("moss", supersede_key="live")
+    asked.request_id = "x"
+    again = recipe.replay(jobs_pb2.Recipe(spec=asked))
+    assert again == spec.texture("moss")
+    with pytest.raises(errors.Invalid):
+        recipe.replay(jobs_pb2.Recipe())
