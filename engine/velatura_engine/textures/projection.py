@@ -12,7 +12,7 @@ Geometry is float64 on the processor, whatever device paints; the outcome does n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,16 +20,13 @@ import torch
 import torch.nn.functional as F
 
 from ..request import Mesh
+from . import unwrap
+from .unwrap import Check, Surface
 
-ROWS = 1 << 20  # triangle rows drawn at once
 TEXELS = 1 << 19  # texels gathered at once
-TOUCH = 1e-6  # texels; a centre this near an edge counts as inside
-OVERLAP = 1e-2  # texels; centres this deep in two triangles overlap
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
 FAR = 1e9  # metres; from here on a depth map holds nothing
-
-Check = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +97,8 @@ def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
     to_clip = torch.tensor(np.asarray(view.camera_to_clip), dtype=torch.float64).reshape(4, 4)
     # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
     corners = torch.tensor([[0, 0, -1, 1], [1, 0, -1, 1], [0, 1, -1, 1]], dtype=torch.float64)
-    near, middle = ((corners + shift) @ torch.linalg.inv(to_clip).T for shift in _depths_of_clip())
+    deeper = corners + torch.tensor([0, 0, 1, 0], dtype=torch.float64)
+    near, middle = (places @ torch.linalg.inv(to_clip).T for places in (corners, deeper))
     near, middle = near[:, :3] / near[:, 3:], middle[:, :3] / middle[:, 3:]
     origin, direction = (
         torch.stack((plane[1] - plane[0], plane[2] - plane[0], plane[0]), 1) for plane in (near, middle - near)
@@ -120,10 +118,6 @@ def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
     )
     hit &= ~_margin(made, math.ceil(edge_margin * depth.shape[1] / view.color.shape[1] - 1e-6))
     return made
-
-
-def _depths_of_clip() -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.zeros(4, dtype=torch.float64), torch.tensor([0, 0, 1, 0], dtype=torch.float64)
 
 
 def _margin(eye: Eye, width: int) -> torch.Tensor:
@@ -153,10 +147,156 @@ def _jumps(depth: torch.Tensor, hit: torch.Tensor, limit: torch.Tensor, perspect
     would give (1 / z is affine across the picture in perspective, z itself without), from both sides.
     """
     plane = torch.where(hit, 1.0 / depth, 0.0) if perspective else depth
-    scale = depth**2 if perspective else torch.ones_like(depth)  # dz = z^2 d(1 / z)
     left, right = plane[:, :-1], plane[:, 1:]
+    bend = plane[:, 2:] - 2 * plane[:, 1:-1] + plane[:, :-2]
+    bend = torch.where(hit[:, 2:] & hit[:, 1:-1] & hit[:, :-2], bend.abs(), math.inf)
     steps = (right - left).abs()
-    for side in (F.pad(2 * left[:, 1:] - left[:, :-1], (1, 0)), F.pad(2 * right[:, :-1] - right[:, 1:], (0, 1))):
-        other = right if side[0, 0] == 0 and side is not None else left
-        steps = torch.minimum(steps, (other - side).abs())
-    return steps * scale[:, :-1] > limit[:, :-1]
+    steps = torch.minimum(steps, F.pad(bend, (1, 0), value=math.inf))
+    steps = torch.minimum(steps, F.pad(bend, (0, 1), value=math.inf))
+    if perspective:
+        steps = steps * depth[:, :-1] * depth[:, 1:]  # dz = z^2 d(1 / z)
+    both = hit[:, :-1] & hit[:, 1:]
+    far = steps > torch.minimum(limit[:, :-1], limit[:, 1:])
+    return torch.where(both, far, hit[:, :-1] | hit[:, 1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Which surfaces count: steepest angle in degrees, weight = cos^exponent, tolerance as a part of the distance."""
+
+    max_angle: float
+    exponent: float
+    depth_tolerance: float
+
+
+def project(
+    mesh: Mesh,
+    views: Sequence[ViewArrays | Eye],
+    size: tuple[int, int],
+    *,
+    max_angle: float = 80.0,
+    exponent: float = 4.0,
+    edge_margin: float = 1.0,
+    depth_tolerance: float = 0.002,
+    bleed: int = 16,
+    base: np.ndarray | None = None,
+    check: Check = lambda: None,
+) -> Projected:
+    """Paint views onto one mesh, as a texture of `size` (width, height) texels. The knobs are those of `Project`.
+
+    Front faces only (counter-clockwise seen from outside). Views are blended by view.weight * cos^exponent. `base`
+    (H, W, 3 or 4) float 0..1, of the texture's size, stays where nothing is painted; without one, paint is bled over
+    all texels within `bleed`, with one only past the islands. `check` is called often and may raise to stop.
+    """
+    rules = Rules(max_angle=max_angle, exponent=exponent, depth_tolerance=depth_tolerance)
+    eyes = [view if isinstance(view, Eye) else eye(view, edge_margin) for view in views]
+    surface = unwrap.unwrap(mesh, size, check)
+    width, height = size
+    color = torch.zeros(height * width, 3)
+    if base is not None:
+        color = torch.tensor(np.asarray(base, np.float32)[..., :3].reshape(-1, 3).copy())
+    alpha = torch.zeros(height * width)
+    owner = surface.owner.view(-1)
+    covered = torch.nonzero(owner < len(surface.triangles))[:, 0]
+    seen = [_camera_space(surface, eye) for eye in eyes]
+    for texels in covered.split(TEXELS):
+        check()
+        paint, strength = _blend(surface, texels, list(zip(eyes, seen, strict=True)), rules)
+        color[texels] = (
+            color[texels] * (1 - strength[:, None]) + paint * strength[:, None] if base is not None else paint
+        )
+        alpha[texels] = strength
+    known = (alpha > 0) if base is None else (owner < len(surface.triangles))
+    color = unwrap.bleed(color.view(height, width, 3), known.view(height, width), bleed, check)
+    painted = float((alpha > 0).sum()) / max(len(covered), 1)
+    rgba = torch.cat((color, alpha.view(height, width, 1)), 2)
+    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores})
+
+
+def _camera_space(surface: Surface, eye: Eye) -> torch.Tensor:
+    """Corners of all triangles as this camera sees them, (T, 3, 3)."""
+    matrix = eye.world_to_camera
+    return (surface.positions @ matrix[:3, :3].T + matrix[:3, 3])[surface.triangles]
+
+
+def _blend(
+    surface: Surface, texels: torch.Tensor, views: Sequence[tuple[Eye, torch.Tensor]], rules: Rules
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours (N, 3) of texels and how much they are painted (N,)."""
+    width = surface.owner.shape[1]
+    triangle = surface.owner.view(-1)[texels]
+    place = torch.stack((texels % width, texels // width), 1).double()
+    parts = unwrap.barycentric(surface.corners[triangle], place)
+    total, paint, strength = torch.zeros(len(texels)), torch.zeros(len(texels), 3), torch.zeros(len(texels))
+    for eye, corners in views:
+        corners = corners[triangle]
+        points = (parts[..., None] * corners).sum(1)
+        normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normal = normal / normal.norm(dim=1, keepdim=True)
+        color, mask, cosine = _look(eye, points, normal, rules)
+        weight = torch.where(mask > 0, eye.weight * cosine.float() ** rules.exponent, 0.0)
+        total += weight
+        paint += weight[:, None] * color
+        strength = torch.maximum(strength, torch.where(weight > 0, mask, 0.0))
+    return paint / total.clamp_min(1e-30)[:, None], strength
+
+
+def _look(
+    eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a view has for points (N, 3) with normals, in camera space: colour (N, 3), mask (N,), cosine (N,).
+
+    The mask is 0 where the point is hidden, turned away, out of the picture or beside a depth edge.
+    """
+    clip = F.pad(points, (0, 1), value=1.0) @ eye.camera_to_clip.T
+    ahead = (clip[:, 3] > 0) & (points[:, 2] < 0)
+    x, y = (torch.where(ahead, clip[:, k] / clip[:, 3], 9.0).clamp(-9, 9) for k in (0, 1))
+    direction = eye.rays(x, y)[1]
+    cosine = -(direction * normal).sum(1) / direction.norm(dim=1)
+    facing = ahead & (cosine > math.cos(math.radians(min(rules.max_angle, 89.99))))
+    color, mask = torch.zeros(len(points), 3), torch.zeros(len(points))
+    chosen = torch.nonzero(facing & (x.abs() <= 1) & (y.abs() <= 1))[:, 0]
+    if len(chosen):
+        color[chosen], mask[chosen] = _sample(eye, points[chosen], normal[chosen], x[chosen], y[chosen], rules)
+    return color, mask, cosine.clamp_min(0)
+
+
+def _sample(
+    eye: Eye, points: torch.Tensor, normal: torch.Tensor, x: torch.Tensor, y: torch.Tensor, rules: Rules
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Bilinear colour and mask at clip-space places, of those of the four pixels that show the points' own plane."""
+    height, width = eye.color.shape[:2]
+    column, row = (x + 1) / 2 * width - 0.5, (1 - y) / 2 * height - 0.5
+    left, top = column.floor(), row.floor()
+    color, mask, total = torch.zeros(len(points), 3), torch.zeros(len(points)), torch.zeros(len(points))
+    nearest = torch.zeros(len(points), dtype=torch.bool)
+    for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        i, j = (left + across).long(), (top + down).long()
+        share = (1 - (column - i).abs()) * (1 - (row - j).abs())
+        inside = (i >= 0) & (i < width) & (j >= 0) & (j < height)
+        i, j = i.clamp(0, width - 1), j.clamp(0, height - 1)
+        soft = torch.ones(len(points)) if eye.mask is None else eye.mask[j, i]
+        good = inside & (soft > 0) & _same_plane(eye, points, normal, i, j, rules.depth_tolerance)
+        nearest |= good & ((column - i).abs() <= 0.5) & ((row - j).abs() <= 0.5)
+        share = torch.where(good, share, 0.0).float()
+        color += share[:, None] * eye.color[j, i]
+        mask += share * soft
+        total += share
+    total = total.clamp_min(1e-12)
+    return color / total[:, None], torch.where(nearest, mask / total, 0.0)
+
+
+def _same_plane(
+    eye: Eye, points: torch.Tensor, normal: torch.Tensor, i: torch.Tensor, j: torch.Tensor, tolerance: float
+) -> torch.Tensor:
+    """Whether pixel (i, j) of the colour picture shows the plane through each point, by the depth map."""
+    (height, width), (rows, columns) = eye.color.shape[:2], eye.depth.shape
+    u, v = ((i + 0.5) / width * columns).long(), ((j + 0.5) / height * rows).long()
+    origin, direction = eye.rays((u + 0.5) * (2.0 / columns) - 1, 1 - (v + 0.5) * (2.0 / rows))
+    along = (normal * (points - origin)).sum(1) / (normal * direction).sum(1)
+    expected = -(origin + along[:, None] * direction)[:, 2]
+    here = -points[:, 2]
+    width = eye.footprint(here)
+    slope = torch.minimum(0.5 * (expected - here).abs(), SLACK * width)
+    near = (expected - eye.depth[v, u]).abs() <= tolerance * here + width + slope
+    return near & eye.usable[v, u] & (expected > 0)
