@@ -156,11 +156,17 @@ def _launch(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _await_endpoint(folder: Path, until: float, process: subprocess.Popen[bytes] | None) -> Endpoint:
+    late = False
     while time.monotonic() < until:
         endpoint = read_endpoint(folder)
         if endpoint is not None and answers(endpoint):
             return endpoint
-        if process is not None and process.returncode not in (None, 0):
+        # Another host that was starting it removes its lock when it is through, for better or worse.
+        gave_up = process.returncode not in (None, 0) if process else not (folder / _LOCK_FILE).exists()
+        if gave_up and not late:
+            late = True
+            continue  # one more look: it may have answered in between
+        if gave_up:
             raise Unreachable(
                 "The engine stopped while it was starting", remedy=_last_words(folder), debug=_log_tail(folder)
             )

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -72,7 +73,8 @@ def test_state_lives_where_the_system_keeps_it(monkeypatch, tmp_path):
 
 def program(tmp_path, body):
     path = tmp_path / "engine.py"
-    path.write_text(textwrap.dedent(body))
+    # A started engine does not inherit PYTHONPATH.
+    path.write_text(f"import sys; sys.path[:] = {sys.path!r}\n" + textwrap.dedent(body))
     return [sys.executable, str(path)]
 
 
@@ -98,8 +100,6 @@ def test_an_engine_is_started_and_awaited(home, tmp_path):
 
 
 def test_two_hosts_that_start_at_once_share_one_engine(home, tmp_path):
-    import threading
-
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(discovery.start(program(tmp_path, SERVE), wait=20)))
@@ -111,6 +111,24 @@ def test_two_hosts_that_start_at_once_share_one_engine(home, tmp_path):
         thread.join()
     assert found[0] == found[1]
     assert len((home / "starts").read_text().split()) == 1
+
+
+def test_a_host_that_waits_for_another_hosts_start_hears_of_its_failure(home, tmp_path):
+    first = program(tmp_path, "import time; time.sleep(1); raise SystemExit('No space')")
+
+    def start():
+        with pytest.raises(errors.Unreachable):
+            discovery.start(first, wait=30)
+
+    thread = threading.Thread(target=start)
+    begin = time.monotonic()
+    thread.start()
+    while not (home / "starting.lock").exists():
+        time.sleep(0.01)
+    with pytest.raises(errors.Unreachable, match="stopped while it was starting"):
+        discovery.start(first, wait=30)
+    thread.join()
+    assert time.monotonic() - begin < 10
 
 
 def test_an_engine_that_fails_to_start_says_why(tmp_path):
