@@ -43,7 +43,7 @@ async def _send(wire: Wire, blob_id: str, data: bytes, timeout: float | None) ->
             part = pb.PutBlobRequest(data=bytes(view[start : start + CHUNK]))
             await stream.send_message(part, end=start + CHUNK >= len(data))
         answer = await stream.recv_message()
-    if answer.blob_id != blob_id:
+    if answer is None or answer.blob_id != blob_id:
         raise Broken("What arrived at the engine is not what was sent")
 
 

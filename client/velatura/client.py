@@ -6,7 +6,7 @@ import asyncio
 import logging
 import uuid
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -23,6 +23,7 @@ from .wire import Wire
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 30.0
+TRANSFER_SECONDS = 300.0
 RECONNECT_SECONDS = 120.0
 OnEvent = Callable[[jobs_pb2.JobEvent], None]
 
@@ -105,13 +106,15 @@ class Engine:
         """
         job = Job(on_event)
 
-        async def events() -> AsyncIterator[jobs_pb2.JobEvent]:
-            request = job_service_pb2.GenerateRequest(spec=await self._lift(spec))
+        async def events() -> AsyncGenerator[jobs_pb2.JobEvent, None]:
+            request = job_service_pb2.GenerateRequest(spec=await self._lift(spec, timeout))
             async with aclosing(self._wire.stream("JobService.Generate", request, timeout)) as answers:
                 async for answer in answers:
+                    if fetch:
+                        await blobs.land(self._wire, answer.event, TRANSFER_SECONDS)
                     yield answer.event
 
-        return self._follow(job, events(), fetch)
+        return self._follow(job, events())
 
     def submit(self, spec: jobs_pb2.JobSpec, on_event: OnEvent | None = None, *, fetch: bool = True) -> Job:
         """Runs a job that outlives the connection: `create_job` and `watch_job` in one. Waits for acceptance only."""
@@ -126,7 +129,7 @@ class Engine:
             spec = named
 
         async def create() -> Any:
-            request = job_service_pb2.CreateJobRequest(spec=await self._lift(spec))
+            request = job_service_pb2.CreateJobRequest(spec=await self._lift(spec, TRANSFER_SECONDS))
             try:
                 return await self._wire.unary("JobService.CreateJob", request, timeout)
             except Unreachable:
@@ -150,7 +153,7 @@ class Engine:
         job = Job(on_event, job_id)
         job.last_sequence = after_sequence
 
-        async def events() -> AsyncIterator[jobs_pb2.JobEvent]:
+        async def events() -> AsyncGenerator[jobs_pb2.JobEvent, None]:
             waiting = Patience(patience)
             last = after_sequence
             while True:
@@ -160,6 +163,8 @@ class Engine:
                         async for answer in answers:
                             waiting.success()
                             if answer.event.sequence > last:
+                                if fetch:
+                                    await blobs.land(self._wire, answer.event, TRANSFER_SECONDS)
                                 last = answer.event.sequence
                                 yield answer.event
                     return
@@ -169,7 +174,7 @@ class Engine:
                         raise
                     await asyncio.sleep(delay)
 
-        self._follow(job, events(), fetch)
+        self._follow(job, events())
         engine = weakref.ref(self)
         job._stop = lambda: (living := engine()) and living._ask_to_stop(job)
         return job
@@ -201,7 +206,7 @@ class Engine:
         """What would happen: the spec with everything filled in, its stages, and an explanation; nothing runs."""
 
         async def ask() -> Any:
-            request = job_service_pb2.PlanJobRequest(spec=await self._lift(spec))
+            request = job_service_pb2.PlanJobRequest(spec=await self._lift(spec, TRANSFER_SECONDS))
             return await self._wire.unary("JobService.PlanJob", request, timeout)
 
         return self._loop.run(ask())
@@ -212,15 +217,17 @@ class Engine:
         """Everything that can be chosen by name. Asked again it is cheap: what did not change is not sent."""
         etag = self._catalog.etag if self._catalog is not None else ""
         found = self._unary("EngineService.GetCatalog", engine_service_pb2.GetCatalogRequest(etag=etag), timeout)
-        if self._catalog is None or found.catalog.etag != etag:
-            self._catalog = found.catalog
-        return self._catalog
+        if self._catalog is not None and found.catalog.etag == etag:
+            return self._catalog
+        self._catalog = found.catalog
+        return found.catalog
 
     def rescan_models(self, *, timeout: float | None = 120.0) -> catalog_pb2.Catalog:
         """Makes the engine look at its model folders again; returns the new catalog."""
         request = engine_service_pb2.RescanModelsRequest()
-        self._catalog = self._unary("EngineService.RescanModels", request, timeout).catalog
-        return self._catalog
+        found = self._unary("EngineService.RescanModels", request, timeout).catalog
+        self._catalog = found
+        return found
 
     def capabilities(self, *, timeout: float | None = ANSWER_SECONDS) -> catalog_pb2.Capabilities:
         """What the engine is and allows."""
@@ -256,7 +263,7 @@ class Engine:
 
     # Blobs
 
-    def put_blob(self, data: bytes, *, timeout: float | None = 300.0) -> str:
+    def put_blob(self, data: bytes, *, timeout: float | None = TRANSFER_SECONDS) -> str:
         """Stores content unless it is there already; returns its id, the SHA-256 in hexadecimal."""
         return self._loop.run(blobs.put(self._wire, data, timeout))
 
@@ -265,7 +272,7 @@ class Engine:
         asked = list(blob_ids)
         return set(asked) - self._loop.run(blobs.missing(self._wire, asked, timeout))
 
-    def get_blob(self, blob_id: str, *, timeout: float | None = 300.0) -> bytes:
+    def get_blob(self, blob_id: str, *, timeout: float | None = TRANSFER_SECONDS) -> bytes:
         """Content by its id, checked against it. Raises NotFound."""
         return self._loop.run(blobs.get(self._wire, blob_id, timeout))
 
@@ -278,26 +285,20 @@ class Engine:
         request = engine_service_pb2.GetCapabilitiesRequest()
         return (await self._wire.unary("EngineService.GetCapabilities", request, timeout)).capabilities
 
-    async def _lift(self, spec: jobs_pb2.JobSpec) -> jobs_pb2.JobSpec:
+    async def _lift(self, spec: jobs_pb2.JobSpec, timeout: float | None) -> jobs_pb2.JobSpec:
         if spec.ByteSize() <= blobs.INLINE // 2:
             return spec
         if self._limits is None:
             self._limits = await self._capabilities(ANSWER_SECONDS)
         budget = (self._limits.max_message_bytes or blobs.INLINE) - 65536  # the rest of the message
-        return await blobs.lift(self._wire, spec, budget, None)
+        return await blobs.lift(self._wire, spec, budget, timeout)
 
-    def _follow(self, job: Job, events: AsyncIterator[jobs_pb2.JobEvent], fetch: bool) -> Job:
+    def _follow(self, job: Job, events: AsyncGenerator[jobs_pb2.JobEvent, None]) -> Job:
         async def follow() -> None:
-            try:
-                async with aclosing(events):  # type: ignore[type-var]
-                    async for event in events:
-                        if fetch:
-                            await blobs.land(self._wire, event, None)
-                        job._push(event)
-            except VelaturaError:
-                if job._finished is None:
-                    raise
-            job._close()
+            async with aclosing(events):
+                async for event in events:
+                    job._push(event)
+            job._end()
 
         return self._start(job, follow())
 

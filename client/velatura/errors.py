@@ -30,7 +30,7 @@ class VelaturaError(Exception):
     `suggestions` near matches of an unknown name, best first; `retry_after` seconds, or None.
     """
 
-    kind: ClassVar[int] = pb.ERROR_KIND_BROKEN
+    kind: ClassVar[pb.ErrorKind] = pb.ERROR_KIND_BROKEN
     default_remedy: ClassVar[str] = ""
 
     def __init__(
@@ -139,7 +139,7 @@ class Incompatible(VelaturaError):
     default_remedy = "Update the engine and the plug-in to the same version."
 
 
-_BY_KIND: dict[int, type[VelaturaError]] = {
+_BY_KIND: dict[pb.ErrorKind, type[VelaturaError]] = {
     cls.kind: cls
     for cls in (Invalid, NotFound, Unsupported, OutOfMemory, Cancelled, Busy, Broken, Unauthenticated, Timeout)
 }

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .errors import Broken, Cancelled, Timeout, VelaturaError, from_proto
+from .errors import Broken, Cancelled, Timeout, VelaturaError, from_proto, to_proto
+from .loop import shared
 from .v1 import jobs_pb2 as pb
 
 T = TypeVar("T")
@@ -47,21 +48,23 @@ class Feed(Generic[T]):
         return items
 
     def events(self) -> Iterator[T]:
-        """What arrives, waiting for it, until the end. If the connection failed it then raises `error`."""
+        """What arrives, waiting for it, until the end. Never raises: see `error` afterwards."""
         while True:
+            if not self._waiting:
+                self._refuse_to_freeze()
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._done)
                 if not self._waiting:
-                    break
+                    return
                 item = self._waiting.popleft()
             yield item
-        self._raise_broken_end()
 
     def __iter__(self) -> Iterator[T]:
         return self.events()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most `timeout` seconds; says whether it came."""
+        self._refuse_to_freeze()
         with self._changed:
             return self._changed.wait_for(lambda: self._done, timeout)
 
@@ -69,15 +72,16 @@ class Feed(Generic[T]):
         """Stops it. Returns at once; `done` follows."""
         self._stop()
 
-    def _raise_broken_end(self) -> None:
-        if self._error is not None and not isinstance(self._error, Cancelled):
-            raise self._error
+    def _refuse_to_freeze(self) -> None:
+        if not self._done and shared().is_here():
+            raise RuntimeError("this call waits; do not make it inside on_event")
 
-    def _push(self, item: T) -> None:
+    def _push(self, item: T, error: VelaturaError | None = None) -> None:
         with self._changed:
             if self._done:
                 return
             self._take(item)
+            self._error = error or self._error
             self._waiting.append(item)
             self._changed.notify_all()
         if self._on_item is not None:
@@ -92,8 +96,7 @@ class Feed(Generic[T]):
     def _end(self, error: VelaturaError | None = None) -> None:
         with self._changed:
             if not self._done:
-                self._error = error
-                self._done = True
+                self._error, self._done = error, True
             self._changed.notify_all()
 
 
@@ -124,7 +127,12 @@ class Result:
 
 class Job(Feed[pb.JobEvent]):
     """A job that runs at the engine. Take its events with `poll` (a UI timer) or `events` (a thread), or just
-    wait for `result`. Of previews that were not taken only the newest of each picture is kept."""
+    wait for `result`.
+
+    The last event is always `finished`: where the engine could not send it, because it refused the job or is gone, the
+    client makes one, with sequence 0 and the reason in its `error`. Of previews that were not taken only the newest of
+    each picture is kept.
+    """
 
     def __init__(self, on_event: Callable[[pb.JobEvent], None] | None = None, job_id: str = "") -> None:
         super().__init__(on_event)
@@ -157,15 +165,7 @@ class Job(Feed[pb.JobEvent]):
         """Where it stands, as JOB_STATE_*. A job whose connection failed counts as failed."""
         if self._finished is not None:
             return self._finished.state
-        if isinstance(self._error, Cancelled):
-            return pb.JOB_STATE_CANCELLED
-        if self._done:
-            return pb.JOB_STATE_FAILED
         return pb.JOB_STATE_RUNNING if self.fraction else pb.JOB_STATE_QUEUED
-
-    def _raise_broken_end(self) -> None:
-        if self._finished is None:  # otherwise the last event told how it ended
-            super()._raise_broken_end()
 
     def _take(self, item: pb.JobEvent) -> None:
         self.id = item.job_id or self.id
@@ -181,6 +181,7 @@ class Job(Feed[pb.JobEvent]):
             self._drop_older(item.preview)
         elif kind == "finished":
             self._finished = item.finished
+            self._error, self._done = _why(item.finished), True
 
     def _drop_older(self, preview: pb.Preview) -> None:
         for index, event in enumerate(self._waiting):
@@ -189,19 +190,20 @@ class Job(Feed[pb.JobEvent]):
                 del self._waiting[index]
                 return
 
-    def _close(self) -> None:
-        """The events are over."""
-        finished = self._finished
-        if finished is None:
-            self._end(Broken("The engine ended the job without saying how"))
-        elif finished.state == pb.JOB_STATE_SUCCEEDED:
-            self._end()
-        elif finished.HasField("error"):
-            self._end(from_proto(finished.error))
-        elif finished.state == pb.JOB_STATE_CANCELLED:
-            self._end(Cancelled("The job was stopped"))
-        else:
-            self._end(Broken("The engine failed without saying why"))
+    def _end(self, error: VelaturaError | None = None) -> None:
+        error = error or Broken("The engine ended the job without saying how")
+        state = pb.JOB_STATE_CANCELLED if isinstance(error, Cancelled) else pb.JOB_STATE_FAILED
+        self._push(pb.JobEvent(job_id=self.id, finished=pb.Finished(state=state, error=to_proto(error))), error)
+
+
+def _why(finished: pb.Finished) -> VelaturaError | None:
+    if finished.state == pb.JOB_STATE_SUCCEEDED:
+        return None
+    if finished.HasField("error"):
+        return from_proto(finished.error)
+    if finished.state == pb.JOB_STATE_CANCELLED:
+        return Cancelled("The job was stopped")
+    return Broken("The engine failed without saying why")
 
 
 class Patience:

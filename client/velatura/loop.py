@@ -23,13 +23,17 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
+    def is_here(self) -> bool:
+        """The caller runs on the loop's own thread."""
+        return threading.current_thread() is self._thread
+
     def spawn(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Starts a coroutine and returns at once. Cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine and waits for what it returns or raises. Not to be called on the loop's own thread."""
-        if threading.current_thread() is self._thread:
+        if self.is_here():
             work.close()
             raise RuntimeError("this call blocks; do not make it inside on_event")
         future = self.spawn(work)

@@ -9,7 +9,7 @@ from .errors import Invalid, Unsupported
 from .v1 import pixels_pb2 as pb
 
 # Raw formats: channels, bytes a value, name of the numpy type.
-LAYOUT: dict[int, tuple[int, int, str]] = {
+LAYOUT: dict[pb.PixelFormat, tuple[int, int, str]] = {
     pb.PIXEL_FORMAT_R8: (1, 1, "u1"),
     pb.PIXEL_FORMAT_RGB8: (3, 1, "u1"),
     pb.PIXEL_FORMAT_RGBA8: (4, 1, "u1"),

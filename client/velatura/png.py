@@ -205,7 +205,7 @@ def _unfilter(lines: bytes, stride: int, height: int, step: int) -> bytes:
         row = bytearray(lines[start + 1 : start + 1 + stride])
         if kind == 1:
             for channel in range(step):
-                row[channel::step] = bytes(accumulate(row[channel::step], lambda left, this: (left + this) & 255))
+                row[channel::step] = bytes(accumulate(row[channel::step], _sum))
         elif kind == 2:
             row = bytearray((this + up) & 255 for this, up in zip(row, above, strict=True))
         elif kind == 3:
@@ -217,6 +217,10 @@ def _unfilter(lines: bytes, stride: int, height: int, step: int) -> bytes:
         rows.append(row)
         above = row
     return b"".join(rows)
+
+
+def _sum(one: int, other: int) -> int:
+    return (one + other) & 255
 
 
 def _average(row: bytearray, above: bytearray, step: int) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +140,7 @@ class Wire:
             answer = await stream.recv_message()
         return answer
 
-    async def stream(self, name: str, request: Any, timeout: float | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, request: Any, timeout: float | None = None) -> AsyncGenerator[Any, None]:
         """Sends one message and yields the answers. Close the iterator to cancel."""
         async with self.call(name, timeout) as stream:
             await stream.send_message(request, end=True)

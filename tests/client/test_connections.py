@@ -106,6 +106,24 @@ def test_watching_goes_on_where_it_was_when_the_engine_comes_back(engine, fake):
     assert job.result(0).images
 
 
+def test_a_result_lost_on_its_way_is_fetched_again_after_reconnecting(fake, monkeypatch):
+    from velatura import blobs
+
+    fake.inline = 100
+    get, lost = blobs.get, []
+
+    async def get_once_in_vain(*arguments):
+        if not lost:
+            lost.append(1)
+            raise errors.Unreachable("gone")
+        return await get(*arguments)
+
+    monkeypatch.setattr(blobs, "get", get_once_in_vain)
+    with Engine.connect(fake.endpoint) as engine:
+        assert engine.submit(SMALL).result(10).images[0].data.startswith(b"\x89PNG")
+    assert lost
+
+
 def test_watching_gives_up_after_a_while(engine, fake):
     fake.once(Script(hang=True))
     job = engine.watch_job(engine.create_job(SMALL).id, patience=0.5)

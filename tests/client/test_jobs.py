@@ -130,7 +130,6 @@ def test_cancelling_stops_the_job_in_the_engine(engine, fake):
         job.result(5)
     until(lambda: fake.jobs[job.id].state.state == jobs_pb2.JOB_STATE_CANCELLED)
     assert job.state == jobs_pb2.JOB_STATE_CANCELLED
-    assert list(job.events())[-1:] != [None]
 
 
 def test_a_job_cancelled_at_once_ends_too(engine):
@@ -183,8 +182,27 @@ def test_a_refused_job_raises_where_it_is_waited_for(engine, fake):
     with pytest.raises(errors.Busy) as caught:
         job.result(10)
     assert caught.value.retry_after == 2.5
-    with pytest.raises(errors.Busy):
-        list(job.events())
+
+
+def test_the_last_event_is_always_finished_even_where_there_is_no_engine(engine, fake):
+    fake.stop()
+    told = []
+    job = engine.generate(small(), told.append)
+    last = list(job.events())[-1].finished
+    assert (last.state, isinstance(job.error, errors.Unreachable)) == (jobs_pb2.JOB_STATE_FAILED, True)
+    assert "No engine answers" in last.error.message
+    until(lambda: kinds(told) == ["finished"])
+
+
+def test_the_result_can_be_taken_inside_the_callback_of_the_last_event(engine):
+    pictures = []
+
+    def on_event(event):
+        if event.HasField("finished"):
+            pictures.extend(job.result().images)
+
+    job = engine.generate(small(), on_event)
+    until(lambda: pictures)
 
 
 def test_a_newer_job_takes_the_place_of_the_older(engine, fake):
