@@ -26,6 +26,7 @@ from .unwrap import Check, Surface
 TEXELS = 1 << 19  # texels gathered at once
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
+BEND = 0.25  # pixel widths; pixels that lie farther off a texel's plane count little
 FAR = 1e9  # metres; from here on a depth map holds nothing
 
 
@@ -78,7 +79,7 @@ class Eye:
 
     def rays(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Origins and directions (..., 3) of the rays through clip-space positions."""
-        place = torch.stack((x, y, torch.ones_like(x)), -1)
+        place = torch.stack((x, y, torch.ones_like(x)), -1).double()
         return place @ self.origin.T, place @ self.direction.T
 
     def footprint(self, depth: torch.Tensor) -> torch.Tensor:
@@ -276,9 +277,10 @@ def _sample(
         inside = (i >= 0) & (i < width) & (j >= 0) & (j < height)
         i, j = i.clamp(0, width - 1), j.clamp(0, height - 1)
         soft = torch.ones(len(points)) if eye.mask is None else eye.mask[j, i]
-        good = inside & (soft > 0) & _same_plane(eye, points, normal, i, j, rules.depth_tolerance)
+        agreement = _agreement(eye, points, normal, i, j, rules.depth_tolerance)
+        good = inside & (soft > 0) & (agreement > 0)
         nearest |= good & ((column - i).abs() <= 0.5) & ((row - j).abs() <= 0.5)
-        share = torch.where(good, share, 0.0).float()
+        share = torch.where(good, share * agreement, 0.0).float()
         color += share[:, None] * eye.color[j, i]
         mask += share * soft
         total += share
@@ -286,17 +288,21 @@ def _sample(
     return color / total[:, None], torch.where(nearest, mask / total, 0.0)
 
 
-def _same_plane(
+def _agreement(
     eye: Eye, points: torch.Tensor, normal: torch.Tensor, i: torch.Tensor, j: torch.Tensor, tolerance: float
 ) -> torch.Tensor:
-    """Whether pixel (i, j) of the colour picture shows the plane through each point, by the depth map."""
+    """How well pixel (i, j) of the colour picture fits the plane through each point by the depth map, 0..1.
+
+    0: it shows something else. Far less than 1: the same surface round a bend, to be read only where nothing better is.
+    """
     (height, width), (rows, columns) = eye.color.shape[:2], eye.depth.shape
     u, v = ((i + 0.5) / width * columns).long(), ((j + 0.5) / height * rows).long()
     origin, direction = eye.rays((u + 0.5) * (2.0 / columns) - 1, 1 - (v + 0.5) * (2.0 / rows))
     along = (normal * (points - origin)).sum(1) / (normal * direction).sum(1)
     expected = -(origin + along[:, None] * direction)[:, 2]
     here = -points[:, 2]
-    width = eye.footprint(here)
-    slope = torch.minimum(0.5 * (expected - here).abs(), SLACK * width)
-    near = (expected - eye.depth[v, u]).abs() <= tolerance * here + width + slope
-    return near & eye.usable[v, u] & (expected > 0)
+    pixel = eye.footprint(here)
+    slope = torch.minimum(0.5 * (expected - here).abs(), SLACK * pixel)
+    off = (expected - eye.depth[v, u]).abs()
+    same = (off <= tolerance * here + pixel + slope) & eye.usable[v, u] & (expected > 0)
+    return torch.where(same, torch.exp(-((off / (BEND * pixel)) ** 2)).clamp_min(1e-4), 0.0)
