@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from .errors import Invalid, NotFound, Unsupported
 from .events import Stage, Warning
-from .families import family, sampler
+from .families import family
 from .models.entry import ModelEntry
 from .pixels.picture import Picture
 from .request import Depth, Diffuse, Inpaint, Output, PreviewAsk, Project, Request, Source, Target, Tiling, View
+from .samplers import sampler
 
 if TYPE_CHECKING:
     from .models.index import ModelIndex

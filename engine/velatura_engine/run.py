@@ -8,6 +8,7 @@ from functools import singledispatch
 import torch
 
 from .events import Done, Event, Started
+from .models.entry import ModelEntry
 from .operations import diffuse, project
 from .operations.context import Context
 from .pixels.picture import Picture
@@ -57,3 +58,7 @@ class Runner:
             context.outputs[step.step_id] = perform(step, context)
         context.close()
         emit(Done(timings=context.timings, peak_memory=self.models.peak_memory()))
+
+    def warm(self, entry: ModelEntry) -> None:
+        """Load a model before anybody asks for it."""
+        self.models.checkpoint(entry)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -21,12 +22,13 @@ from diffusers import (
 )
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from velatura_engine.runtime.load import CONFIGS
 
 LAYOUTS = {
     # name: (UNet input channels, VAE widths, prediction)
-    "sd1": (4, (16, 16, 32, 32), "epsilon"),
-    "sd1_inpaint": (9, (16, 16, 32, 32), "epsilon"),
-    "sd2_depth": (5, (16, 16, 32, 32), "v_prediction"),
+    "sd1": (4, (32, 32, 32, 32), "epsilon"),
+    "sd1_inpaint": (9, (32, 32, 32, 32), "epsilon"),
+    "sd2_depth": (5, (32, 32, 32, 32), "v_prediction"),
     "starter": (4, (16, 16, 32), "v_prediction"),
 }
 TEXT = 32
@@ -39,8 +41,8 @@ def make_tiny(folder: Path, layout: str = "starter", seed: int = 0) -> Path:
     parts = {
         "vae": _vae(widths, attention=layout != "starter"),
         "unet": _unet(channels, levels=4 if layout != "starter" else 3),
-        "text_encoder": _text_encoder(),
-        "tokenizer": _tokenizer(folder / "words"),
+        "text_encoder": _text_encoder(49408 if layout == "sd1" else 514),
+        "tokenizer": _real_tokenizer(folder / "words") if layout == "sd1" else _tokenizer(folder / "words"),
         "scheduler": _scheduler(prediction, pure_noise=layout == "starter"),
     }
     if layout == "sd2_depth":
@@ -90,7 +92,7 @@ def _vae(widths: tuple[int, ...], attention: bool) -> AutoencoderKL:
         down_block_types=("DownEncoderBlock2D",) * len(widths),
         up_block_types=("UpDecoderBlock2D",) * len(widths),
         layers_per_block=2 if attention else 1,
-        norm_num_groups=8,
+        norm_num_groups=32 if attention else 8,
         latent_channels=4,
         mid_block_add_attention=attention,
         scaling_factor=0.18215,
@@ -98,14 +100,14 @@ def _vae(widths: tuple[int, ...], attention: bool) -> AutoencoderKL:
 
 
 def _unet(channels: int, levels: int) -> UNet2DConditionModel:
-    deep = levels - 1
+    deep, small = levels - 1, levels == 3
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=channels,
         out_channels=4,
-        block_out_channels=(16, 32, 32, 32)[:levels],
-        layers_per_block=2 if levels == 4 else 1,
-        norm_num_groups=8,
+        block_out_channels=(16, 32, 32) if small else (32, 32, 64, 64),
+        layers_per_block=1 if small else 2,
+        norm_num_groups=8 if small else 32,
         cross_attention_dim=TEXT,
         attention_head_dim=8,
         down_block_types=("CrossAttnDownBlock2D",) * deep + ("DownBlock2D",),
@@ -113,11 +115,12 @@ def _unet(channels: int, levels: int) -> UNet2DConditionModel:
     )
 
 
-def _text_encoder() -> CLIPTextModel:
+def _text_encoder(words: int) -> CLIPTextModel:
     return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=600, hidden_size=TEXT, intermediate_size=64, num_hidden_layers=2, num_attention_heads=1,
-            max_position_embeddings=77, bos_token_id=512, eos_token_id=513, pad_token_id=513, projection_dim=TEXT,
+            vocab_size=words, hidden_size=TEXT, intermediate_size=64, num_hidden_layers=2, num_attention_heads=1,
+            max_position_embeddings=77, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1,
+            projection_dim=TEXT,
         )
     )  # fmt: skip
 
@@ -131,6 +134,15 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
+
+
+def _real_tokenizer(folder: Path) -> CLIPTokenizer:
+    """CLIP's own vocabulary, as the engine ships it for single files, which hold none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("vocab.json", "merges.txt"):
+        packed = (CONFIGS / "sd1" / "tokenizer" / f"{name}.gz").read_bytes()
+        (folder / name).write_bytes(gzip.decompress(packed))
     return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
 
 

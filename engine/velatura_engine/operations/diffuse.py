@@ -184,8 +184,11 @@ class _Run:
         assert self.scene.depth is not None
         depth = torch.from_numpy(self.scene.depth).to(self.model.device, self.model.dtype)[None]
         if float(depth.max() - depth.min()) < 1e-3:
+            # The pipeline divides by the map's span; two corners give a flat map one, and leave the rest in its middle.
+            corner = self.plan.model.latent_factor
             depth = depth.clone()
-            depth[..., 0, 0] += 1e-2
+            depth[..., :corner, :corner] += 0.5
+            depth[..., -corner:, -corner:] -= 0.5
         width, height = self.plan.canvas
         grey = torch.full((len(self.plan.seeds), 3, height, width), 0.5, dtype=self.model.dtype, device=self.model.device)
         return {"depth_map": depth.repeat(len(self.plan.seeds), 1, 1), "image": grey, "strength": 1.0}

@@ -1,0 +1,125 @@
+"""The worker process: one thread that paints, one that listens. It may die at any time; the front starts another."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ..errors import Broken, Cancelled, OutOfMemory, TimedOut, VelaturaError
+from ..events import Event, Failed
+from .channel import Channel
+
+log = logging.getLogger("velatura.worker")
+
+ENVIRONMENT = {
+    # Nothing is ever fetched, and no code that comes with a model is ever run.
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "DIFFUSERS_DISABLE_REMOTE_CODE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    # Threads that spin while they wait take the cores from the host program that the artist works in.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+
+def main(connection: Connection, factory: str, options: Mapping[str, Any]) -> None:
+    """Entry of the process. `factory` is "module:callable" that makes the runner from `options`."""
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    channel = Channel(connection)
+    inbox = _Inbox(channel)
+    threading.Thread(target=inbox.listen, daemon=True).start()
+    runner = _make(factory, dict(options))
+    channel.send(("ready", runner.device))
+    while True:
+        job_id, plan = inbox.next()
+        _work(runner, channel, inbox, job_id, plan)
+
+
+def _make(factory: str, options: dict[str, Any]) -> Any:
+    import importlib
+
+    module, name = factory.split(":")
+    warm = options.pop("warm", None)
+    runner = getattr(importlib.import_module(module), name)(**options)
+    if warm is not None:
+        try:
+            runner.warm(warm)
+        except Exception:  # warming is a favour; the job that needs the model will say what is wrong
+            log.exception("warming failed")
+    return runner
+
+
+class _Inbox:
+    """What the front wants: jobs in order, and jobs to stop."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._jobs: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._stopped: set[str] = set()
+
+    def listen(self) -> None:
+        """Runs in its own thread until the front is gone, which ends the process."""
+        while True:
+            try:
+                kind, *rest = self._channel.receive()
+            except (EOFError, OSError):
+                os._exit(0)
+            if kind == "run":
+                self._jobs.put((rest[0], rest[1]))
+            elif kind == "cancel":
+                self._stopped.add(rest[0])
+
+    def next(self) -> tuple[str, Any]:
+        """Wait for the next job."""
+        return self._jobs.get()
+
+    def checker(self, job_id: str, limit: float | None) -> Callable[[], None]:
+        """A function that raises where the job is to stop."""
+        end = None if limit is None else time.monotonic() + limit
+
+        def check() -> None:
+            if job_id in self._stopped:
+                raise Cancelled("the job was cancelled")
+            if end is not None and time.monotonic() > end:
+                raise TimedOut(f"the job took longer than {limit:g} s")
+
+        return check
+
+    def forget(self, job_id: str) -> None:
+        """The job has ended."""
+        self._stopped.discard(job_id)
+
+
+def _work(runner: Any, channel: Channel, inbox: _Inbox, job_id: str, plan: Any) -> None:
+    def emit(event: Event) -> None:
+        channel.send(("event", job_id, event))
+
+    try:
+        runner.run(plan, inbox.checker(job_id, plan.time_limit), emit)
+    except VelaturaError as trouble:
+        emit(Failed(error=trouble))
+    except Exception as trouble:  # the rim of the process: whatever it was, the front hears a typed error
+        log.exception("job %s failed", job_id)
+        emit(Failed(error=_typed(trouble)))
+    finally:
+        inbox.forget(job_id)
+        channel.send(("idle", job_id, runner.resident))
+
+
+def _typed(trouble: Exception) -> VelaturaError:
+    words = str(trouble).lower()
+    if isinstance(trouble, MemoryError) or "out of memory" in words or "can't allocate memory" in words:
+        return OutOfMemory("the picture does not fit into the device's memory")
+    return Broken(f"painting failed: {type(trouble).__name__}")

@@ -1,0 +1,159 @@
+"""Training parts: padding, objective, clock, checkpoints."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
+from velatura_starter.judge import Judge, spearman
+from velatura_starter.padding import periodic
+from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
+from velatura_starter.training.export import latent_moments, whiten
+from velatura_starter.training.objective import noised, spread_times
+from velatura_starter.training.unet import twin
+from velatura_starter.training.vae import train_vae
+
+
+def shift_error(f, x: torch.Tensor, stride_in: int, stride_out: int, axis: int) -> float:
+    """Relative error of roll(f(x)) against f(roll(x))."""
+    moved, still = f(x.roll(stride_in, axis)), f(x).roll(stride_out, axis)
+    return float((moved - still).norm() / still.norm())
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Random models."""
+    torch.manual_seed(0)
+    return build_vae().eval().requires_grad_(False), build_unet().eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(("axes", "axis"), [("xy", -1), ("xy", -2), ("x", -1), ("y", -2)])
+def test_everything_is_shift_equivariant_along_the_periodic_axes(parts, axes, axis):
+    vae, unet = parts
+    z, context, t = torch.randn(1, 4, 16, 16), torch.randn(1, 5, 160), torch.tensor([400])
+    with periodic(vae, unet, axes=axes):
+        assert shift_error(lambda x: vae.encode(x).latent_dist.mean, torch.randn(1, 3, 64, 64), 20, 5, axis) < 1e-4
+        assert shift_error(lambda x: vae.decode(x).sample, z, 3, 12, axis) < 1e-4
+        assert shift_error(lambda x: unet(x, t, context).sample, z, 8, 8, axis) < 1e-4
+
+
+def test_outside_the_block_borders_are_zeros_again(parts):
+    vae, _ = parts
+    x = torch.randn(1, 3, 32, 32)
+    before = vae.encode(x).latent_dist.mean
+    with periodic(vae):
+        inside = vae.encode(x).latent_dist.mean
+    assert torch.equal(vae.encode(x).latent_dist.mean, before)
+    assert not torch.allclose(inside, before, atol=1e-3)
+
+
+def test_x_only_leaves_the_other_axis_broken(parts):
+    vae, _ = parts
+    with periodic(vae, axes="x"):
+        error = shift_error(lambda x: vae.encode(x).latent_dist.mean, torch.randn(1, 3, 64, 64), 20, 5, -2)
+    assert error > 1e-2
+
+
+def test_a_twin_shares_every_parameter():
+    unet = build_unet()
+    for a, b in zip(unet.parameters(), twin(unet).parameters(), strict=True):
+        assert a is b
+
+
+def test_the_last_time_is_pure_noise_and_v_inverts():
+    x, n = torch.randn(4, 4, 8, 8), torch.randn(4, 4, 8, 8)
+    t = torch.tensor([0, 300, 700, 999])
+    z, v, weight = noised(x, n, t)
+    assert torch.allclose(z[3], n[3], atol=1e-3)
+    abar = build_scheduler().alphas_cumprod[t].view(-1, 1, 1, 1)
+    assert torch.allclose(abar.sqrt() * z - (1 - abar).sqrt() * v, x, atol=1e-5)
+    assert ((weight > 0) & (weight <= 1)).all()
+
+
+def test_times_are_spread_over_the_whole_range():
+    t = spread_times(50, torch.Generator().manual_seed(0)).sort().values
+    assert ((t >= torch.arange(50) * 20) & (t < torch.arange(1, 51) * 20)).all()
+
+
+def test_the_rate_warms_up_and_falls_with_the_budget():
+    assert learning_rate(0, 0, peak=1.0) == pytest.approx(0.01)
+    assert learning_rate(0, 500, peak=1.0) == pytest.approx(1.0)
+    assert learning_rate(1.0, 500, peak=1.0) == pytest.approx(0.02)
+
+
+def test_a_budget_counts_what_was_spent_before():
+    assert Budget(10, spent=4).fraction() == pytest.approx(0.4, abs=0.01)
+    assert Budget(10, spent=40).fraction() == 1
+
+
+def test_an_average_of_a_resting_model_is_the_model():
+    model = torch.nn.Linear(2, 2)
+    average = Average({"m": model}, 0.9)
+    for step in range(5):
+        average.update({"m": model}, step)
+    assert all(torch.allclose(v, model.state_dict()[k]) for k, v in average.of("m").items())
+
+
+def test_a_checkpoint_survives_a_half_written_one(tmp_path):
+    save(tmp_path / "x.pt", {"a": torch.ones(2), "step": 3})
+    (tmp_path / "x.part").write_bytes(b"half")
+    state = load(tmp_path / "x.pt")
+    assert state is not None
+    assert torch.equal(state["a"], torch.ones(2))
+    assert load(tmp_path / "missing.pt") is None
+
+
+def test_resuming_a_finished_stage_changes_nothing_and_more_time_goes_on(tmp_path):
+    train_vae(tmp_path, minutes=0.02, batch=2, pictures=64, log=lambda _: None)
+    first = load(tmp_path / "vae.pt")
+    train_vae(tmp_path, minutes=0.02, batch=2, pictures=64, log=lambda _: None)
+    again = load(tmp_path / "vae.pt")
+    assert first is not None
+    assert again is not None
+    assert again["step"] == first["step"]
+    assert all(torch.equal(v, again["vae"][k]) for k, v in first["vae"].items())
+    train_vae(tmp_path, minutes=again["spent"] / 60 + 0.02, batch=2, pictures=64, log=lambda _: None)
+    more = load(tmp_path / "vae.pt")
+    assert more is not None
+    assert more["step"] > first["step"]
+
+
+def test_whitening_keeps_pictures_and_centres_latents():
+    torch.manual_seed(1)
+    vae, x = build_vae().eval().requires_grad_(False), torch.rand(4, 3, 32, 32)
+    before = vae.decode(vae.encode(x * 2 - 1).latent_dist.mean).sample
+    mean, deviation = latent_moments(vae, x)
+    whiten(vae, mean, deviation, 0.08)
+    z = vae.encode(x * 2 - 1).latent_dist
+    assert torch.allclose(vae.decode(z.mean).sample, before, atol=1e-4)
+    assert vae.config.scaling_factor == 1.0
+    assert z.std.flatten(2).mean(-1)[0].tolist() == pytest.approx((0.08 / deviation).tolist(), rel=1e-3)
+
+
+def test_a_fresh_controlnet_changes_nothing(parts):
+    _, unet = parts
+    control = build_controlnet(unet).eval().requires_grad_(False)
+    z, t, context = torch.randn(1, 4, 16, 16), torch.tensor([10]), torch.randn(1, 5, 160)
+    down, mid = control(z, t, context, torch.rand(1, 3, 64, 64), return_dict=False)
+    out = unet(z, t, context, down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
+    assert torch.allclose(out, unet(z, t, context).sample, atol=1e-5)
+
+
+def test_the_text_encoder_reads_any_length():
+    text = build_text(1337, 0, 1).eval()
+    assert text(torch.randint(0, 1337, (2, 24)))[0].shape == (2, 24, 160)
+
+
+def test_rank_correlation_is_one_for_any_rising_map():
+    x = torch.rand(3, 8, 8)
+    assert torch.allclose(spearman(x, x**3), torch.ones(3), atol=1e-5)
+    assert torch.allclose(spearman(x, -x), -torch.ones(3), atol=1e-5)
+    assert torch.equal(spearman(x, torch.ones(3, 8, 8)), torch.zeros(3))
+
+
+def test_the_judge_takes_any_size():
+    judge = Judge(5, 3).eval()
+    for n in (64, 128, 256):
+        m, c = judge(torch.rand(2, 3, n, n))
+        assert m.shape == (2, 5)
+        assert c.shape == (2, 3)
