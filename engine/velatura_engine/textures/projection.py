@@ -26,7 +26,7 @@ from .unwrap import Check, Surface
 TEXELS = 1 << 19  # texels gathered at once
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
-BEND = 0.25  # pixel widths; pixels that lie farther off a texel's plane count little
+BEND = 0.15  # pixel widths; pixels that lie farther off a texel's plane count little
 FAR = 1e9  # metres; from here on a depth map holds nothing
 
 

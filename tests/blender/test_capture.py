@@ -1,0 +1,139 @@
+"""What the camera sees, against Cycles."""
+
+import bpy
+import numpy as np
+import pytest
+from scenes import add, cycles_depth, place_camera, select, suzanne
+from velatura_blender import capture
+
+
+def graph():
+    return bpy.context.evaluated_depsgraph_get()
+
+
+def build():
+    suzanne("Suzanne", (0, 0, 0.2), levels=2)
+    box = add("cube", "Cube", (1.6, 1.2, 0), size=1)
+    box.scale = (1, -1.5, 0.8)  # mirrored
+    ring = add("torus", "Torus", (-1.5, 0.4, 0.3))
+    ring.rotation_euler = (0.5, 0.3, 0)
+    add("plane", "Ground", (0, 0, -1), size=8)
+
+
+def camera_of(kind):
+    camera = bpy.context.scene.camera
+    if kind == "orthographic":
+        camera.data.type, camera.data.ortho_scale = "ORTHO", 5.0
+    if kind == "lens shift":
+        camera.data.shift_x, camera.data.shift_y = 0.15, -0.1
+    if kind == "wide, not square":
+        camera.data.lens = 20
+        bpy.context.scene.render.resolution_y = 144
+    if kind == "scaled":
+        camera.scale = (2, 2, 2)
+    return camera
+
+
+@pytest.mark.parametrize("kind", ["perspective", "orthographic", "lens shift", "wide, not square", "scaled"])
+def test_depth_equals_cycles(scene, tmp_path, kind):
+    build()
+    camera = camera_of(kind)
+    size = scene.render.resolution_x, scene.render.resolution_y
+    seen = capture.frame(camera, graph(), *size)
+    truth = cycles_depth(tmp_path)
+    hit, known = np.isfinite(seen.depth), truth < 1e9
+    assert (hit == known).mean() > 0.999
+    both = hit & known
+    error = np.abs(seen.depth[both] / truth[both] - 1)
+    assert np.median(error) < 1e-5 and (error < 1e-3).mean() > 0.99
+
+
+def test_casting_rays_gives_the_same_as_the_graphics_card(scene):
+    build()
+    drawn = capture.frame(scene.camera, graph(), 96, 96)
+    cast = capture.frame(scene.camera, graph(), 96, 96, gpu=False)
+    assert (drawn.objects == cast.objects).mean() > 0.998
+    both = np.isfinite(drawn.depth) & np.isfinite(cast.depth)
+    assert np.median(np.abs(drawn.depth[both] / cast.depth[both] - 1)) < 1e-5
+
+
+def test_the_mask_shows_one_object_and_hidden_ones_are_not_seen(scene):
+    build()
+    seen = capture.frame(scene.camera, graph(), 128, 128)
+    assert 0.01 < seen.mask(["Suzanne"]).mean() < 0.5
+    assert seen.mask(["Suzanne", "Ground"]).sum() == seen.mask(["Suzanne"]).sum() + seen.mask(["Ground"]).sum()
+    bpy.data.objects["Suzanne"].hide_set(True)
+    assert "Suzanne" not in capture.frame(scene.camera, graph(), 64, 64).names
+    bpy.data.objects["Cube"].hide_render = True
+    assert "Cube" not in capture.frame(scene.camera, graph(), 64, 64).names
+
+
+def test_instances_are_seen_as_the_object_that_makes_them(scene):
+    box = add("cube", "Source", size=1)
+    group = bpy.data.collections.new("Group")
+    scene.collection.objects.unlink(box)
+    group.objects.link(box)
+    empty = bpy.data.objects.new("Instances", None)
+    empty.instance_type, empty.instance_collection = "COLLECTION", group
+    scene.collection.objects.link(empty)
+    bpy.context.view_layer.update()
+    seen = capture.frame(scene.camera, graph(), 64, 64)
+    assert seen.names == ("Instances",) and seen.mask(["Instances"]).any()
+
+
+def test_a_mirrored_object_still_faces_outwards(scene):
+    box = add("cube", "Cube", size=1)
+    box.scale = (1, -1, 1)
+    bpy.context.view_layer.update()
+    piece = capture.surface(box, graph(), "UVMap")
+    a, b, c = piece.positions[piece.triangles].transpose(1, 0, 2)
+    outwards = (np.cross(b - a, c - a) * (a + b + c)).sum(1)
+    assert (outwards > 0).all() and piece.uvs.shape == (12, 3, 2)
+
+
+def test_modifiers_count_and_uvs_follow_them(scene):
+    thing = suzanne(levels=1)
+    plain = len(thing.data.polygons)
+    piece = capture.surface(thing, graph(), "UVMap")
+    assert len(piece.triangles) > 4 * plain and piece.uvs is not None
+    assert capture.surface(thing, graph(), "none").uvs is None
+
+
+def test_capturing_leaves_the_scene_alone(scene):
+    build()
+    select(bpy.data.objects["Cube"], bpy.data.objects["Torus"])
+    before = state()
+    capture.frame(scene.camera, graph(), 64, 64)
+    capture.surface(bpy.data.objects["Suzanne"], graph(), "UVMap")
+    assert state() == before
+
+
+def state():
+    """Everything an artist would notice, as one comparable thing."""
+    scene = bpy.context.scene
+    names = [known.identifier for known in scene.render.bl_rna.properties]
+    settings = {name: str(getattr(scene.render, name)) for name in names}
+    things = [
+        (
+            thing.name,
+            tuple(map(tuple, thing.matrix_world)),
+            thing.select_get(),
+            thing.hide_get(),
+            [slot.name for slot in thing.material_slots],
+            thing.mode,
+            [layer.name for layer in thing.data.uv_layers] if thing.type == "MESH" else None,
+        )
+        for thing in scene.objects
+    ]
+    blocks = {
+        kind: sorted(block.name for block in getattr(bpy.data, kind))
+        for kind in ("scenes", "images", "materials", "meshes", "cameras", "objects", "textures", "node_groups")
+    }
+    active = bpy.context.view_layer.objects.active
+    return settings, things, blocks, scene.frame_current, active and active.name, bpy.context.mode
+
+
+def test_a_panoramic_camera_is_refused(scene):
+    scene.camera.data.type = "PANO"
+    with pytest.raises(ValueError, match="Panoramic"):
+        capture.frame(place_camera((1, 2, 3)), graph(), 32, 32)

@@ -1,0 +1,98 @@
+"""What is put into the scene, and what stays as it was."""
+
+import bpy
+import numpy as np
+import pytest
+from scenes import add, select, suzanne
+from velatura_blender import place
+
+
+def gradient(width=64, height=32, channels=3):
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 4, y * 8, x * 0 + 77, x * 0 + 128], -1)[..., :channels].astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_image_keeps_every_byte_and_is_packed(scene, channels):
+    pixels = gradient(channels=channels)
+    made = place.image("Moss", pixels, "{}")
+    assert made.packed_file is not None and made.colorspace_settings.name == "sRGB" and made[place.RECIPE] == "{}"
+    np.testing.assert_array_equal(place._pixels(made), pixels[..., :3])
+
+
+def test_a_second_image_of_the_same_name_leaves_the_first_alone(scene):
+    first, second = place.image("Moss", gradient()), place.image("Moss", gradient() // 2)
+    assert first.name == "Moss" and second.name == "Moss.001"
+    np.testing.assert_array_equal(place._pixels(first), gradient())
+
+
+def test_the_mesh_and_those_who_share_it_keep_their_material(scene):
+    box = add("cube", "Cube")
+    own = bpy.data.materials.new("Own")
+    box.data.materials.append(own)
+    twin = bpy.data.objects.new("Twin", box.data)
+    scene.collection.objects.link(twin)
+    made = place.material("Moss", place.image("Moss", gradient()), "UVMap", repeat=3)
+    place.wear(box, made)
+    assert box.material_slots[0].material == made
+    assert box.data.materials[0] == own and twin.material_slots[0].material == own
+
+
+def test_the_material_is_wired_from_the_uv_layer_to_the_surface(scene):
+    made = place.material("Moss", place.image("Moss", gradient()), "UVMap", repeat=3)
+    output = next(node for node in made.node_tree.nodes if node.type == "OUTPUT_MATERIAL")
+    shader = output.inputs["Surface"].links[0].from_node
+    texture = shader.inputs["Base Color"].links[0].from_node
+    mapping = texture.inputs["Vector"].links[0].from_node
+    assert texture.image.name == "Moss" and mapping.inputs["Scale"].default_value[0] == 3
+    assert mapping.inputs["Vector"].links[0].from_node.uv_map == "UVMap"
+
+
+def test_an_existing_uv_layer_is_used_and_not_touched(scene):
+    thing = suzanne()
+    before = uvs(thing, "UVMap")
+    assert place.uv_layer(thing) == ("UVMap", False)
+    assert place.uv_layer(thing, fresh=True) == (place.LAYER, True)
+    np.testing.assert_array_equal(uvs(thing, "UVMap"), before)
+    assert thing.data.uv_layers.active.name == "UVMap"
+
+
+def uvs(thing, layer):
+    found = np.empty(len(thing.data.loops) * 2, np.float32)
+    thing.data.uv_layers[layer].uv.foreach_get("vector", found)
+    return found
+
+
+def test_a_mesh_without_uvs_is_unwrapped_into_a_new_layer(scene):
+    thing, other = suzanne(), add("cube", "Cube", (3, 0, 0))
+    while thing.data.uv_layers:
+        thing.data.uv_layers.remove(thing.data.uv_layers[0])
+    select(other)
+    chosen = np.arange(len(thing.data.polygons)) % 3 == 0
+    thing.data.polygons.foreach_set("select", chosen)
+    blocks = len(bpy.data.meshes), len(bpy.data.objects)
+    assert place.uv_layer(thing) == (place.LAYER, True)
+    found = uvs(thing, place.LAYER)
+    assert found.min() >= 0 and found.max() <= 1 and found.std() > 0.1
+    kept = np.empty(len(chosen), bool)
+    thing.data.polygons.foreach_get("select", kept)
+    np.testing.assert_array_equal(kept, chosen)
+    assert other.select_get() and not thing.select_get() and bpy.context.view_layer.objects.active == other
+    assert (len(bpy.data.meshes), len(bpy.data.objects)) == blocks
+
+
+def test_eight_uv_layers_are_one_too_many_and_it_is_said(scene):
+    thing = add("cube", "Cube")
+    while len(thing.data.uv_layers) < 8:
+        thing.data.uv_layers.new()
+    with pytest.raises(ValueError, match="8 UV maps"):
+        place.uv_layer(thing, fresh=True)
+
+
+def test_the_present_look_is_the_image_or_the_color(scene):
+    thing = add("cube", "Cube")
+    assert place.look_of(thing, "UVMap", (8, 4)).shape == (4, 8, 3)
+    made = place.material("Moss", place.image("Moss", gradient()), "UVMap")
+    place.wear(thing, made)
+    np.testing.assert_array_equal(place.look_of(thing, "UVMap", (64, 32)), gradient())
+    assert place.look_of(thing, "another", (64, 32)).std() == 0
