@@ -1,1 +1,17 @@
 """Velatura for Blender: seamless textures and painting projected from the camera, made by the Velatura engine."""
+
+from . import operators, panel, preferences, session
+
+PARTS = (session, preferences, operators, panel)
+
+
+def register() -> None:
+    """Add everything to Blender."""
+    for part in PARTS:
+        part.register()
+
+
+def unregister() -> None:
+    """Take everything away again."""
+    for part in reversed(PARTS):
+        part.unregister()

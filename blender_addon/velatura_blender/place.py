@@ -130,7 +130,7 @@ def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
-    """The UV layer to paint in, and whether it was made: the active one, else a new unwrap; existing ones stay as they are.
+    """The UV layer to paint in, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
     Raises ValueError where no further layer fits (a mesh holds 8).
     """
@@ -173,7 +173,7 @@ def _unwrapped(thing: bpy.types.Object) -> np.ndarray:
 
 
 @contextmanager
-def _alone(thing: bpy.types.Object):  # noqa: ANN202
+def _alone(thing: bpy.types.Object):
     """An object as the only selected one, in the scene for the time of the block."""
     view = bpy.context.view_layer
     selected, active = [other for other in view.objects if other.select_get()], view.objects.active

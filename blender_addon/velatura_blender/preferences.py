@@ -1,0 +1,90 @@
+"""Where the engine is, and the scene's settings."""
+
+import bpy
+
+from .client import Endpoint
+
+TILING = [
+    ("xy", "Both", "Left meets right and top meets bottom"),
+    ("x", "Horizontal", "Left meets right"),
+    ("y", "Vertical", "Top meets bottom"),
+]
+
+
+class VelaturaPreferences(bpy.types.AddonPreferences):
+    """The engine's address."""
+
+    bl_idname = __package__
+
+    address: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Address", description="host:port of the engine; empty: the one that runs on this computer"
+    )
+    token: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Token", description="What the engine asks for; only needed with an address", subtype="PASSWORD"
+    )
+    tls_ca: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Certificate", description="File of certificates to trust instead of the system's", subtype="FILE_PATH"
+    )
+
+    def draw(self, context):
+        """The fields, and the way to an engine of this computer."""
+        column = self.layout.column()
+        column.prop(self, "address")
+        column.prop(self, "token")
+        column.prop(self, "tls_ca")
+        column.operator("velatura.start_engine", icon="PLAY")
+
+
+class VelaturaSettings(bpy.types.PropertyGroup):
+    """What to paint, kept with the scene."""
+
+    prompt: bpy.props.StringProperty(name="Prompt", description="What to paint")  # type: ignore[valid-type]
+    negative: bpy.props.StringProperty(name="Avoid", description="What to avoid")  # type: ignore[valid-type]
+    size: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Size", description="Longer side of what is painted, pixels", default=512, min=64, max=4096, step=8
+    )
+    texture_size: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Texture", description="Side of projected textures, pixels", default=1024, min=16, max=8192
+    )
+    seed: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Seed", description="The same seed paints the same picture; -1: another one each time", default=-1, min=-1
+    )
+    steps: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Steps", description="More are slower and finer; 0: the model's own", default=0, min=0, max=1000
+    )
+    tiling: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Seamless", description="Which edges of a texture meet without a seam", items=TILING
+    )
+    repeat: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Repeat", description="How often a texture is laid over the UV square", default=1.0, min=0.01, max=1000.0
+    )
+    fresh_uvs: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="New UV Map", description="Unwrap into a new UV map for the projection, where the present one overlaps"
+    )
+
+
+def endpoint(context: bpy.types.Context) -> Endpoint | None:
+    """The engine that the preferences name; None: this computer's. Raises Invalid for an address that is none."""
+    addon = context.preferences.addons.get(__package__)
+    if addon is None or not addon.preferences.address.strip():
+        return None
+    chosen = addon.preferences
+    ca = bpy.path.abspath(chosen.tls_ca) if chosen.tls_ca else None
+    return Endpoint(address=chosen.address.strip(), token=chosen.token.strip(), tls_ca=ca)
+
+
+CLASSES = (VelaturaPreferences, VelaturaSettings)
+
+
+def register() -> None:
+    """Give every scene its settings."""
+    for each in CLASSES:
+        bpy.utils.register_class(each)
+    bpy.types.Scene.velatura = bpy.props.PointerProperty(type=VelaturaSettings)
+
+
+def unregister() -> None:
+    """Take them away."""
+    del bpy.types.Scene.velatura
+    for each in reversed(CLASSES):
+        bpy.utils.unregister_class(each)
