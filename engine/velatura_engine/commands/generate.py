@@ -1,0 +1,114 @@
+"""`velatura generate` and `velatura depth`: any picture, from words, pictures, masks, depth and hints."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from velatura import Engine, recipe, spec
+from velatura.errors import Invalid
+from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
+
+from . import connect, files, texture, watch
+
+
+def add(commands: Any) -> None:
+    """Put both commands on the command line."""
+    command = commands.add_parser("generate", help="paint a picture", description=__doc__)
+    command.add_argument("prompt", nargs="?", default="", help="what to paint")
+    command.add_argument("--depth", metavar="FILE", help="scene depth: .npy in metres, or a picture (see --near)")
+    command.add_argument("--replay", metavar="FILE", help="make it again from a PNG that Velatura wrote, or its recipe")
+    _add_rest(command)
+    command = commands.add_parser("depth", help="paint a picture over a scene's depth", description=__doc__)
+    command.add_argument("prompt", help="what to paint")
+    command.add_argument("depth", metavar="FILE", help="scene depth: .npy in metres, or a picture (see --near)")
+    command.set_defaults(replay=None)
+    _add_rest(command)
+
+
+def _add_rest(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--near", type=float, metavar="M", help="what black means in a depth picture, metres")
+    command.add_argument("--far", type=float, metavar="M", help="what white means; without both, white is near")
+    command.add_argument(
+        "--depth-strength", type=float, metavar="X", help="how strongly to follow it, 0 to 2 (default 1)"
+    )
+    command.add_argument("--init", metavar="FILE", help="picture to start from")
+    command.add_argument("--strength", type=float, metavar="X", help="how far to move from it, 0 to 1")
+    command.add_argument("--mask", metavar="FILE", help="repaint only the white; as large as --init")
+    command.add_argument(
+        "--control", action="append", default=[], metavar="KIND=FILE", help="hint to follow, such as canny=lines.png"
+    )
+    command.add_argument("--width", type=int, help="pixels")
+    command.add_argument("--height", type=int, help="pixels")
+    command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
+    texture.add_painting(command)
+    connect.add_options(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Paint; returns the exit code."""
+    if not options.prompt and not options.replay:
+        raise Invalid("say what to paint, or which picture to make again", field="prompt")
+    job = build(options)
+    tile = "" if options.tile == "none" else options.tile
+    with connect.open(options) as engine:
+        if options.replay:
+            job = replay(engine, options)
+            tiling = job.steps[0].diffuse.tiling
+            tile = "x" * tiling.x + "y" * tiling.y
+        result = watch.follow(engine, job, options)
+    name = files.slug(options.prompt or job.steps[0].diffuse.prompt.text)
+    watch.report(result, watch.save(result, options, name=name, tile=tile), options)
+    return 0
+
+
+def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
+    """The job that the options describe."""
+    scene = None
+    if options.depth:
+        scene = files.depth(options.depth, near=options.near, far=options.far, strength=options.depth_strength)
+    return spec.diffuse(
+        options.prompt,
+        init=files.picture(options.init, "init") if options.init else None,
+        strength=options.strength,
+        mask=files.mask(options.mask) if options.mask else None,
+        depth=scene,
+        controls=[_control(words) for words in options.control],
+        width=options.width,
+        height=options.height,
+        tile="" if options.tile == "none" else options.tile,
+        **texture.painting(options),
+    )
+
+
+def _control(words: str) -> diffuse_pb2.Control:
+    kind, found, path = words.partition("=")
+    if not found or not kind or not path:
+        raise Invalid(f"{words!r} is not KIND=FILE, such as canny=lines.png", field="control")
+    return diffuse_pb2.Control(kind=kind, image=files.picture(path, "control", data=kind != "reference"))
+
+
+def replay(engine: Engine, options: argparse.Namespace) -> jobs_pb2.JobSpec:
+    """The job of a recipe. Pictures it started from, when they are given too, go where the engine looks for them."""
+    for image in _pictures(options):
+        engine.put_blob(image.data)
+    content = files.read(options.replay, "replay")
+    found = recipe.read(content) if files.is_png(content) else _recipe_of(content)
+    if found is None:
+        remedy = "Give a PNG that Velatura wrote, or the .json beside it."
+        raise Invalid(f"{options.replay} holds no recipe", field="replay", remedy=remedy)
+    return recipe.replay(found)
+
+
+def _recipe_of(content: bytes) -> jobs_pb2.Recipe:
+    try:
+        return recipe.loads(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Invalid("this is neither a PNG nor a recipe", field="replay") from None
+
+
+def _pictures(options: argparse.Namespace) -> list[pixels_pb2.Image]:
+    asked = build(options).steps[0].diffuse
+    found = [asked.init.image, asked.mask.image, asked.depth.image, *(control.image for control in asked.controls)]
+    return [image for image in found if image.data]

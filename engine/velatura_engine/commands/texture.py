@@ -1,0 +1,64 @@
+"""`velatura texture`: a picture that repeats without a seam."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from velatura import spec
+
+from . import connect, files, watch
+
+TILES = ("xy", "x", "y", "none")
+
+
+def add(commands: Any) -> None:
+    """Put the command on the command line."""
+    command = commands.add_parser("texture", help="paint a seamless texture", description=__doc__)
+    command.add_argument("prompt", help='what it is made of, such as "red brick wall"')
+    command.add_argument("--size", default="256", metavar="N|WxH", help="pixels (default 256)")
+    command.add_argument("--tile", choices=TILES, default="xy", help="edges that meet: x = left and right (default xy)")
+    add_painting(command)
+    connect.add_options(command)
+    command.set_defaults(run=run)
+
+
+def add_painting(command: argparse.ArgumentParser) -> None:
+    """The options that every painting command has."""
+    command.add_argument("--negative", default="", metavar="WORDS", help="what to avoid")
+    command.add_argument("--model", default="", metavar="ID", help="from `velatura list models`")
+    command.add_argument("--seed", type=int, help="the same seed gives the same picture (default: drawn)")
+    command.add_argument("--count", type=int, help="pictures, seeds counting up (default 1)")
+    command.add_argument("--steps", type=int, help="more is finer and slower (default: the model's own)")
+    command.add_argument("--sampler", default="", metavar="NAME", help="from `velatura list samplers`")
+    command.add_argument("--schedule", default="", metavar="NAME", help="spacing of the noise levels")
+    command.add_argument("--guidance", type=float, help="how closely to follow the words, 0 to 100")
+    command.add_argument("--out", default=".", metavar="FOLDER|FILE", help="where to (default: here); never overwrites")
+
+
+def painting(options: argparse.Namespace) -> dict[str, Any]:
+    """Those options as arguments for `velatura.spec`."""
+    names = ("negative", "model", "seed", "count", "steps", "sampler", "schedule", "guidance")
+    return {name: getattr(options, name) for name in names}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Paint; returns the exit code."""
+    tile = "" if options.tile == "none" else options.tile
+    job = spec.texture(options.prompt, size(options.size), tile=tile, **painting(options))
+    with connect.open(options) as engine:
+        result = watch.follow(engine, job, options)
+    watch.report(result, watch.save(result, options, name=files.slug(options.prompt), tile=tile), options)
+    return 0
+
+
+def size(words: str) -> tuple[int, int]:
+    """Width and height of "256" or "512x256". Raises Invalid."""
+    from velatura.errors import Invalid
+
+    try:
+        sides = [int(part) for part in words.lower().split("x")]
+        width, height = sides * 2 if len(sides) == 1 else sides
+    except ValueError:
+        raise Invalid(f"{words!r} is not a size such as 256 or 512x256", field="size") from None
+    return width, height
