@@ -66,7 +66,8 @@ def target(
 ) -> geometry_pb2.ProjectionTarget:
     """A surface with its present look, base (H, W, 3) uint8, whose size its texture gets."""
     mesh = spec.mesh(positions.astype("<f4"), triangles.astype("<u4"), uvs.astype("<f4"))
-    return geometry_pb2.ProjectionTarget(id=name, mesh=mesh, base=pixels.from_array(base))
+    height, width = base.shape[:2]
+    return geometry_pb2.ProjectionTarget(id=name, mesh=mesh, width=width, height=height, base=pixels.from_array(base))
 
 
 def _job(*parts: jobs_pb2.JobSpec) -> jobs_pb2.JobSpec:

@@ -48,3 +48,14 @@ def scene():
     scene.render.resolution_percentage = 100
     place_camera((3, -4.5, 2.5))
     return scene
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """An engine that paints by arithmetic, which the add-on finds."""
+    from velatura.testing import FakeEngine
+
+    with FakeEngine(token="secret") as engine:
+        monkeypatch.setenv("VELATURA_ENGINE", engine.address)
+        monkeypatch.setenv("VELATURA_TOKEN", "secret")
+        yield engine

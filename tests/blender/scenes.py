@@ -54,3 +54,54 @@ def cycles_depth(folder):
     with OpenEXR.File(scene.render.filepath, separate_channels=True) as file:
         name = next(name for name in file.channels() if name.endswith("Depth.Z"))
         return np.array(file.channels()[name].pixels)
+
+
+def state():
+    """Everything an artist would notice, as one comparable thing."""
+    scene = bpy.context.scene
+    names = [known.identifier for known in scene.render.bl_rna.properties]
+    settings = {name: str(getattr(scene.render, name)) for name in names}
+    things = [
+        (
+            thing.name,
+            tuple(map(tuple, thing.matrix_world)),
+            thing.select_get(),
+            thing.hide_get(),
+            [slot.name for slot in thing.material_slots],
+            thing.mode,
+            [layer.name for layer in thing.data.uv_layers] if thing.type == "MESH" else None,
+        )
+        for thing in scene.objects
+    ]
+    blocks = {
+        kind: sorted(block.name for block in getattr(bpy.data, kind))
+        for kind in ("scenes", "images", "materials", "meshes", "cameras", "objects", "textures", "node_groups")
+    }
+    active = bpy.context.view_layer.objects.active
+    return settings, things, blocks, scene.frame_current, active and active.name, bpy.context.mode
+
+
+def render(path, samples=4):
+    """The scene as Cycles shows it, (H, W, 3) float 0..1 on the sRGB curve, row 0 on top."""
+    scene = bpy.context.scene
+    scene.view_settings.view_transform = "Standard"
+    scene.cycles.samples = samples
+    scene.cycles.use_denoising = False
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    loaded = bpy.data.images.load(str(path))
+    width, height = loaded.size
+    pixels = np.empty(width * height * loaded.channels, np.float32)
+    loaded.pixels.foreach_get(pixels)
+    channels = loaded.channels
+    bpy.data.images.remove(loaded)
+    return pixels.reshape(height, width, channels)[::-1, :, :3]
+
+
+def daylight():
+    """Even light from everywhere."""
+    world = bpy.data.worlds.new("World")
+    world.use_nodes = True
+    world.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
+    bpy.context.scene.world = world

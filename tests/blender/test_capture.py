@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-from scenes import add, cycles_depth, place_camera, select, suzanne
+from scenes import add, cycles_depth, place_camera, select, state, suzanne
 from velatura_blender import capture
 
 
@@ -106,31 +106,6 @@ def test_capturing_leaves_the_scene_alone(scene):
     capture.frame(scene.camera, graph(), 64, 64)
     capture.surface(bpy.data.objects["Suzanne"], graph(), "UVMap")
     assert state() == before
-
-
-def state():
-    """Everything an artist would notice, as one comparable thing."""
-    scene = bpy.context.scene
-    names = [known.identifier for known in scene.render.bl_rna.properties]
-    settings = {name: str(getattr(scene.render, name)) for name in names}
-    things = [
-        (
-            thing.name,
-            tuple(map(tuple, thing.matrix_world)),
-            thing.select_get(),
-            thing.hide_get(),
-            [slot.name for slot in thing.material_slots],
-            thing.mode,
-            [layer.name for layer in thing.data.uv_layers] if thing.type == "MESH" else None,
-        )
-        for thing in scene.objects
-    ]
-    blocks = {
-        kind: sorted(block.name for block in getattr(bpy.data, kind))
-        for kind in ("scenes", "images", "materials", "meshes", "cameras", "objects", "textures", "node_groups")
-    }
-    active = bpy.context.view_layer.objects.active
-    return settings, things, blocks, scene.frame_current, active and active.name, bpy.context.mode
 
 
 def test_a_panoramic_camera_is_refused(scene):

@@ -150,7 +150,7 @@ def wrong_ids(rgba, number, owner, count=2):
 
 def wrong_part(meshes, number, camera, size=(200, 200), knobs=None):
     """Part of the painted texels of a mesh with another face's colour, and the painting."""
-    made = project(meshes[number], [view_of(meshes, camera)], size, **(knobs or {}))
+    made = project(meshes[number], [view_of(meshes, camera, (320, 320))], size, **(knobs or {}))
     owner, _ = truth(meshes[number], size)
     painted = made.rgba[..., 3] > 0
     wrong = wrong_ids(made.rgba, number, owner)
