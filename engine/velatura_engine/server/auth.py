@@ -52,8 +52,9 @@ class TokenGate(grpc.aio.ServerInterceptor):
         given = given if isinstance(given, bytes) else given.encode()
         if hmac.compare_digest(given, self._expected):
             return await continuation(details)
-        return grpc.unary_unary_rpc_method_handler(_refuse)
+        # As a stream it refuses before it reads: a unary handler would wait for a message that may never come.
+        return grpc.stream_stream_rpc_method_handler(_refuse)
 
 
-async def _refuse(_: bytes, context: grpc.aio.ServicerContext) -> None:
+async def _refuse(_: Any, context: grpc.aio.ServicerContext) -> None:
     await abort(context, Unauthenticated("this engine asks for a token"))

@@ -1,0 +1,41 @@
+"""The store forgets what is old, keeps its quota, and never half a blob."""
+
+import os
+import time
+
+import pytest
+from velatura_engine.blobs.store import BlobStore
+from velatura_engine.errors import Busy, Invalid, NotFound
+
+
+def test_old_blobs_make_room_and_used_ones_stay(tmp_path):
+    store = BlobStore(tmp_path, max_bytes=10, quota=10, seconds=3600)
+    old, used = store.put(b"aaaa"), store.put(b"bbbb")
+    for name, age in ((old, 200), (used, 300)):
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    assert store.has(used)  # that counts as a use
+    store.put(b"cccc")
+    assert store.has(used) and not store.has(old)
+
+
+def test_blobs_past_their_time_are_dropped(tmp_path):
+    store = BlobStore(tmp_path, max_bytes=10, quota=100, seconds=1)
+    old = store.put(b"aaaa")
+    os.utime(tmp_path / old, (0, 0))
+    store.put(b"bbbb")
+    with pytest.raises(NotFound):
+        store.get(old)
+
+
+def test_what_cannot_fit_is_refused(tmp_path):
+    store = BlobStore(tmp_path, max_bytes=10, quota=5, seconds=1)
+    with pytest.raises(Invalid):
+        store.put(b"a" * 11)
+    with pytest.raises(Busy):
+        store.put(b"a" * 9)
+
+
+def test_uploads_that_an_earlier_engine_left_are_cleared_away(tmp_path):
+    (tmp_path / "x.part").write_bytes(b"half")
+    BlobStore(tmp_path, max_bytes=10, quota=10, seconds=1)
+    assert not list(tmp_path.iterdir())
