@@ -9,15 +9,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import math
 import pkgutil
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import NotFound
+from .errors import Invalid, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,30 @@ class Knob:
     step: float | None = None
     choices: tuple[str, ...] = ()
 
+    def checked(self, value: Any, *, field: str = "") -> Any:
+        """The value in the default's type. Raises Invalid outside the range or the choices."""
+        field = field or self.name
+        if self.choices:
+            if value not in self.choices:
+                raise Invalid(field, f"must be one of {', '.join(self.choices)}")
+            return value
+        if isinstance(self.default, bool) or not isinstance(self.default, (int, float)):
+            if not isinstance(value, type(self.default)):
+                raise Invalid(field, f"must be a {type(self.default).__name__}")
+            return value
+        return self._number(value, field)
+
+    def _number(self, value: Any, field: str) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise Invalid(field, "must be a number")
+        if isinstance(self.default, int) and value != int(value):
+            raise Invalid(field, f"must be a whole number, got {value:g}")
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if not low <= value <= high:
+            raise Invalid(field, f"must be between {low:g} and {high:g}, got {value:g}")
+        return type(self.default)(value)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -66,6 +91,14 @@ class Part:
     schedules: tuple[str, ...] = ()
     available: bool = True
     reason: str = ""
+
+    def checked(self, given: Mapping[str, Any], *, field: str = "knobs") -> dict[str, Any]:
+        """The given knobs, each of its default's type. Raises NotFound for an unknown one, Invalid for a bad value."""
+        known = {knob.name: knob for knob in self.knobs}
+        for name in given:
+            if name not in known:
+                raise NotFound(f"knob of {self.title}", name, known=known, field=field)
+        return {name: known[name].checked(value, field=f"{field}.{name}") for name, value in given.items()}
 
 
 class Shelf:
@@ -103,6 +136,7 @@ class Shelf:
 
     def discover(self, folder: Path) -> None:
         """Also import the modules of another folder, so that their parts stand on this shelf."""
+        self._look()
         for file in sorted(folder.glob("[!_]*.py")):
             spec = importlib.util.spec_from_file_location(f"{self.package}._found_{file.stem}", file)
             assert spec is not None and spec.loader is not None
@@ -111,11 +145,12 @@ class Shelf:
             spec.loader.exec_module(module)
 
     def _look(self) -> None:
-        if not self._discovered:
-            self._discovered = True
-            folder = importlib.import_module(self.package).__path__
-            for module in pkgutil.iter_modules(folder):
-                importlib.import_module(f"{self.package}.{module.name}")
+        if self._discovered:
+            return
+        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        # Last: a look that failed is tried again, and nobody else may meanwhile think it is done.
+        self._discovered = True
 
 
 def _knobs(build: Callable) -> typing.Iterator[Knob]:

@@ -6,15 +6,18 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-SIGMAS = ("normal", "sgm_uniform", "karras", "exponential")
+from ..errors import Unsupported
+
+SIGMAS = ("normal", "sgm_uniform", "simple", "karras", "exponential")
 """Schedules of samplers that place their noise levels freely."""
 
-STEPS = ("normal", "sgm_uniform")
+STEPS = ("normal", "sgm_uniform", "simple")
 """Schedules of samplers that walk along the training steps."""
 
 _OVERRIDES: dict[str, dict[str, Any]] = {
     "normal": {},
     "sgm_uniform": {"timestep_spacing": "trailing"},
+    "simple": {"timestep_spacing": "trailing"},
     "karras": {"use_karras_sigmas": True},
     "exponential": {"use_exponential_sigmas": True},
 }
@@ -26,16 +29,39 @@ _MODEL = (
 
 
 def scheduler(name: str, config: Mapping[str, Any], schedule: str, **settings: Any) -> Any:
-    """A new diffusers scheduler of class `name` for a model, with one of the schedules above."""
+    """A new diffusers scheduler of class `name` for a model. Raises Unsupported for a schedule it cannot follow."""
     import diffusers
 
-    kind = getattr(diffusers, name)
+    kind = _from_the_first_step(getattr(diffusers, name))
     known = inspect.signature(kind.__init__).parameters
+    able = [word for word, facts in _OVERRIDES.items() if facts.keys() <= known.keys()]
+    if schedule not in able:
+        raise Unsupported(
+            f"{name.removesuffix('Scheduler')} cannot follow the schedule {schedule!r}", field="schedule",
+            remedy=f"choose one of: {', '.join(able)}",
+        )  # fmt: skip
     facts = {key: config[key] for key in _MODEL if config.get(key) is not None}
     if facts.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in known:
         facts["trained_betas"] = _zero_snr_betas(facts)
     facts |= _OVERRIDES[schedule] | settings
     return kind(**{key: value for key, value in facts.items() if key in known})
+
+
+def _from_the_first_step(kind: type) -> type:
+    """The same scheduler, that starts at its first step even where rounding makes that step equal the second.
+
+    Noise levels crowd near pure noise, and training steps are whole numbers: diffusers then begins at the second of
+    the equal ones, and runs past the end of its own list.
+    """
+    if not hasattr(kind, "_init_step_index"):
+        return kind
+
+    def _init_step_index(self: Any, timestep: Any) -> None:
+        kind._init_step_index(self, timestep)  # type: ignore[attr-defined]
+        if self.begin_index is None and timestep == self.timesteps[0]:
+            self._step_index = 0
+
+    return type(kind.__name__, (kind,), {"_init_step_index": _init_step_index, "__module__": kind.__module__})
 
 
 def _zero_snr_betas(facts: Mapping[str, Any]) -> list[float]:
