@@ -1,5 +1,6 @@
 """Lets the fake engine project with the real kernel, which lives in the engine's own environment."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import sys
 import numpy as np
 from velatura_engine.request import Mesh
 from velatura_engine.textures.projection import ViewArrays, project
-given = dict(np.load(sys.argv[1]))
-mesh = Mesh(positions=given["positions"], triangles=given["triangles"], uvs=given["uvs"])
-view = ViewArrays(world_to_camera=given["world_to_camera"], camera_to_clip=given["camera_to_clip"],
-                  color=given["color"], depth=given["depth"], mask=given["mask"])
-made = project(mesh, [view], tuple(given["size"]), base=given["base"])
-np.savez(sys.argv[2], rgba=made.rgba, **made.scores)
+for folder in sys.argv[1:]:
+    given = dict(np.load(folder + "/given.npz"))
+    mesh = Mesh(positions=given["positions"], triangles=given["triangles"], uvs=given["uvs"])
+    view = ViewArrays(world_to_camera=given["world_to_camera"], camera_to_clip=given["camera_to_clip"],
+                      color=given["color"], depth=given["depth"], mask=given["mask"])
+    made = project(mesh, [view], tuple(given["size"]), base=given["base"])
+    np.savez(folder + "/made.npz", rgba=made.rgba, **made.scores)
 """
 
 
@@ -44,10 +46,11 @@ def install(monkeypatch, fake, folder, paint):
             return
         view = step.project.views[0]
         depth = image(view.depth.image)[..., 0]
-        for target in step.project.targets:
-            given, made = folder / "given.npz", folder / "made.npz"
+        places = [folder / target.id for target in step.project.targets]
+        for place, target in zip(places, step.project.targets, strict=True):
+            place.mkdir()
             np.savez(
-                given,
+                place / "given.npz",
                 positions=np.frombuffer(content(target.mesh.positions), "<f4").reshape(-1, 3),
                 triangles=np.frombuffer(content(target.mesh.triangles), "<u4").reshape(-1, 3),
                 uvs=np.frombuffer(content(target.mesh.uvs), "<f4").reshape(-1, 3, 2),
@@ -59,8 +62,10 @@ def install(monkeypatch, fake, folder, paint):
                 base=image(target.base) / np.float32(255),
                 size=np.array([target.width, target.height]),
             )
-            subprocess.run([PYTHON, "-c", PROGRAM, given, made], check=True, cwd=ROOT / "engine")
-            with np.load(made) as found:
+        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([PYTHON, "-c", PROGRAM, *places], check=True, cwd=ROOT / "engine", env=alone)
+        for place, target in zip(places, step.project.targets, strict=True):
+            with np.load(place / "made.npz") as found:
                 scores = {name: float(found[name]) for name in found.files if name != "rgba"}
                 texture = np.rint(found["rgba"] * 255).astype(np.uint8)
             yield jobs_pb2.Artifact(kind="texture", name=target.id, image=pixels.from_array(texture), scores=scores)

@@ -425,7 +425,7 @@ def test_two_hundred_thousand_triangles_take_seconds():
         color=np.ones((64, 64, 3), np.float32),
         depth=np.full((64, 64), 4.0, np.float32),
     )
-    began = time.perf_counter()
+    began = time.process_time()
     made = project(mesh, [view], (1024, 1024), depth_tolerance=0.1)
-    assert time.perf_counter() - began < 30  # about 3 s alone on two cores
+    assert time.process_time() - began < 40  # of processor time; about 3 s on two idle cores
     assert len(triangles) > 199000 and made.scores["coverage"] > 0.9 and made.scores["overlap"] == 0

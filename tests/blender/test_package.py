@@ -1,0 +1,81 @@
+"""The extension as it ships: built, validated, and installed into a Blender that has nothing."""
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import build_blender
+import pytest
+
+CLEAN = """
+import os, sys, json
+import bpy
+repo = "user_default"
+bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo=repo, enable_on_install=True)
+name = f"bl_ext.{repo}.velatura"
+assert name in bpy.context.preferences.addons, list(bpy.context.preferences.addons.keys())
+assert not any(known == "velatura" or known.split(".")[0] in ("grpclib", "google", "h2") for known in sys.modules)
+assert hasattr(bpy.types.Scene, "velatura") and bpy.ops.velatura.texture.poll()
+package = sys.modules[name]
+bpy.ops.mesh.primitive_cube_add()
+try:
+    bpy.ops.velatura.texture(prompt="moss", wait=True, size=64)
+    words = "placed"
+except RuntimeError as error:
+    words = str(error)
+seen = bpy.context.object.material_slots[0].material.name if bpy.context.object.material_slots else ""
+bpy.ops.preferences.addon_disable(module=name)
+left = [known for known in dir(bpy.types) if known.lower().startswith("velatura")]
+assert not left and not hasattr(bpy.types.Scene, "velatura"), left
+print("WORDS", json.dumps([words, seen]))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return build_blender.build(tmp_path_factory.mktemp("dist"))
+
+
+def test_it_is_small_and_pure_python(package):
+    assert package.stat().st_size < 1_000_000
+    with zipfile.ZipFile(package) as content:
+        names = content.namelist()
+    assert "blender_manifest.toml" in names and "_vendor/velatura/client.py" in names
+    assert not [name for name in names if name.endswith((".so", ".pyd", ".dylib", ".pyc", ".whl"))]
+
+
+def test_its_imports_are_relative(package):
+    with zipfile.ZipFile(package) as content:
+        for name in content.namelist():
+            if name.endswith(".py"):
+                source = content.read(name).decode()
+                assert build_blender.PRIVATE not in source and "velatura_blender" not in source
+
+
+def clean_run(package, home, **environment):
+    """Install, use, disable in a Blender of its own; what the texture operator said and the material it left."""
+    import json
+
+    settings = {**os.environ, "BLENDER_USER_RESOURCES": str(home), "VELATURA_HOME": str(home), **environment}
+    settings = {key: value for key, value in settings.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", CLEAN, str(package)], capture_output=True, text=True, env=settings, timeout=120
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("WORDS"))
+    return json.loads(line.removeprefix("WORDS "))
+
+
+def test_it_installs_works_and_goes_without_a_trace(package, tmp_path, fake):
+    environment = {"VELATURA_ENGINE": fake.address, "VELATURA_TOKEN": "secret"}
+    assert clean_run(package, tmp_path, **environment) == ["placed", "moss"]
+    assert fake.specs[0].steps[0].diffuse.prompt.text == "moss"
+
+
+def test_without_an_engine_it_says_so(package, tmp_path):
+    environment = {"VELATURA_ENGINE": ""}
+    words, seen = clean_run(package, tmp_path, **environment)
+    assert "Press Start Engine" in words and not seen
