@@ -166,4 +166,5 @@ def _knobs(build: Callable) -> typing.Iterator[Knob]:
                 facts["choices"] = mark.words
             elif isinstance(mark, str):
                 facts["description"] = mark
-        yield Knob(name=parameter.name, title=parameter.name.replace("_", " ").capitalize(), default=parameter.default, **facts)
+        title = parameter.name.replace("_", " ").capitalize()
+        yield Knob(name=parameter.name, title=title, default=parameter.default, **facts)

@@ -64,7 +64,8 @@ def make_control(folder: Path, base: Path, seed: int = 0) -> Path:
     unet = UNet2DConditionModel.from_pretrained(base / "unet")
     levels = len(json.loads((base / "vae" / "config.json").read_text())["block_out_channels"])
     control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(16, 32, 96, 256)[:levels])
-    for layer in (*control.controlnet_down_blocks, control.controlnet_mid_block, control.controlnet_cond_embedding.conv_out):
+    hint = control.controlnet_cond_embedding.conv_out
+    for layer in (*control.controlnet_down_blocks, control.controlnet_mid_block, hint):
         torch.nn.init.normal_(layer.weight, std=0.1)
     control.save_pretrained(folder)
     return folder
@@ -180,7 +181,8 @@ def _place(name: str) -> tuple[str, str]:
         return f"middle_block.{int(number) * 2 if kind == 'resnets' else 1}", rest
     match = re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", name)
     assert match is not None, name
-    side, row, kind, number, rest = match.group(1), int(match.group(2)), match.group(3), int(match.group(4)), match.group(5)
+    side, kind, rest = match.group(1, 3, 5)
+    row, number = int(match.group(2)), int(match.group(4))
     if side == "down":
         if kind == "downsamplers":
             return f"input_blocks.{3 * row + 3}.0", rest.replace("conv.", "op.")

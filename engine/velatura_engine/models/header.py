@@ -22,8 +22,9 @@ def shapes(path: Path) -> Shapes:
     """Tensor shapes by name. Raises Unsupported for anything but a sound safetensors file; pickles by their content."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(8)
-        if start.startswith(_PICKLES):
+        start, brace = file.read(8), file.read(1)
+        # A header's length may well begin like a pickle; what follows it then tells.
+        if start.startswith(_PICKLES) and brace != b"{":
             raise Unsupported(
                 f"{path.name} is a pickle, which can run code when it is opened", reason="PICKLE_NOT_ALLOWED",
                 remedy="convert it to safetensors, or get its safetensors version",
@@ -31,9 +32,10 @@ def shapes(path: Path) -> Shapes:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER, size - 8):
             raise _broken(path, "its header has no sensible length")
+        file.seek(8)
         try:
             header = json.loads(file.read(length))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _broken(path, "its header is not JSON") from None
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise _broken(path, "its header lists no tensors, or too many")

@@ -15,7 +15,9 @@ from .entry import ModelEntry
 from .header import shapes as read_shapes
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
-_CONTROL_WORDS = ("depth", "canny", "normal", "openpose", "scribble", "softedge", "hed", "mlsd", "lineart", "tile", "inpaint")
+_CONTROL_WORDS = (
+    "depth", "canny", "normal", "openpose", "scribble", "softedge", "hed", "mlsd", "lineart", "tile", "inpaint",
+)  # fmt: skip
 
 
 def identify(path: Path, id: str) -> ModelEntry:
@@ -89,7 +91,8 @@ def _family(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Family:
 
 def _levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Resolutions of a UNet in the original layout: one more than its downsamplers."""
-    return 1 + sum(name.startswith("model.diffusion_model.input_blocks.") and name.endswith(".op.weight") for name in shapes)
+    mark = "model.diffusion_model.input_blocks."
+    return 1 + sum(name.startswith(mark) and name.endswith(".op.weight") for name in shapes)
 
 
 def _vae_levels(shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import NotFound, VelaturaError
+from ..errors import Invalid, NotFound, VelaturaError
 from .entry import ModelEntry
 from .identify import identify
 
 _GROUPS = ("checkpoints", "controlnet", "controlnets")
 """Sub-folders that sort models; they are looked into."""
+
+_PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class ModelIndex:
@@ -36,8 +39,9 @@ class ModelIndex:
             id = fixed.get("id") or _free(_slug(path), found)
             try:
                 found[id] = replace(identify(path, id), **fixed)
-            except (VelaturaError, OSError, KeyError, TypeError) as trouble:
-                self.refused[path.name] = str(trouble)
+            except (VelaturaError, OSError, KeyError, TypeError, ValueError, AttributeError) as trouble:
+                remedy = getattr(trouble, "remedy", "")
+                self.refused[path.name] = f"{trouble}; {remedy}" if remedy else str(trouble)
         if found and not any(entry.is_default for entry in found.values()):
             first = next((entry for entry in found.values() if entry.kind == "checkpoint"), None)
             if first is not None:
@@ -62,7 +66,13 @@ class ModelIndex:
         raise NotFound("checkpoint", "default", reason="NO_MODEL")
 
     def get(self, name: str, *, kind: str = "checkpoint", field: str = "") -> ModelEntry:
-        """The model of that id and kind. Raises NotFound with near matches."""
+        """The model of that id and kind. Raises Invalid for a path or address, NotFound with near matches."""
+        if not _ID.fullmatch(name) or ".." in name or name.endswith(_PICKLED):
+            raise Invalid(
+                field or "model", "models are named by their id, never by a path, an address or a file",
+                remedy="put the model's .safetensors into the engine's models folder and choose it from the list",
+                reason="NOT_A_MODEL_ID",
+            )  # fmt: skip
         entry = self._entries.get(name)
         if entry is None or entry.kind != kind:
             known = [other.id for other in self._entries.values() if other.kind == kind]
@@ -110,12 +120,15 @@ class ModelIndex:
 def _worth_a_look(path: Path) -> bool:
     if path.is_dir():
         return not path.name.startswith(".")
-    return path.suffix.lower() in (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+    return path.suffix.lower() in (".safetensors", *_PICKLED)
 
 
 def _slug(path: Path) -> str:
     name = path.name if path.is_dir() else path.stem
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:60] or "model"
+    name = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
+    # An id may not look like a path or a pickle: no two dots, no such ending.
+    name = re.sub(r"\.(?=\.|(?:ckpt|pth?|bin)$)", "-", name[:58])
+    return name.strip("-._") or "model"
 
 
 def _free(id: str, taken: dict[str, ModelEntry]) -> str:
@@ -129,7 +142,8 @@ def _starter() -> Iterator[tuple[Path, dict[str, Any]]]:
         return
     checkpoint, control = velatura_starter.model_path(), velatura_starter.controlnet_path()
     if checkpoint.is_dir():
-        yield checkpoint, {"id": "starter", "title": "Starter (textures)", "is_default": True} | _starter_facts(checkpoint)
+        facts = {"id": "starter", "title": "Starter (textures)", "is_default": True}
+        yield checkpoint, facts | _starter_facts(checkpoint)
     if control.is_dir():
         facts = {"id": "starter-depth", "title": "Starter depth", "control_kind": "depth", "license": "Apache-2.0"}
         yield control, facts

@@ -59,12 +59,11 @@ def test_a_new_file_is_a_new_part(tmp_path):
     )
     from velatura_engine.samplers import SAMPLERS
 
-    before = dict(SAMPLERS._parts)
     try:
         SAMPLERS.discover(tmp_path)
         assert SAMPLERS.get("twice").description == "Does it twice."
     finally:
-        SAMPLERS._parts.clear(), SAMPLERS._parts.update(before)
+        SAMPLERS._parts.pop("twice", None)
 
 
 def mixed():
@@ -93,7 +92,8 @@ def test_knobs_take_values_in_their_range_and_type():
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"amount": 1.4}, {"amount": float("nan")}, {"order": 1.5}, {"order": True}, {"tone": "hot"}, {"amount": "1"}]
+    "knobs",
+    [{"amount": 1.4}, {"amount": float("nan")}, {"order": 1.5}, {"order": True}, {"tone": "hot"}, {"amount": "1"}],
 )
 def test_a_knob_out_of_range_is_refused_by_name(knobs):
     with pytest.raises(Invalid) as refusal:

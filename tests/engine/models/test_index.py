@@ -1,0 +1,176 @@
+"""Models are found by content and named by ids."""
+
+import json
+import re
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from velatura_engine.errors import Invalid, NotFound
+from velatura_engine.models.index import ModelIndex
+
+
+def single(path, channels=4, width=768):
+    """Just enough of a single file to be told; the VAE has three downsamplers, the UNet too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = {"model.diffusion_model.input_blocks.0.0.weight": (8, channels, 3, 3)}
+    names |= {f"model.diffusion_model.input_blocks.{block}.0.op.weight": (1,) for block in (3, 6, 9)}
+    names |= {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (8, width)}
+    names |= {f"first_stage_model.encoder.down.{level}.downsample.conv.weight": (1,) for level in range(3)}
+    save_file({name: np.zeros(shape, "f2") for name, shape in names.items()}, path)
+    return path
+
+
+def folder(path, *, channels=4, vae=(8, 8, 8), pure_noise=True):
+    """Just enough of a diffusers folder to be told."""
+    parts = {
+        "unet/config.json": {"in_channels": channels, "block_out_channels": [8, 8, 8], "sample_size": 32},
+        "vae/config.json": {"block_out_channels": vae, "latent_channels": 4},
+        "text_encoder/config.json": {"hidden_size": 64},
+        "scheduler/scheduler_config.json": {"prediction_type": "v_prediction", "rescale_betas_zero_snr": pure_noise},
+        "model_index.json": {},
+    }
+    for name, content in parts.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(json.dumps(content))
+    tensors = {"conv_in.weight": np.zeros((8, channels, 3, 3), "f2"), "x.attn2.to_k.weight": np.zeros((8, 64), "f2")}
+    save_file(tensors, path / "unet" / "diffusion_pytorch_model.safetensors")
+    return path
+
+
+def control(path, steps=3, width=64):
+    path.mkdir(parents=True)
+    words = {"_class_name": "ControlNetModel", "in_channels": 4, "conditioning_embedding_out_channels": [8] * steps}
+    (path / "config.json").write_text(json.dumps(words))
+    save_file({"x.attn2.to_k.weight": np.zeros((8, width), "f2")}, path / "diffusion_pytorch_model.safetensors")
+    return path
+
+
+@pytest.fixture
+def models(tmp_path):
+    single(tmp_path / "checkpoints" / "My Fine_Model (v1.5).safetensors")
+    folder(tmp_path / "checkpoints" / "tiles")
+    control(tmp_path / "controlnet" / "tiles-depth")
+    return tmp_path
+
+
+def test_files_and_folders_are_found_and_described_by_content(models):
+    index = ModelIndex([models], starter=False)
+    fine, tiles = index.get("my-fine_model-v1.5"), index.get("tiles")
+    assert (fine.family, fine.format, fine.latent_factor, fine.size_multiple) == ("sd1", "single", 8, 64)
+    assert (tiles.latent_factor, tiles.size_multiple, tiles.native_size) == (4, 16, 128)
+    assert tiles.prediction == "v_prediction"
+    assert tiles.cross_attention_dim == 64 and tiles.guidance == 5.0 and "inpaint" in tiles.tasks
+
+
+def test_a_flat_folder_works_by_content(tmp_path):
+    single(tmp_path / "paint.safetensors", channels=9), single(tmp_path / "deep.safetensors", channels=5, width=1024)
+    index = ModelIndex([tmp_path], starter=False)
+    assert index.get("paint").family == "sd1_inpaint" and index.get("deep").family == "sd2_depth"
+
+
+def test_models_of_the_same_name_get_ids_of_their_own(tmp_path):
+    for where in ("a", "b", "c"):
+        single(tmp_path / where / "same.safetensors")
+    index = ModelIndex([tmp_path / "a", tmp_path / "b", tmp_path / "c"], starter=False)
+    assert [entry.id for entry in index.entries()] == ["same", "same-2", "same-3"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Ünïcode!.safetensors", "-._.safetensors", "a..b.safetensors", "x.pt.safetensors", f"{'l' * 90}.safetensors"],
+)
+def test_every_id_can_be_asked_for(tmp_path, name):
+    single(tmp_path / name)
+    index = ModelIndex([tmp_path], starter=False)
+    (entry,) = index.entries()
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", entry.id) and index.get(entry.id) is entry
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/passwd", "../tiles", "checkpoints/tiles", "C:\\models\\x", "https://example.org/x", "file:x", "x.ckpt",
+     "x..y", "", "Tiles", "a" * 65, "tiles\n"],
+)  # fmt: skip
+def test_a_path_or_address_is_no_id(models, name):
+    with pytest.raises(Invalid) as refusal:
+        ModelIndex([models], starter=False).get(name, field="steps[0].diffuse.model")
+    assert refusal.value.field == "steps[0].diffuse.model" and "models folder" in refusal.value.remedy
+
+
+def test_an_unknown_id_offers_near_ones_of_its_kind(models):
+    with pytest.raises(NotFound) as refusal:
+        ModelIndex([models], starter=False).get("tilez")
+    assert refusal.value.suggestions == ("tiles",)
+    with pytest.raises(NotFound):
+        ModelIndex([models], starter=False).get("tiles-depth", kind="checkpoint")
+
+
+def test_broken_files_are_told_and_disturb_nothing(models):
+    (models / "checkpoints" / "old.ckpt").write_bytes(b"PK\x03\x04" + b"\0" * 50)
+    (models / "checkpoints" / "cut.safetensors").write_bytes(b"\x10")
+    (models / "checkpoints" / "empty").mkdir()
+    (models / "checkpoints" / "odd").mkdir()
+    (models / "checkpoints" / "odd" / "model_index.json").write_text("{}")
+    index = ModelIndex([models], starter=False)
+    assert set(index.refused) == {"old.ckpt", "cut.safetensors", "empty", "odd"}
+    assert "convert it to safetensors" in index.refused["old.ckpt"]
+    assert len(index.entries()) == 3
+
+
+def test_controls_are_matched_by_kind_width_and_geometry(models):
+    control(models / "controlnet" / "wide-depth", width=768)
+    index = ModelIndex([models], starter=False)
+    assert [entry.id for entry in index.controls("depth", "sd1", 64, 4)] == ["tiles-depth"]
+    assert not index.controls("canny", "sd1", 64, 4) and not index.controls("depth", "sd1", 64, 8)
+
+
+def test_a_rescan_finds_what_was_added_and_changes_the_etag(models):
+    index = ModelIndex([models], starter=False)
+    before = index.etag
+    index.rescan()
+    assert index.etag == before
+    single(models / "checkpoints" / "new.safetensors")
+    index.rescan()
+    assert index.get("new") and index.etag != before
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
+    index = ModelIndex([tmp_path / "none"], starter=False)
+    assert index.entries() == ()
+    with pytest.raises(NotFound):
+        index.default()
+
+
+def test_a_hash_changes_with_the_weights_and_only_then(models):
+    index = ModelIndex([models], starter=False)
+    before = index.sha256("tiles")
+    assert re.fullmatch("[0-9a-f]{64}", before) and index.sha256("tiles") == before
+    (models / "checkpoints" / "tiles" / "README.md").write_text("words")
+    assert index.sha256("tiles") == before
+    file = models / "checkpoints" / "tiles" / "unet" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert index.sha256("tiles") != before
+
+
+def test_the_starter_is_the_default_and_has_its_own_defaults(models, tmp_path, monkeypatch):
+    home = tmp_path / "weights"
+    folder(home / "texture"), control(home / "depth")
+    card = {"guidance_scale": 4.0, "steps": 16, "sampler": "ddim", "size": 96}
+    card |= {"materials": ["brick"], "colours": ["red"]}
+    (home / "vocabulary.json").write_text(json.dumps(card))
+    built_in = SimpleNamespace(model_path=lambda: home / "texture", controlnet_path=lambda: home / "depth")
+    monkeypatch.setitem(sys.modules, "velatura_starter", built_in)
+    index = ModelIndex([models])
+    starter = index.default()
+    assert (starter.id, starter.guidance, starter.steps) == ("starter", 4.0, 16)
+    assert (starter.sampler, starter.native_size) == ("ddim", 96)
+    assert starter.vocabulary == ("brick", "red")
+    assert index.controls("depth", "sd1", 64, 4)[0].id == "starter-depth"
+
+
+def test_no_starter_is_no_trouble(models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "velatura_starter", None)
+    assert ModelIndex([models]).default().id == "my-fine_model-v1.5"
