@@ -9,40 +9,90 @@ import multiprocessing
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import Broken, WorkerLost
-from ..events import Done, Event, Failed
+from ..errors import Broken, Cancelled, TimedOut, VelaturaError, WorkerLost
+from ..events import Done, Event, Failed, Progress
 from . import main
-from .channel import Channel
+from .channel import Channel, Packed, pack
 
 log = logging.getLogger("velatura.front")
 
 PAINTER = "velatura_engine.run:Runner"
-_LOST = object()
 
 MAX_STILLBORN = 3
 """Workers in a row that died before they were ready, after which jobs no longer wait for one."""
+START_SECONDS = 600.0
+"""A worker that is not ready after so long is replaced: it imports torch and loads a model before."""
+_LOST, _STIR = object(), object()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Errand:
+    """The job that the worker has now, and how long to be patient with it. Times in seconds of the monotonic clock."""
+
+    job_id: str
+    time_limit: float | None
+    stall: float
+    grace: float
+    events: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    begun: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)
+    longest: float = 0.0
+    cancelled: float | None = None
+
+    def note(self, event: Event) -> None:
+        """An event came; steps tell how long this job's silences are."""
+        now = time.monotonic()
+        if isinstance(event, Progress) and event.step > 1:
+            self.longest = max(self.longest, now - self.heard)
+        self.heard = now
+
+    def patience(self) -> float:
+        """Seconds from now after which the worker counts as hung."""
+        slack = max(self.grace, 3 * self.longest)
+        ends = [self.heard + max(self.stall, 10 * self.longest)]
+        if self.cancelled is not None:
+            ends.append(self.cancelled + slack)
+        if self.time_limit is not None:
+            ends.append(self.begun + self.time_limit + slack)
+        return max(0.0, min(ends) - time.monotonic())
+
+    def loss(self) -> VelaturaError:
+        """What to say when the worker is gone."""
+        if self.cancelled is not None:
+            return Cancelled("the job was cancelled")
+        if self.time_limit is not None and time.monotonic() > self.begun + self.time_limit:
+            return TimedOut(f"the job took longer than {self.time_limit:g} s")
+        return WorkerLost("the painting process died during this job")
 
 
 class WorkerHost:
     """One worker process. All methods belong to the event loop's thread."""
 
     def __init__(
-        self, options: Mapping[str, Any], *, factory: str = PAINTER, stall_seconds: float = 300.0
-    ) -> None:
-        """`factory` makes the runner inside the worker from `options`; a silent worker is replaced after `stall_seconds`."""
-        self._options, self._factory, self._stall = dict(options), factory, stall_seconds
+        self, options: Mapping[str, Any], *, factory: str = PAINTER, stall_seconds: float = 300.0,
+        cancel_seconds: float = 30.0,
+    ) -> None:  # fmt: skip
+        """`factory` makes the runner inside the worker from `options`.
+
+        A worker that is silent for `stall_seconds` (or ten of its steps, if that is more) is replaced; so is one that
+        has not stopped `cancel_seconds` (or three steps) after it was asked to, or after the job's time limit.
+        """
+        self._options, self._factory = dict(options), factory
+        self._stall, self._grace = stall_seconds, cancel_seconds
         self.state, self.device, self.resident, self.restarts = "starting", "", "", 0
         self.changed: Callable[[], None] = lambda: None
         """Called whenever `state`, `resident` or `restarts` changes."""
         self._ready = asyncio.Event()
-        self._events: asyncio.Queue[Any] = asyncio.Queue()
-        self._job = ""
-        self._closing = False
+        self._errand: _Errand | None = None
+        self._closing = self._was_ready = False
         self._crashes = self._stillborn = 0
+        self._started = 0.0
         self._process: Any = None
         self._channel: Channel | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -58,50 +108,85 @@ class WorkerHost:
         )
         self._process.start()
         theirs.close()
-        self._channel = Channel(ours)
+        self._was_ready = False
+        self._channel, self._started = Channel(ours), time.monotonic()
         listener = threading.Thread(
             target=self._listen, args=(self._channel, asyncio.get_running_loop()), daemon=True, name="velatura-listen"
         )
         listener.start()
 
     async def run(self, job_id: str, plan: Any) -> AsyncIterator[Event]:
-        """Run a job; its events end with Done or Failed. A worker that dies or hangs under it gives Failed(WorkerLost)."""
-        while not self._ready.is_set():
-            if self._stillborn >= MAX_STILLBORN:
-                yield Failed(error=Broken("the painting process cannot start", remedy="look into the engine's log"))
-                return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), 0.2)
-        assert self._channel is not None
-        self._job, self._events = job_id, asyncio.Queue()
+        """Run a job; its events end with Done or Failed, with Failed(WorkerLost) where the worker dies or hangs."""
+        packed = await asyncio.to_thread(pack, ("run", job_id, plan))
+        errand = _Errand(job_id=job_id, time_limit=plan.time_limit, stall=self._stall, grace=self._grace)
+        self._errand = errand
         try:
-            await asyncio.to_thread(self._channel.send, ("run", job_id, plan))
-        except OSError:
-            self._events.put_nowait(_LOST)
-        longest, since = 0.0, time.monotonic()
+            refusal = await self._until_ready(errand)
+            if refusal is not None:
+                yield Failed(error=refusal)
+                return
+            errand.events, errand.begun, errand.heard = asyncio.Queue(), time.monotonic(), time.monotonic()
+            self._send(packed)
+            while True:
+                event = await self._next(errand)
+                yield event
+                if isinstance(event, Done | Failed):
+                    return
+        finally:
+            self._errand = None
+
+    async def _until_ready(self, errand: _Errand) -> VelaturaError | None:
+        """Wait for a worker; returns why there will be none."""
+        while not self._ready.is_set():
+            if errand.cancelled is not None:
+                return errand.loss()
+            if self._stillborn >= MAX_STILLBORN:
+                return Broken("the painting process cannot start", remedy="look into the engine's log")
+            if time.monotonic() - self._started > START_SECONDS:
+                log.error("worker %s does not get ready; replacing it", self.pid)
+                self.kill()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ready.wait(), 0.05)
+        return None
+
+    async def _next(self, errand: _Errand) -> Event:
+        """The next event of the running job, be it that its worker is gone."""
         while True:
             try:
-                event = await asyncio.wait_for(self._events.get(), max(self._stall, 10 * longest))
+                event = await asyncio.wait_for(errand.events.get(), errand.patience())
             except TimeoutError:
                 log.error("worker %s hangs; replacing it", self.pid)
                 self.kill()
-                event = await self._events.get()
-            now = time.monotonic()
-            longest, since = max(longest, now - since), now
+                while (event := await errand.events.get()) is not _LOST:
+                    pass
             if event is _LOST:
-                yield Failed(error=WorkerLost("the painting process died during this job"))
-                return
-            if isinstance(event, Done):
-                self._crashes = 0
-            yield event
-            if isinstance(event, Done | Failed):
-                return
+                return Failed(error=errand.loss())
+            if event is not _STIR:
+                errand.note(event)
+                if isinstance(event, Done):
+                    self._crashes = 0
+                return event
 
     def cancel(self, job_id: str) -> None:
         """Ask the worker to stop a job at its next step."""
-        if self._channel is not None:
+        errand = self._errand
+        if errand is None or errand.job_id != job_id or errand.cancelled is not None:
+            return
+        errand.cancelled = time.monotonic()
+        errand.events.put_nowait(_STIR)
+        self._send(pack(("cancel", job_id)))
+
+    def _send(self, packed: Packed) -> None:
+        """Send in the background: a stopped worker must not stop the front. A dead one is noticed by its listener."""
+
+        async def send(channel: Channel) -> None:
             with contextlib.suppress(OSError):
-                self._channel.send(("cancel", job_id))
+                await asyncio.to_thread(channel.put, packed)
+
+        if self._channel is not None:
+            task = asyncio.create_task(send(self._channel))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     def kill(self) -> None:
         """End the process at once; another is started."""
@@ -114,6 +199,8 @@ class WorkerHost:
         self.kill()
         if self._process is not None:
             await asyncio.to_thread(self._process.join, 5)
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=5)
 
     def _listen(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(EOFError, OSError, RuntimeError):
@@ -126,21 +213,25 @@ class WorkerHost:
         kind, *rest = message
         if kind == "ready":
             self.state, self.device = "ready", rest[0]
-            self._stillborn = 0
+            self._stillborn, self._was_ready = 0, True
             self._ready.set()
+        elif kind == "leaving":  # its device is beyond repair: no further job may go there
+            self.state = "restarting"
+            self._ready.clear()
         elif kind == "idle":
-            self.resident = rest[1]
-        elif rest[0] == self._job:
-            self._events.put_nowait(rest[1])
+            self.resident = rest[0]
+        elif self._errand is not None and rest[0] == self._errand.job_id:
+            self._errand.events.put_nowait(rest[1])
             return
         self.changed()
 
     def _lose(self) -> None:
         if self._closing:
             return
-        self._stillborn += not self._ready.is_set()
+        self._stillborn += not self._was_ready
         self._ready.clear()
-        self._events.put_nowait(_LOST)
+        if self._errand is not None:
+            self._errand.events.put_nowait(_LOST)
         self.restarts += 1
         self.state, self.resident = "restarting", ""
         # A worker that cannot even start must not be started in a tight loop.

@@ -112,10 +112,22 @@ def _work(runner: Any, channel: Channel, inbox: _Inbox, job_id: str, plan: Any) 
         emit(Failed(error=trouble))
     except Exception as trouble:  # the rim of the process: whatever it was, the front hears a typed error
         log.exception("job %s failed", job_id)
+        if _beyond_repair(trouble):
+            channel.send(("leaving",))
+            emit(Failed(error=_typed(trouble)))
+            os._exit(1)
         emit(Failed(error=_typed(trouble)))
     finally:
         inbox.forget(job_id)
-        channel.send(("idle", job_id, runner.resident))
+        channel.send(("idle", runner.resident))
+
+
+def _beyond_repair(trouble: Exception) -> bool:
+    """After some errors every later call to the device fails too; only a new process helps."""
+    words = str(trouble).lower()
+    if "out of memory" in words:
+        return False
+    return any(sign in words for sign in ("cuda error", "hip error", "device-side assert", "illegal memory access"))
 
 
 def _typed(trouble: Exception) -> VelaturaError:
