@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import secrets
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import Busy, Invalid, NotFound
@@ -17,21 +19,26 @@ CHUNK = 2**20
 
 
 class BlobStore:
-    """A private folder of blobs. Ids from outside are checked before they touch a path."""
+    """A private folder of blobs. Ids from outside are checked before they touch a path. Safe from several threads."""
 
     def __init__(self, folder: Path, *, max_bytes: int, quota: int, seconds: float) -> None:
         """At most `max_bytes` a blob and `quota` bytes in all; blobs unused for `seconds` are dropped."""
         self._folder, self._max, self._quota, self._seconds = folder, max_bytes, quota, seconds
+        self._lock = threading.Lock()
+        self._coming: dict[Path, int] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.name == "posix":
+            folder.chmod(0o700)
         for left in folder.glob("*.part"):
             left.unlink(missing_ok=True)
+        self.sweep()
 
     def has(self, blob_id: str) -> bool:
-        """Whether it is here; that counts as a use."""
-        path = self._path(blob_id)
-        if not path.is_file():
+        """Whether it is here; that counts as a use. Raises Invalid."""
+        try:
+            os.utime(self._path(blob_id))
+        except FileNotFoundError:
             return False
-        os.utime(path)
         return True
 
     def get(self, blob_id: str) -> bytes:
@@ -40,30 +47,56 @@ class BlobStore:
 
     def size(self, blob_id: str) -> int:
         """Length in bytes. Raises NotFound or Invalid."""
-        if not self.has(blob_id):
-            raise NotFound("blob", blob_id, field="blob_id", reason="UNKNOWN_BLOB")
-        return self._path(blob_id).stat().st_size
+        if self.has(blob_id):
+            with contextlib.suppress(FileNotFoundError):
+                return self._path(blob_id).stat().st_size
+        raise NotFound("blob", blob_id, field="blob_id", reason="UNKNOWN_BLOB")
 
     def chunks(self, blob_id: str) -> Iterator[bytes]:
         """The content in pieces of 1 MiB. Raises NotFound or Invalid."""
         self.size(blob_id)
-        with self._path(blob_id).open("rb") as file:
+        try:
+            file = self._path(blob_id).open("rb")
+        except FileNotFoundError:
+            raise NotFound("blob", blob_id, field="blob_id", reason="UNKNOWN_BLOB") from None
+        with file:
             while piece := file.read(CHUNK):
                 yield piece
 
     def put(self, content: bytes) -> str:
-        """Store content; returns its id."""
-        upload = self.upload(hashlib.sha256(content).hexdigest(), len(content))
-        upload.add(content)
-        return upload.finish()
+        """Store content; returns its id. Raises Invalid, or Busy where there is no room."""
+        blob_id = hashlib.sha256(content).hexdigest()
+        if self.has(blob_id):
+            return blob_id
+        upload = self.upload(blob_id, len(content))
+        try:
+            upload.add(content)
+            return upload.finish()
+        finally:
+            upload.drop()
 
     def upload(self, blob_id: str, size: int) -> Upload:
-        """Begin to store content of a known length and id. Raises Invalid, or Busy where there is no room."""
+        """Begin to store content of a known length and id; `drop` what comes back in the end.
+
+        Raises Invalid, or Busy where there is no room.
+        """
         path = self._path(blob_id)
         if not 0 < size <= self._max:
             raise Invalid("size", f"must be between 1 and {self._max} bytes, got {size}")
-        self._make_room(size)
-        return Upload(path, size)
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        with self._lock:
+            self._make_room(size)
+            self._coming[part] = size
+        return Upload(path, part, size, self._arrived)
+
+    def sweep(self) -> None:
+        """Drop what nobody used for too long."""
+        with self._lock:
+            self._make_room(0)
+
+    def _arrived(self, part: Path) -> None:
+        with self._lock:
+            self._coming.pop(part, None)
 
     def _path(self, blob_id: str) -> Path:
         if not _NAME.fullmatch(blob_id):
@@ -71,25 +104,33 @@ class BlobStore:
         return self._folder / blob_id
 
     def _make_room(self, size: int) -> None:
-        """Drop what is too old, then the longest unused until the new one fits."""
-        files = sorted(((file.stat().st_mtime, file.stat().st_size, file) for file in self._folder.iterdir()))
-        held = sum(length for _, length, _ in files)
+        """Drop what is too old, then the longest unused until the new one fits beside those that are coming in."""
+        files = sorted(self._facts())
+        wanted = size + sum(self._coming.values()) + sum(length for _, length, _ in files)
         for used, length, file in files:
-            if file.suffix != ".part" and (used < time.time() - self._seconds or held + size > self._quota):
-                file.unlink(missing_ok=True)
-                held -= length
-        if held + size > self._quota:
+            if used < time.time() - self._seconds or wanted > self._quota:
+                with contextlib.suppress(OSError):  # on Windows a file that is being read cannot be removed
+                    file.unlink(missing_ok=True)
+                    wanted -= length
+        if wanted > self._quota:
             raise Busy("the blob store is full", retry_after=60.0, reason="BLOB_QUOTA")
+
+    def _facts(self) -> Iterator[tuple[float, int, Path]]:
+        """(last use, length, path) of every whole blob."""
+        for file in self._folder.iterdir():
+            if _NAME.fullmatch(file.name):
+                with contextlib.suppress(FileNotFoundError):
+                    facts = file.stat()
+                    yield facts.st_mtime, facts.st_size, file
 
 
 class Upload:
     """Content on its way in; it counts only when it is whole and hashes to its id."""
 
-    def __init__(self, path: Path, size: int) -> None:
-        self._path, self._size, self._held = path, size, 0
+    def __init__(self, path: Path, part: Path, size: int, arrived: Callable[[Path], None]) -> None:
+        self._path, self._part, self._size, self._held, self._arrived = path, part, size, 0, arrived
         self._hash = hashlib.sha256()
-        self._part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-        self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def add(self, data: bytes) -> None:
         """The next bytes. Raises Invalid when there are more than announced."""
@@ -103,12 +144,12 @@ class Upload:
         """Check and keep it; returns its id. Raises Invalid."""
         self._file.close()
         if self._held != self._size or self._hash.hexdigest() != self._path.name:
-            self.drop()
             raise Invalid("data", "does not match the announced length or hash", remedy="send it again")
         self._part.replace(self._path)
         return self._path.name
 
     def drop(self) -> None:
-        """Forget it."""
+        """Clear away what did not become a blob; nothing where it did."""
         self._file.close()
         self._part.unlink(missing_ok=True)
+        self._arrived(self._part)
