@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,41 +19,44 @@ MAX_UNREAD = 200
 class EventLog:
     """Numbered events of one job: kept ones for those who come later, all of them for those who watch now."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, kept: Iterable[jobs_pb2.JobEvent] = ()) -> None:
         self._job_id = job_id
-        self._kept: list[jobs_pb2.JobEvent] = []
+        self.kept: list[jobs_pb2.JobEvent] = list(kept)
         self._watchers: set[asyncio.Queue[jobs_pb2.JobEvent]] = set()
-        self.last = 0
+        self.last = self.kept[-1].sequence if self.kept else 0
 
     def add(self, **event: Any) -> None:
-        """Append an event given as its one field, such as `queued=Queued(position=2)`. Previews are not kept."""
+        """Append an event given as its one field, such as `queued=Queued(position=2)`.
+
+        Previews are not kept, and of places in the queue only the newest is.
+        """
         self.last += 1
         message = jobs_pb2.JobEvent(sequence=self.last, time=stamp(time.time()), job_id=self._job_id, **event)
         glimpse = message.HasField("preview")
+        if message.HasField("queued") and self.kept and self.kept[-1].HasField("queued"):
+            self.kept.pop()
         if not glimpse:
-            self._kept.append(message)
+            self.kept.append(message)
         for watcher in self._watchers:
             if not (glimpse and watcher.qsize() > MAX_UNREAD):
                 watcher.put_nowait(message)
 
     async def watch(self, after: int = 0) -> AsyncIterator[jobs_pb2.JobEvent]:
         """Kept events after a number, then new ones as they come, until the job's end."""
-        live: asyncio.Queue[jobs_pb2.JobEvent] = asyncio.Queue()
-        self._watchers.add(live)
+        pending: asyncio.Queue[jobs_pb2.JobEvent] = asyncio.Queue()
+        for message in self.kept:
+            pending.put_nowait(message)
+        ended = bool(self.kept) and self.kept[-1].HasField("finished")
+        if not ended:
+            self._watchers.add(pending)
         try:
-            for message in [kept for kept in self._kept if kept.sequence > after]:
-                yield message
-                if message.HasField("finished"):
-                    return
-            if self._kept and self._kept[-1].HasField("finished"):
-                return
-            while True:
-                message = await live.get()
-                yield message
-                if message.HasField("finished"):
-                    return
+            while not (ended and pending.empty()):
+                message = await pending.get()
+                ended = message.HasField("finished")
+                if message.sequence > after:
+                    yield message
         finally:
-            self._watchers.discard(live)
+            self._watchers.discard(pending)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -63,13 +66,17 @@ class Job:
     id: str
     client: str
     spec: jobs_pb2.JobSpec
-    plan: Any
-    journalled: bool = False
+    plan: Any = None
+    weight: int = 0
+    """Bytes of memory that its plan takes."""
+    lasting: bool = False
+    """It outlives its call and the front."""
     state: int = jobs_pb2.JOB_STATE_QUEUED
     created: float = field(default_factory=time.time)
     started: float = 0.0
     ended: float = 0.0
     error: errors_pb2.Error | None = None
+    position: int = -1
     log: EventLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +100,22 @@ class Job:
         return message
 
 
+def ended_job(message: jobs_pb2.Job, client: str, kept: Iterable[jobs_pb2.JobEvent]) -> Job:
+    """A job of an earlier front that had ended, from what it sent at the time."""
+    job = Job(
+        id=message.id, client=client, spec=message.spec, lasting=True, state=message.state,
+        created=seconds(message.create_time), started=seconds(message.start_time), ended=seconds(message.end_time),
+        error=message.error if message.HasField("error") else None,
+    )  # fmt: skip
+    job.log = EventLog(job.id, kept)
+    return job
+
+
 def stamp(seconds: float) -> Timestamp:
     """Seconds since 1970 -> Timestamp."""
     return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))
+
+
+def seconds(stamp: Timestamp) -> float:
+    """Timestamp -> seconds since 1970."""
+    return stamp.seconds + stamp.nanos / 1e9

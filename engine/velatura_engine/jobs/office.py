@@ -9,21 +9,27 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from velatura.v1 import jobs_pb2
 
 from .. import events, wire
-from ..errors import Broken, Cancelled, NotFound, VelaturaError, WorkerLost
+from ..errors import Broken, Busy, Cancelled, NotFound, VelaturaError, WorkerLost
 from ..models.index import ModelIndex
 from ..plan import make
 from ..server.limits import Limits
+from ..worker.channel import pack
 from ..worker.host import WorkerHost
+from . import scribe
 from .job import Job
-from .journal import Journal
+from .journal import Journal, Record
 from .queue import JobQueue
 
 log = logging.getLogger("velatura.front")
+
+READERS = 4
+"""Jobs whose pictures are decoded at the same time."""
 
 
 class Blobs(Protocol):
@@ -45,10 +51,16 @@ class JobOffice:
         self, *, worker: WorkerHost, index: ModelIndex, blobs: Blobs, journal: Journal, limits: Limits
     ) -> None:
         self._worker, self._index, self._blobs, self._journal, self._limits = worker, index, blobs, journal, limits
-        self._queue = JobQueue(limit=limits.max_queue, limit_per_client=limits.max_queue_per_client)
+        self._queue = JobQueue(
+            limit=limits.max_queue, limit_per_client=limits.max_queue_per_client, limit_bytes=limits.max_queue_bytes
+        )
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._requests: dict[tuple[str, str], str] = {}
+        self._requests: dict[tuple[str, str], Job] = {}
+        self._accepting: dict[tuple[str, str], asyncio.Task[Job]] = {}
+        self._readers = asyncio.Semaphore(READERS)
+        self._pen = ThreadPoolExecutor(1, "velatura-journal")  # disks are slow, and their order matters
         self._arrived = asyncio.Event()
+        self._left: list[Record] = []
         self.running: Job | None = None
         self.idle_since = time.monotonic()
         self.changed: Callable[[], None] = lambda: None
@@ -61,7 +73,8 @@ class JobOffice:
 
     async def plan(self, spec: jobs_pb2.JobSpec) -> tuple[Any, jobs_pb2.JobSpec]:
         """Check a job and fill it in: its plan, and the spec with nothing left open. Raises typed errors."""
-        return await asyncio.to_thread(self._plan, spec)
+        async with self._readers:
+            return await asyncio.to_thread(self._plan, spec)
 
     def _plan(self, spec: jobs_pb2.JobSpec) -> tuple[Any, jobs_pb2.JobSpec]:
         request = wire.read(spec, limits=self._limits, blob=self._blobs.get)
@@ -69,39 +82,68 @@ class JobOffice:
         return plan, wire.resolve(spec, plan, self._blobs.put)
 
     async def submit(self, spec: jobs_pb2.JobSpec, client: str, *, lasting: bool) -> Job:
-        """Accept a job. A lasting one outlives the call and the front. Raises typed errors."""
-        known = self._requests.get((client, spec.request_id)) if spec.request_id else None
-        if known in self._jobs:
-            return self._jobs[known]
+        """Accept a job. A lasting one outlives the call and the front, and its request id makes it one job however
+        often it is handed in. Raises typed errors."""
+        if not (lasting and spec.request_id):
+            return await self._accept(spec, client, lasting)
+        key = (client, spec.request_id)
+        if key in self._requests:
+            return self._requests[key]
+        if key not in self._accepting:
+            task = self._accepting[key] = asyncio.create_task(self._accept(spec, client, lasting))
+            task.add_done_callback(lambda _: self._accepting.pop(key))
+        return await asyncio.shield(self._accepting[key])
+
+    async def _accept(self, spec: jobs_pb2.JobSpec, client: str, lasting: bool) -> Job:
         plan, resolved = await self.plan(spec)
-        job = Job(id=secrets.token_hex(12), client=client, spec=resolved, plan=plan, journalled=lasting)
-        self._supersede(job)
+        job = Job(id=secrets.token_hex(12), client=client, spec=resolved, lasting=lasting)
+        await self._give_plan(job, plan)
+        self._queue.check(job, leaving=self._older(job))
+        if lasting:
+            await self._write(self._journal.accept, job)
+        try:
+            older = self._older(job)
+            self._queue.check(job, leaving=older)
+        except Busy:
+            self._note(self._journal.forget, job.id)
+            raise
+        for other in older:
+            self.cancel(other)
+        self._register(job)
         self._enter(job)
-        if spec.request_id:
-            self._requests[client, spec.request_id] = job.id
         return job
 
-    def _enter(self, job: Job) -> None:
-        position = self._queue.add(job) + (self.running is not None)
-        if job.journalled:
-            self._journal.accept(job.id, job.client, job.spec)
+    async def _give_plan(self, job: Job, plan: Any) -> None:
+        job.plan, job.weight = plan, (await asyncio.to_thread(pack, plan)).size
+
+    def _older(self, newer: Job) -> list[Job]:
+        """Jobs whose place a new one takes."""
+        key = newer.spec.supersede_key
+        candidates = [*self._queue.waiting(newer.client), *([self.running] if self.running else [])]
+        return [job for job in candidates if key and job.client == newer.client and job.spec.supersede_key == key]
+
+    def _register(self, job: Job) -> None:
         self._jobs[job.id] = job
-        job.log.add(queued=jobs_pb2.Queued(position=position))
+        if job.lasting and job.spec.request_id:
+            self._requests[job.client, job.spec.request_id] = job
+
+    def _enter(self, job: Job) -> None:
+        self._queue.add(job)
+        self._tell_positions()
         self._arrived.set()
         self.changed()
 
-    def _supersede(self, newer: Job) -> None:
-        key = newer.spec.supersede_key
-        candidates = [*self._queue.waiting(newer.client), *([self.running] if self.running else [])]
-        for job in candidates if key else ():
-            if job.client == newer.client and job.spec.supersede_key == key:
-                self.cancel(job)
+    def _tell_positions(self) -> None:
+        for place, job in enumerate(self._queue.order(), self.running is not None):
+            if job.position != place:
+                job.position = place
+                job.log.add(queued=jobs_pb2.Queued(position=place))
 
     def find(self, job_id: str, client: str) -> Job:
         """A client's own job. Raises NotFound, also for the jobs of others."""
         job = self._jobs.get(job_id)
         if job is None or job.client != client:
-            raise NotFound("job", job_id, field="job_id", reason="UNKNOWN_JOB")
+            raise NotFound("job", job_id[:64], field="job_id", reason="UNKNOWN_JOB")
         return job
 
     def list(self, client: str) -> list[Job]:
@@ -109,28 +151,49 @@ class JobOffice:
         return [job for job in reversed(self._jobs.values()) if job.client == client]
 
     def cancel(self, job: Job) -> None:
-        """Stop a job: at once where it waits, within a step where it runs."""
-        if self._queue.remove(job):
-            self._end(job, Cancelled("the job was cancelled"))
-        elif job is self.running:
+        """Stop a job: at once where it waits, within a step where it runs. A job that has ended stays as it is."""
+        if job is self.running:
             self._worker.cancel(job.id)
+        elif not job.has_ended:
+            self._queue.remove(job)
+            self._end(job, Cancelled("the job was cancelled"))
+            self._tell_positions()
 
     def forget(self, job: Job) -> None:
         """Drop a job that nobody can ask after."""
         self._jobs.pop(job.id, None)
+        if job.lasting:
+            self._requests.pop((job.client, job.spec.request_id), None)
+            self._note(self._journal.forget, job.id)
+
+    def restore(self) -> None:
+        """Know again what an earlier front knew. Jobs that it was running are said to be lost."""
+        for job in self._journal.finished(self._limits.kept_seconds):
+            job.weight = _weight(job)
+            self._register(job)
+        self._left = self._journal.unfinished()
+        for record in self._left:
+            job = Job(id=record.id, client=record.client, spec=record.spec, created=record.created, lasting=True)
+            self._register(job)
+            if record.was_running:
+                self._end(job, WorkerLost("the engine stopped during this job"))
 
     async def recover(self) -> None:
-        """Take up what an earlier front left: waiting jobs wait again, running ones are said to be lost."""
-        for record in self._journal.unfinished():
-            job = Job(id=record.id, client=record.client, spec=record.spec, plan=None, journalled=True)
-            self._jobs[job.id] = job
+        """Let the jobs wait again that waited in an earlier front."""
+        for record in self._left:
+            job = self._jobs.get(record.id)
             try:
-                if record.was_running:
-                    raise WorkerLost("the engine stopped during this job")
-                job.plan, job.spec = await self.plan(record.spec)
-                self._enter(job)
+                if job is not None and not job.has_ended:
+                    plan, job.spec = await self.plan(record.spec)
+                    await self._give_plan(job, plan)
+                    if not job.has_ended:
+                        self._enter(job)
             except VelaturaError as trouble:
                 self._end(job, trouble)
+            except Exception:  # as in `work`
+                log.exception("job %s could not be taken up", record.id)
+                self._end(job, Broken("the engine failed to take this job up again"))
+        self._left = []
 
     async def work(self) -> None:
         """Do jobs for ever, one after the other."""
@@ -141,6 +204,7 @@ class JobOffice:
                 await self._arrived.wait()
                 continue
             self.running = job
+            self._tell_positions()
             try:
                 await self._run(job)
             except Exception:  # the rim: one job's trouble in the front must not stop the others
@@ -152,41 +216,21 @@ class JobOffice:
 
     async def _run(self, job: Job) -> None:
         job.state, job.started = jobs_pb2.JOB_STATE_RUNNING, time.time()
-        if job.journalled:
-            self._journal.begin(job.id)
+        if job.lasting:
+            self._note(self._journal.begin, job.id)
         self.changed()
         async with contextlib.aclosing(self._worker.run(job.id, job.plan)) as stream:
             async for event in stream:
-                await self._tell(job, event)
+                if isinstance(event, events.Done):
+                    self._end(job, None, event)
+                elif isinstance(event, events.Failed):
+                    self._end(job, event.error)
+                else:
+                    await scribe.write(job, event, self._blobs.put)
         if not job.has_ended:
             self._end(job, Broken("the painting process ended without a word"))
 
-    async def _tell(self, job: Job, event: events.Event) -> None:
-        """Write one of the worker's events into the job's log."""
-        match event:
-            case events.Started():
-                stages = [jobs_pb2.Stage(name=stage.name, weight=stage.weight) for stage in event.stages]
-                job.log.add(started=jobs_pb2.Started(stages=stages, device=event.device))
-            case events.Progress():
-                job.log.add(progress=_progress(event))
-            case events.Warning():
-                job.log.add(warning=jobs_pb2.Warning(reason=event.reason, message=event.message, field=event.field))
-            case events.Preview():
-                job.log.add(preview=await asyncio.to_thread(wire.preview, event))
-            case events.Artifact(hidden=False):
-                job.log.add(artifact=await asyncio.to_thread(self._artifact, job, event))
-            case events.Done():
-                self._end(job, None, dict(event.timings), event.peak_memory)
-            case events.Failed():
-                self._end(job, event.error)
-
-    def _artifact(self, job: Job, event: events.Artifact) -> jobs_pb2.Artifact:
-        recipe = wire.recipe(job.spec, job.plan, event)
-        return wire.artifact(event, output=job.spec.output, recipe=recipe, put_blob=self._blobs.put)
-
-    def _end(
-        self, job: Job, trouble: VelaturaError | None, timings: dict[str, float] | None = None, peak: int = 0
-    ) -> None:
+    def _end(self, job: Job, trouble: VelaturaError | None, done: events.Done | None = None) -> None:
         if job.has_ended:
             return
         job.state = (
@@ -196,24 +240,48 @@ class JobOffice:
         )  # fmt: skip
         job.ended, job.plan = time.time(), None
         job.error = None if trouble is None else wire.error(trouble)
-        finished = jobs_pb2.Finished(
-            state=job.state, error=job.error, resolved=job.spec, timings=timings or {}, peak_memory=peak
-        )
-        job.log.add(finished=finished)
-        if job.journalled:
-            self._journal.end(job.id)
+        job.log.add(finished=jobs_pb2.Finished(
+            state=job.state, error=job.error, resolved=job.spec, timings=dict(done.timings) if done else {},
+            peak_memory=done.peak_memory if done else 0,
+        ))  # fmt: skip
+        job.weight = _weight(job)
+        if job.lasting:
+            self._note(self._journal.end, job)
         self._trim()
         self.changed()
 
     def _trim(self) -> None:
         ended = [job for job in self._jobs.values() if job.has_ended]
-        for job in ended[: max(0, len(ended) - self._limits.kept_jobs)]:
+        held = sum(job.weight for job in ended)
+        for number, job in enumerate(ended[:-1]):
+            if len(ended) - number <= self._limits.kept_jobs and held <= self._limits.kept_bytes:
+                break
+            held -= job.weight
             self.forget(job)
-            self._requests.pop((job.client, job.spec.request_id), None)
+
+    async def close(self) -> None:
+        """End the jobs whose calls end with the front; the others are in the journal."""
+        for job in [*self._queue.jobs(), *([self.running] if self.running else [])]:
+            if not job.lasting:
+                self._end(job, Cancelled("the engine was stopped"))
+        await asyncio.to_thread(self._pen.shutdown)
+
+    async def _write(self, write: Callable[..., None], *facts: Any) -> None:
+        """Write into the journal, and wait until it is written."""
+        await asyncio.get_running_loop().run_in_executor(self._pen, write, *facts)
+
+    def _note(self, write: Callable[..., None], *facts: Any) -> None:
+        """Write into the journal some time soon, after what was noted before."""
+
+        def attempt() -> None:
+            try:
+                write(*facts)
+            except Exception:  # the rim of the journal's thread: a full disk must not stop the painting
+                log.exception("the journal could not be written")
+
+        with contextlib.suppress(RuntimeError):  # the front is stopping; the journal says that the job was running
+            self._pen.submit(attempt)
 
 
-def _progress(event: events.Progress) -> jobs_pb2.Progress:
-    message = jobs_pb2.Progress(stage=event.stage, step=event.step, steps=event.steps, fraction=event.fraction)
-    if event.remaining is not None:
-        message.remaining = event.remaining
-    return message
+def _weight(job: Job) -> int:
+    return sum(event.ByteSize() for event in job.log.kept)

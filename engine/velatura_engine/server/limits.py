@@ -27,8 +27,18 @@ class Limits:
     blob_seconds: float = 24 * 3600
     max_queue: int = 64
     max_queue_per_client: int = 32
+    max_queue_bytes: int = 4096 * MiB
+    """Of decoded pictures and meshes in jobs that wait."""
+    max_calls: int = 256
+    """Calls at the same time, watching ones among them."""
     max_time_limit: float = 3600.0
     kept_jobs: int = 100
-    """Finished jobs that can still be looked at."""
+    """Finished jobs of CreateJob that can still be looked at."""
+    kept_bytes: int = 512 * MiB
+    """Of their events, pictures among them."""
+    kept_seconds: float = 24 * 3600
+    """How long they are kept over a restart."""
     stall_seconds: float = 300.0
-    """A worker that says nothing for so long is replaced."""
+    """A worker that says nothing for so long, and for ten of its steps, is replaced."""
+    cancel_seconds: float = 30.0
+    """A worker that does not stop so long after it was asked to, and for three of its steps, is replaced."""
