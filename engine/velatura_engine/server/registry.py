@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,8 +87,9 @@ def _answer(function: Callable[..., Any]) -> Callable[..., Any]:
 def _stream(function: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
         try:
-            async for message in function(_checked(request), context):
-                yield message
+            async with aclosing(function(_checked(request), context)) as messages:
+                async for message in messages:
+                    yield message
         except VelaturaError as trouble:
             await abort(context, trouble)
         except (grpc.aio.AbortError, grpc.RpcError):

@@ -35,6 +35,17 @@ log = logging.getLogger("velatura.front")
 
 ENDPOINT_FILE = "engine.json"
 
+OPTIONS = (
+    ("grpc.so_reuseport", 0),
+    # A host that vanished without a word is noticed within a minute, and its jobs end.
+    ("grpc.keepalive_time_ms", 40_000),
+    ("grpc.keepalive_timeout_ms", 15_000),
+    # Hosts may ask whether the engine is still there, also between calls, without being sent away for it.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
 
 class Front:
     """A running engine: server, office and worker. `start` it, then `stop` it."""
@@ -47,13 +58,16 @@ class Front:
         limits = settings.limits
         self.index = ModelIndex(settings.model_folders, starter=settings.starter)
         self.blobs = BlobStore(
-            settings.state / "blobs", max_bytes=limits.max_blob_bytes, quota=limits.blob_quota, seconds=limits.blob_seconds
-        )
+            settings.state / "blobs",
+            max_bytes=limits.max_blob_bytes, quota=limits.blob_quota, seconds=limits.blob_seconds,
+        )  # fmt: skip
         self.journal = Journal(settings.state / "jobs.sqlite")
         own = {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads, "warm": self._default()}
         self.worker = WorkerHost(
-            own if options is None else options, factory=factory, stall_seconds=limits.stall_seconds
-        )
+            own if options is None else options, factory=factory,
+            stall_seconds=limits.stall_seconds, cancel_seconds=limits.cancel_seconds,
+        )  # fmt: skip
+        self.gate = TokenGate(self.token)
         self.office = JobOffice(
             worker=self.worker, index=self.index, blobs=self.blobs, journal=self.journal, limits=limits
         )
@@ -78,10 +92,12 @@ class Front:
 
     async def start(self) -> None:
         """Listen, start the worker, and take up what was left. Raises Invalid where the port is taken."""
+        self._server = await self._make_server()
+        self.office.restore()
         self.worker.start()
-        self._server = self._make_server()
         await self._server.start()
-        self._tasks = [asyncio.create_task(self.office.work()), asyncio.create_task(self.office.recover())]
+        duties = (self.office.work(), self.office.recover(), self._sweep())
+        self._tasks = [asyncio.create_task(duty) for duty in duties]
         self._write_endpoint()
         log.info("Velatura %s listens on %s", VERSION, self.address)
 
@@ -90,16 +106,19 @@ class Front:
         (self.settings.state / ENDPOINT_FILE).unlink(missing_ok=True)
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.office.close()
         await self._server.stop(1.0)
         await self.worker.close()
         self.journal.close()
 
-    def _make_server(self) -> grpc.aio.Server:
-        size = self.settings.limits.max_message_bytes
+    async def _make_server(self) -> grpc.aio.Server:
+        limits = self.settings.limits
         server = grpc.aio.server(
-            interceptors=[TokenGate(self.token)],
-            options=[("grpc.max_receive_message_length", size), ("grpc.max_send_message_length", size),
-                     ("grpc.so_reuseport", 0)],
+            interceptors=[self.gate],
+            options=[*OPTIONS, ("grpc.max_receive_message_length", limits.max_message_bytes),
+                     ("grpc.max_send_message_length", limits.max_message_bytes)],
+            maximum_concurrent_rpcs=limits.max_calls,
         )  # fmt: skip
         engine = EngineService(index=self.index, office=self.office, worker=self.worker, limits=self.settings.limits)
         services = {
@@ -112,7 +131,7 @@ class Front:
         checker = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checker, server)
         for name in ("", *names):
-            checker._server_status[name] = health_pb2.HealthCheckResponse.SERVING
+            await checker.set(name, health_pb2.HealthCheckResponse.SERVING)
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         self.port = self._bind(server)
         return server
@@ -144,6 +163,12 @@ class Front:
             json.dump(facts, file)
         part.replace(self.settings.state / ENDPOINT_FILE)
 
+    async def _sweep(self) -> None:
+        """Drop old blobs now and then, also where no new one asks for room."""
+        while True:
+            await asyncio.sleep(600)
+            await asyncio.to_thread(self.blobs.sweep)
+
     async def idle(self) -> None:
         """Returns after `idle_exit` seconds without work; never where that is 0."""
         patience = self.settings.idle_exit
@@ -152,13 +177,17 @@ class Front:
 
     def _is_idle(self, patience: float) -> bool:
         busy = self.office.running is not None or self.office.waiting
-        return not busy and time.monotonic() - self.office.idle_since > patience
+        return not busy and time.monotonic() - max(self.office.idle_since, self.gate.last_call) > patience
 
 
 async def serve(settings: Settings) -> None:
     """Run an engine until it is told to stop, or has been idle for long enough."""
     front = Front(settings)
-    await front.start()
+    try:
+        await front.start()
+    except Invalid:
+        front.journal.close()
+        raise
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -179,6 +208,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(serve(read(sys.argv[1:] if argv is None else argv)))
     except Invalid as trouble:
-        sys.stderr.write(f"velatura serve: {trouble.message}; {trouble.remedy}\n")
+        sys.stderr.write(f"velatura serve: {trouble.message}{'; ' if trouble.remedy else ''}{trouble.remedy}\n")
         return 2
+    except KeyboardInterrupt:  # where the loop has no signal handlers
+        return 130
     return 0

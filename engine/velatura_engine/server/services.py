@@ -21,6 +21,7 @@ from .auth import caller
 from .limits import Limits
 
 Context = grpc.aio.ServicerContext
+MAX_CHUNK = 4 * 2**20
 
 
 class JobService:
@@ -32,6 +33,8 @@ class JobService:
     async def Generate(self, request: Any, context: Context) -> AsyncIterator[job_service_pb2.GenerateResponse]:
         """The call is the job; a dropped call cancels it."""
         job = await self._office.submit(request.spec, caller(context), lasting=False)
+        # The callback comes at once when a call is dropped, also while this generator waits for its reader.
+        context.add_done_callback(lambda _: self._office.cancel(job))
         try:
             async with aclosing(job.log.watch()) as events:
                 async for event in events:
@@ -93,28 +96,30 @@ class BlobService:
         upload = None
         try:
             async for request in requests:
+                if len(request.data) > MAX_CHUNK:
+                    raise Invalid("data", f"at most {MAX_CHUNK} bytes in a message, got {len(request.data)}")
                 if upload is None:
-                    upload = self._store.upload(request.blob_id, request.size)
+                    upload = await asyncio.to_thread(self._store.upload, request.blob_id, request.size)
                 await asyncio.to_thread(upload.add, request.data)
             if upload is None:
                 raise Invalid("data", "nothing was sent")
             return blob_service_pb2.PutBlobResponse(blob_id=await asyncio.to_thread(upload.finish))
-        except BaseException:
+        finally:
             if upload is not None:
                 upload.drop()
-            raise
 
     async def HasBlobs(self, request: Any, context: Context) -> blob_service_pb2.HasBlobsResponse:
         """Which of these are not here?"""
         if len(request.blob_ids) > 1000:
             raise Invalid("blob_ids", f"at most 1000 at once, got {len(request.blob_ids)}")
-        missing = [blob_id for blob_id in request.blob_ids if not self._store.has(blob_id)]
+        missing = await asyncio.to_thread(lambda: [name for name in request.blob_ids if not self._store.has(name)])
         return blob_service_pb2.HasBlobsResponse(missing_blob_ids=missing)
 
     async def GetBlob(self, request: Any, context: Context) -> AsyncIterator[blob_service_pb2.GetBlobResponse]:
         """Content in chunks."""
         size = self._store.size(request.blob_id)
-        for piece in self._store.chunks(request.blob_id):
+        pieces = self._store.chunks(request.blob_id)
+        while piece := await asyncio.to_thread(next, pieces, b""):
             yield blob_service_pb2.GetBlobResponse(data=piece, size=size)
             size = 0
 
@@ -151,7 +156,9 @@ class EngineService:
             )
         )  # fmt: skip
 
-    async def WatchEngine(self, request: Any, context: Context) -> AsyncIterator[engine_service_pb2.WatchEngineResponse]:
+    async def WatchEngine(
+        self, request: Any, context: Context
+    ) -> AsyncIterator[engine_service_pb2.WatchEngineResponse]:
         """How it is, whenever that changes."""
         stirred = asyncio.Event()
         self._watchers.add(stirred)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
@@ -31,6 +33,7 @@ def code_of(trouble: errors.VelaturaError) -> grpc.StatusCode:
 
 async def abort(context: grpc.aio.ServicerContext, trouble: errors.VelaturaError) -> None:
     """End a call with an error; never returns."""
+    trouble = _short(trouble)
     code = code_of(trouble)
     status = status_pb2.Status(code=code.value[0], message=trouble.message)
     for detail in _details(trouble):
@@ -38,6 +41,16 @@ async def abort(context: grpc.aio.ServicerContext, trouble: errors.VelaturaError
         packed.Pack(detail)
         status.details.append(packed)
     await context.abort(code, trouble.message, ((DETAILS, status.SerializeToString()),))
+
+
+def _short(trouble: errors.VelaturaError) -> errors.VelaturaError:
+    """Statuses travel as HTTP/2 headers of which receivers take 8 KiB: names from outside must not burst them."""
+    short = copy.copy(trouble)
+    for name, most in (("message", 500), ("field", 200), ("remedy", 500), ("reason", 60)):
+        text = getattr(trouble, name)
+        setattr(short, name, text if len(text) <= most else text[: most - 1] + "…")
+    short.suggestions = tuple(name[:100] for name in trouble.suggestions[:8])
+    return short
 
 
 def _details(trouble: errors.VelaturaError) -> list[Message]:
@@ -50,6 +63,9 @@ def _details(trouble: errors.VelaturaError) -> list[Message]:
         found.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(trouble, errors.NotFound):
         found.append(error_details_pb2.ResourceInfo(description=trouble.message))
+    if isinstance(trouble, errors.Busy):
+        quota = error_details_pb2.QuotaFailure.Violation(subject=trouble.reason, description=trouble.message)
+        found.append(error_details_pb2.QuotaFailure(violations=[quota]))
     if trouble.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(int(trouble.retry_after * 1000))
