@@ -10,6 +10,7 @@ import numpy as np
 from .client import geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
 
 KEEP = 16384  # bytes; longer pictures and meshes inside a recipe stay at the engine
+STEEPEST = 87.0  # degrees; one view shows its own picture best when painted nearly up to the silhouette
 LABELS = {"host": "blender"}
 
 
@@ -49,7 +50,7 @@ def projection(
         camera=lens, color=pixels.from_step("painting"), depth=pixels.depth_map(depth), mask=pixels.mask(mask)
     )
     painting = spec.diffuse(**wish.said(), depth=seen, id="painting", hidden=True)
-    return _job(painting, spec.project(targets, [view], id="projection"))
+    return _job(painting, spec.project(targets, [view], max_angle=STEEPEST, id="projection"))
 
 
 def camera(world_to_camera: np.ndarray, camera_to_clip: np.ndarray, orthographic: bool) -> geometry_pb2.Camera:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ TEXELS = 1 << 19  # texels gathered at once
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
 BEND = 0.15  # pixel widths; pixels that lie farther off a texel's plane count little
+SEEN = 0.05  # part of the pixel around a point that must show its surface
 FAR = 1e9  # metres; from here on a depth map holds nothing
 
 
@@ -65,6 +66,7 @@ class Eye:
     """A view made ready by `eye`; it may serve for several meshes.
 
     `origin` and `direction` (3, 3): columns x, y, 1 of the affine maps from clip x, y to a pixel's ray in camera space.
+    `hit` (H, W): the depth map shows something; `usable` (h, w): so does the picture, and its colour may be trusted.
     """
 
     world_to_camera: torch.Tensor
@@ -73,6 +75,7 @@ class Eye:
     direction: torch.Tensor
     color: torch.Tensor
     depth: torch.Tensor
+    hit: torch.Tensor
     usable: torch.Tensor
     mask: torch.Tensor | None
     weight: float
@@ -93,7 +96,7 @@ class Eye:
 def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
     """Make a view ready: its rays, and which pixels of its depth map may be trusted.
 
-    `edge_margin`: pixels of the colour picture beside depth edges and at the border that are left out, 0 to 64.
+    `edge_margin`: pixels of the picture beside depth edges and at the border whose colours are not used, 0 to 64.
     """
     to_clip = torch.tensor(np.asarray(view.camera_to_clip), dtype=torch.float64).reshape(4, 4)
     # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
@@ -106,30 +109,57 @@ def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
     )
     depth = torch.tensor(np.asarray(view.depth), dtype=torch.float64)
     hit = torch.isfinite(depth) & (depth > 0) & (depth < FAR)
-    made = Eye(
+    bare = Eye(
         world_to_camera=torch.tensor(np.asarray(view.world_to_camera), dtype=torch.float64).reshape(4, 4),
         camera_to_clip=to_clip,
         origin=origin,
         direction=direction,
         color=torch.tensor(np.asarray(view.color, np.float32)[..., :3].copy()),
         depth=torch.where(hit, depth, 0.0),
+        hit=hit,
         usable=hit,
         mask=None if view.mask is None else torch.tensor(np.asarray(view.mask, np.float32)),
         weight=view.weight,
     )
-    hit &= ~_margin(made, math.ceil(edge_margin * depth.shape[1] / view.color.shape[1] - 1e-6))
-    return made
+    return _trusted(bare, edge_margin)
+
+
+def _trusted(eye: Eye, edge_margin: float) -> Eye:
+    """The view with `usable` set: pixels beside depth edges take the colour of the same surface further in.
+
+    A surface is followed over neighbours whose depth differs by less than an edge; what is only margin stays unusable.
+    """
+    rows, columns = eye.depth.shape
+    height, width = eye.color.shape[:2]
+    ring = math.ceil(edge_margin * columns / width - 1e-6)
+    v = ((torch.arange(height) + 0.5) / height * rows).long()[:, None]
+    u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
+    hit, depth, color = eye.hit[v, u], eye.depth[v, u], eye.color
+    usable = hit & ~_margin(eye, ring)[v, u]
+    limit = JUMP * eye.footprint(depth) * (columns / width)
+    painted = usable if eye.mask is None else usable & (eye.mask > 0)
+    for _ in range(math.ceil(edge_margin) + 1 if ring else 0):
+        missing = hit & ~painted
+        total, count = torch.zeros_like(color), torch.zeros_like(color[..., 0])
+        for to, of in unwrap.neighbours(1, height, width):
+            near = painted[of] & missing[to] & ((depth[of] - depth[to]).abs() <= limit[to])
+            total[to] += near[..., None] * color[of]
+            count[to] += near
+        found = count > 0
+        color = torch.where(found[..., None], total / count.clamp_min(1)[..., None], color)
+        painted = painted | found
+    return replace(eye, color=color, usable=usable | painted)
 
 
 def _margin(eye: Eye, width: int) -> torch.Tensor:
     """Pixels (H, W) less than `width` pixels beside a depth edge or the border."""
     if width <= 0:
-        return torch.zeros_like(eye.usable)
-    edge = torch.zeros_like(eye.usable)
+        return torch.zeros_like(eye.hit)
+    edge = torch.zeros_like(eye.hit)
     limit = JUMP * eye.footprint(eye.depth)
     perspective = bool(eye.camera_to_clip[3, 2] != 0)
     for axis in (0, 1):
-        jump = _jumps(eye.depth.movedim(axis, 1), eye.usable.movedim(axis, 1), limit.movedim(axis, 1), perspective)
+        jump = _jumps(eye.depth.movedim(axis, 1), eye.hit.movedim(axis, 1), limit.movedim(axis, 1), perspective)
         beside = edge.movedim(axis, 1)  # a view
         beside[:, :-1] |= jump
         beside[:, 1:] |= jump
@@ -270,7 +300,7 @@ def _sample(
     column, row = (x + 1) / 2 * width - 0.5, (1 - y) / 2 * height - 0.5
     left, top = column.floor(), row.floor()
     color, mask, total = torch.zeros(len(points), 3), torch.zeros(len(points)), torch.zeros(len(points))
-    nearest = torch.zeros(len(points), dtype=torch.bool)
+    seen = torch.zeros(len(points))
     for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
         i, j = (left + across).long(), (top + down).long()
         share = (1 - (column - i).abs()) * (1 - (row - j).abs())
@@ -279,13 +309,14 @@ def _sample(
         soft = torch.ones(len(points)) if eye.mask is None else eye.mask[j, i]
         agreement = _agreement(eye, points, normal, i, j, rules.depth_tolerance)
         good = inside & (soft > 0) & (agreement > 0)
-        nearest |= good & ((column - i).abs() <= 0.5) & ((row - j).abs() <= 0.5)
-        share = torch.where(good, share * agreement, 0.0).float()
+        share = torch.where(good, share, 0.0).float()
+        seen += share
+        share = share * agreement.float()
         color += share[:, None] * eye.color[j, i]
         mask += share * soft
         total += share
     total = total.clamp_min(1e-12)
-    return color / total[:, None], torch.where(nearest, mask / total, 0.0)
+    return color / total[:, None], torch.where(seen > SEEN, mask / total, 0.0)
 
 
 def _agreement(
@@ -304,5 +335,5 @@ def _agreement(
     pixel = eye.footprint(here)
     slope = torch.minimum(0.5 * (expected - here).abs(), SLACK * pixel)
     off = (expected - eye.depth[v, u]).abs()
-    same = (off <= tolerance * here + pixel + slope) & eye.usable[v, u] & (expected > 0)
+    same = (off <= tolerance * here + pixel + slope) & eye.usable[j, i] & (expected > 0)
     return torch.where(same, torch.exp(-((off / (BEND * pixel)) ** 2)).clamp_min(1e-4), 0.0)

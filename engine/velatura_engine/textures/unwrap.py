@@ -21,6 +21,8 @@ OVERLAP = 1e-2  # texels; centres this deep in two triangles overlap
 
 Check = Callable[[], None]
 """Called often; raises where the job is to stop."""
+Place = tuple[slice, slice]
+"""Rows and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +155,23 @@ def bleed(color: torch.Tensor, known: torch.Tensor, reach: int, check: Check) ->
     for step in [1 << k for k in reversed(range(reach.bit_length()))] + [1]:
         check()
         before_y, before_x = from_y.clone(), from_x.clone()
-        for dy in (-step, 0, step) if step < height else (0,):
-            for dx in (-step, 0, step) if step < width else (0,):
-                to, of = _shifted(dy, dx, height, width)
-                candidate_y, candidate_x = before_y[of], before_x[of]
-                distance = (candidate_y - y[to]) ** 2 + (candidate_x - x[to]) ** 2
-                better = distance < best[to]
-                for own, new in ((from_y, candidate_y), (from_x, candidate_x), (best, distance)):
-                    own[to] = torch.where(better, new, own[to])
+        for to, of in neighbours(step, height, width):
+            candidate_y, candidate_x = before_y[of], before_x[of]
+            distance = (candidate_y - y[to]) ** 2 + (candidate_x - x[to]) ** 2
+            better = distance < best[to]
+            for own, new in ((from_y, candidate_y), (from_x, candidate_x), (best, distance)):
+                own[to] = torch.where(better, new, own[to])
     reached = (best <= reach**2) & ~known
     color = color.clone()
     color[reached] = color[from_y[reached], from_x[reached]]
     return color
 
 
-def _shifted(dy: int, dx: int, height: int, width: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where texels lie, and where their neighbours at (dy, dx) lie."""
-    to = (slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0)))
-    of = (slice(max(dy, 0), height - max(-dy, 0)), slice(max(dx, 0), width - max(-dx, 0)))
-    return to, of
+def neighbours(step: int, height: int, width: int) -> Iterator[tuple[Place, Place]]:
+    """For each of the 8 directions: where pixels lie that have a neighbour `step` away, and where those lie."""
+    for dy in (-step, 0, step) if step < height else (0,):
+        for dx in (-step, 0, step) if step < width else (0,):
+            to = (slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0)))
+            of = (slice(max(dy, 0), height - max(-dy, 0)), slice(max(dx, 0), width - max(-dx, 0)))
+            if dy or dx:
+                yield to, of
