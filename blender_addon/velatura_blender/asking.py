@@ -10,7 +10,7 @@ import numpy as np
 from .client import geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
 
 KEEP = 16384  # bytes; longer pictures and meshes inside a recipe stay at the engine
-STEEPEST = 87.0  # degrees; one view shows its own picture best when painted nearly up to the silhouette
+STEEPEST = 90.0  # degrees; one view is best painted right up to its silhouettes
 LABELS = {"host": "blender"}
 
 
