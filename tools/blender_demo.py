@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-for folder in ("client", "blender_addon"):
-    sys.path.insert(0, str(REPOSITORY / folder))
+sys.path.insert(0, str(REPOSITORY / "client"))
+sys.path.insert(0, str(REPOSITORY / "blender_addon"))
 
 import bpy
 import numpy as np
