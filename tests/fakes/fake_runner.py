@@ -1,7 +1,8 @@
 """A runner without torch, so that the front and the worker process can be tested in milliseconds.
 
 The prompt says what it does: "die" kills the process at the second step, "hang" never goes on, "boom" raises,
-anything else paints one flat picture for each seed. Each step takes `delay` seconds.
+"big" paints 2048 x 2048 pixels however few were asked for, anything else
+paints one flat picture for each seed. Each step takes `delay` seconds.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ class FakeRunner:
                 self._act(step.prompt, number)
                 time.sleep(self.delay)
                 check()
-                emit(Progress(stage=f"{step.step_id}:diffuse", step=number + 1, steps=step.steps, fraction=number / step.steps))
+                stage, done = f"{step.step_id}:diffuse", number + 1
+                emit(Progress(stage=stage, step=done, steps=step.steps, fraction=done / step.steps))
                 if plan.preview is not None:
-                    emit(Preview(pixels=np.zeros((8, 8, 3), np.uint8), index=0, step=number + 1, step_id=step.step_id))
+                    emit(Preview(pixels=np.zeros((8, 8, 3), np.uint8), index=0, step=done, step_id=step.step_id))
             for index, seed in enumerate(step.seeds):
-                pixels = np.full((step.size[1], step.size[0], 3), seed % 256, np.uint8)
+                size = (2048, 2048) if step.prompt == "big" else step.size
+                pixels = np.full((size[1], size[0], 3), seed % 256, np.uint8)
                 emit(Artifact(step_id=step.step_id, index=index, kind="image", picture=Picture(pixels), seed=seed))
         emit(Done(timings={"diffuse": self.delay}))
 

@@ -261,7 +261,7 @@ class JobOffice:
 
     async def close(self) -> None:
         """End the jobs whose calls end with the front; the others are in the journal."""
-        for job in [*self._queue.jobs(), *([self.running] if self.running else [])]:
+        for job in list(self._jobs.values()):
             if not job.lasting:
                 self._end(job, Cancelled("the engine was stopped"))
         await asyncio.to_thread(self._pen.shutdown)

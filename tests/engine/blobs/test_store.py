@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from velatura_engine.blobs.store import BlobStore
@@ -39,3 +40,33 @@ def test_uploads_that_an_earlier_engine_left_are_cleared_away(tmp_path):
     (tmp_path / "x.part").write_bytes(b"half")
     BlobStore(tmp_path, max_bytes=10, quota=10, seconds=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_uploads_on_their_way_count_towards_the_quota(tmp_path):
+    store = BlobStore(tmp_path, max_bytes=10, quota=10, seconds=3600)
+    first = store.upload("0" * 64, 6)
+    with pytest.raises(Busy):
+        store.upload("1" * 64, 6)
+    first.drop()
+    store.upload("1" * 64, 6).drop()
+
+
+def test_many_threads_may_put_and_get_while_room_is_made(tmp_path):
+    store = BlobStore(tmp_path, max_bytes=1000, quota=5000, seconds=3600)
+
+    def put_and_get(number: int) -> bool:
+        content = bytes([number % 256]) * 900
+        try:
+            return store.get(store.put(content)) == content
+        except (NotFound, Busy):  # another one needed the room
+            return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(put_and_get, range(200)))
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 5000
+
+
+def test_the_folder_is_its_owner_s_alone(tmp_path):
+    (tmp_path / "blobs").mkdir(mode=0o755)
+    BlobStore(tmp_path / "blobs", max_bytes=10, quota=10, seconds=1).put(b"a")
+    assert (tmp_path / "blobs").stat().st_mode & 0o077 == 0

@@ -61,3 +61,25 @@ def test_both_bounds_hold():
     with pytest.raises(Busy) as caught:
         queue.add(job("4", "c"))
     assert caught.value.retry_after
+
+
+def test_old_batches_get_every_other_turn_and_no_more():
+    queue = JobQueue(limit=10, limit_per_client=10)
+    for number in range(3):
+        queue.add(job(f"batch{number}", "a", jobs_pb2.LANE_BATCH))
+    for number in range(3):
+        queue.add(job(f"live{number}", "b"))
+    for waiting in queue.jobs():
+        waiting.created -= AGE + 1
+    assert order(queue) == ["batch0", "live0", "batch1", "live1", "batch2", "live2"]
+
+
+def test_pictures_of_waiting_jobs_are_bounded_but_one_job_always_fits():
+    queue = JobQueue(limit=10, limit_per_client=10, limit_bytes=100)
+    first, second = job("0", "a"), job("1", "a")
+    first.weight = second.weight = 200
+    queue.add(first)
+    with pytest.raises(Busy) as caught:
+        queue.check(second)
+    assert caught.value.reason == "QUEUE_MEMORY"
+    queue.check(second, leaving=[first])

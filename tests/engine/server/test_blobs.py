@@ -1,10 +1,13 @@
 """Blobs over gRPC: named by their hash, checked, bounded."""
 
+import asyncio
 import hashlib
 
 import grpc
 import pytest
 from velatura.v1 import blob_service_pb2
+
+from .conftest import until
 
 
 def parts(content: bytes, name: str, size: int | None = None, chunk: int = 2**20):
@@ -39,3 +42,22 @@ async def test_a_blob_that_is_not_there_is_said_to_be_so(call, name):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         [answer async for answer in call("GetBlob", blob_id=name)]
     assert caught.value.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
+
+
+async def test_a_chunk_over_four_mebibytes_is_refused(call):
+    content = bytes(5 * 2**20)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call("PutBlob", parts(content, hashlib.sha256(content).hexdigest(), chunk=len(content)))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_upload_that_is_dropped_leaves_nothing(front, call):
+    async def half():
+        yield next(parts(b"abcdef", "0" * 64))
+        await asyncio.sleep(60)
+
+    folder = front.settings.state / "blobs"
+    upload = call("PutBlob", half())
+    await until(lambda: list(folder.iterdir()))
+    upload.cancel()
+    await until(lambda: not list(folder.iterdir()), seconds=2)

@@ -7,7 +7,8 @@ import signal
 import grpc
 import pytest
 from fakes.fake_runner import make_hollow_model
-from velatura.v1 import errors_pb2, jobs_pb2
+from google.rpc import status_pb2
+from velatura.v1 import errors_pb2, jobs_pb2, pixels_pb2
 from velatura_engine.server.serve import Front
 
 from .conftest import RUNNER, Caller, spec, until
@@ -19,8 +20,6 @@ def kinds(events) -> list[str]:
 
 def detail(error: grpc.aio.AioRpcError) -> errors_pb2.Error:
     """The typed error that travels with a status."""
-    from google.rpc import status_pb2
-
     trailers = dict(error.trailing_metadata())
     for packed in status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details:
         found = errors_pb2.Error()
@@ -165,7 +164,6 @@ async def test_a_new_front_takes_up_waiting_jobs_and_says_that_running_ones_are_
     await second.start()
     caller = Caller(second)
     try:
-        await until(lambda: len(second.office.list(second.office._jobs[waiting].client)) == 2 if waiting in second.office._jobs else False)
         assert (await caller.events("WatchJob", job_id=waiting))[-1].finished.state == jobs_pb2.JOB_STATE_SUCCEEDED
         assert (await caller("GetJob", job_id=running)).job.error.reason == "WORKER_LOST"
     finally:
@@ -192,3 +190,92 @@ async def test_the_engine_tells_how_it_is(front, call):
     async for answer in call("WatchEngine"):
         assert answer.status.worker == "ready" and answer.status.worker_restarts == 0
         break
+
+
+async def test_a_request_repeated_while_the_first_is_being_read_is_the_same_job(call):
+    answers = await asyncio.gather(*[call("CreateJob", spec=spec(request_id="a-uuid")) for _ in range(5)])
+    assert len({answer.job.id for answer in answers}) == 1
+
+
+async def test_a_request_id_is_remembered_by_the_next_front_with_the_result(settings):
+    seen = []
+    for _ in range(2):
+        front = Front(settings, factory=RUNNER, options={"delay": 0.01})
+        await front.start()
+        caller = Caller(front)
+        job = (await caller("CreateJob", spec=spec(request_id="a-uuid"))).job
+        seen.append((job.id, await caller.events("WatchJob", job_id=job.id)))
+        await caller.close()
+        await front.stop()
+    assert seen[0] == seen[1] and kinds(seen[0][1])[-2:] == ["artifact", "finished"]
+
+
+async def test_a_call_with_the_request_id_of_a_lasting_job_leaves_that_job_alone(call):
+    job = (await call("CreateJob", spec=spec(steps=20, request_id="a-uuid"))).job
+    stream = call("Generate", spec=spec(request_id="a-uuid"))
+    await anext(aiter(stream))
+    stream.cancel()
+    assert (await call.events("WatchJob", job_id=job.id))[-1].finished.state == jobs_pb2.JOB_STATE_SUCCEEDED
+
+
+async def test_a_newer_job_finds_room_in_a_full_queue_when_an_older_one_leaves_for_it(front, call):
+    await call("CreateJob", spec=spec(steps=1000))
+    await until(lambda: front.office.running is not None)
+    for _ in range(3):
+        await call("CreateJob", spec=spec())
+    older = (await call("CreateJob", spec=spec(supersede_key="live"))).job.id
+    newer = (await call("CreateJob", spec=spec(supersede_key="live"))).job
+    assert newer.state == jobs_pb2.JOB_STATE_QUEUED
+    assert (await call("GetJob", job_id=older)).job.state == jobs_pb2.JOB_STATE_CANCELLED
+
+
+async def test_a_refused_newer_job_leaves_the_older_one_in_its_place(front, call):
+    older = (await call("CreateJob", spec=spec(steps=1000, supersede_key="live"))).job.id
+    await until(lambda: front.office.running is not None)
+    for _ in range(4):
+        await call("CreateJob", spec=spec())
+    with pytest.raises(grpc.aio.AioRpcError):
+        await call("CreateJob", spec=spec(supersede_key="live"))
+    assert (await call("GetJob", job_id=older)).job.state == jobs_pb2.JOB_STATE_RUNNING
+
+
+async def test_a_waiting_job_is_told_as_it_comes_nearer(front, call):
+    first, second = [(await call("CreateJob", spec=spec(steps=1000))).job.id for _ in range(2)]
+    await until(lambda: front.office.running is not None)
+    events = aiter(call("WatchJob", job_id=(await call("CreateJob", spec=spec())).job.id))
+    places = [(await anext(events)).event.queued.position]
+    for job_id in (second, first):
+        await call("CancelJob", job_id=job_id)
+        if job_id == second:
+            places.append((await anext(events)).event.queued.position)
+    assert places == [2, 1] and (await anext(events)).event.WhichOneof("event") in ("queued", "started")
+
+
+async def test_a_large_result_comes_as_a_blob_that_can_be_fetched(call):
+    raw = {"format": pixels_pb2.PIXEL_FORMAT_RGB8}
+    events = await call.events(spec=spec("big", output=raw))
+    image = next(event.artifact.image for event in events if event.HasField("artifact"))
+    assert image.WhichOneof("source") == "blob_id" and (image.width, image.height) == (2048, 2048)
+    data = b"".join([answer.data async for answer in call("GetBlob", blob_id=image.blob_id)])
+    assert data == bytes([7]) * (2048 * 2048 * 3)
+
+
+async def test_an_engine_that_stops_ends_the_jobs_of_its_calls_in_words(front, call):
+    streams = [call("Generate", spec=spec(steps=1000)) for _ in range(2)]
+    await until(lambda: front.office.running is not None and front.office.waiting == 1)
+    readers = [asyncio.create_task(_last(stream)) for stream in streams]
+    await front.stop()
+    assert [(await reader).finished.error.reason for reader in readers] == ["CANCELLED"] * 2
+
+
+async def _last(stream):
+    return [answer.event async for answer in stream][-1]
+
+
+async def test_a_dropped_call_that_still_waits_leaves_the_queue(front, call):
+    await call("CreateJob", spec=spec(steps=1000))
+    await until(lambda: front.office.running is not None)
+    stream = call("Generate", spec=spec())
+    await until(lambda: front.office.waiting == 1)
+    stream.cancel()
+    await until(lambda: front.office.waiting == 0, seconds=2)

@@ -2,11 +2,13 @@
 
 import json
 import stat
+from dataclasses import replace
 
 import grpc
 import pytest
 from velatura.v1 import errors_pb2
 from velatura_engine.errors import Invalid
+from velatura_engine.server.auth import read_or_make_token
 from velatura_engine.server.limits import Limits
 from velatura_engine.server.serve import Front
 from velatura_engine.settings import read
@@ -40,7 +42,7 @@ async def test_health_and_reflection_answer_with_the_token(front, call):
     plain = lambda data: data  # noqa: E731
     assert await call.channel.unary_unary(HEALTH, plain, plain)(b"", metadata=call.metadata) == b"\x08\x01"
     stream = call.channel.stream_stream(REFLECTION, plain, plain)(iter((b"\x3a\x00",)), metadata=call.metadata)
-    assert b"velatura.v1.JobService" in [answer async for answer in stream][0]
+    assert b"velatura.v1.JobService" in await anext(aiter(stream))
 
 
 async def test_text_that_is_not_utf8_is_refused_in_words(front, call):
@@ -86,8 +88,6 @@ async def test_the_token_and_the_endpoint_belong_to_their_owner_alone_and_the_en
 
 
 async def test_an_idle_engine_ends_and_a_busy_one_does_not(settings):
-    from dataclasses import replace
-
     front = Front(replace(settings, idle_exit=0.3), factory=RUNNER, options={"delay": 0.05})
     await front.start()
     caller = Caller(front)
@@ -103,7 +103,10 @@ async def test_an_idle_engine_ends_and_a_busy_one_does_not(settings):
         await front.stop()
 
 
-@pytest.mark.parametrize("argv", [["--host", "0.0.0.0"], ["--host", "::"], ["--port", "70000"], ["--tls-cert", "a.pem"]])
+@pytest.mark.parametrize("argv", [
+    ["--host", "0.0.0.0"], ["--host", "::"], ["--host", "engine.example"], ["--port", "70000"], ["--tls-cert", "a.pem"],
+    ["--tls-client-ca", "a.pem"], ["--idle-exit", "-1"], ["--threads", "-1"],
+])  # fmt: skip
 def test_settings_that_would_open_the_engine_or_cannot_work_are_refused(argv):
     with pytest.raises(Invalid):
         read(argv, {})
@@ -122,3 +125,37 @@ def test_an_unknown_name_in_the_file_is_named(tmp_path):
     file.write_text("prot = 1\n")
     with pytest.raises(Invalid, match="prot"):
         read(["--config", str(file)], {})
+
+
+async def test_a_very_long_name_from_outside_does_not_burst_the_status(call):
+    asked = spec()
+    asked["steps"][0]["diffuse"]["model"] = "ü" * 100_000
+    for name, fields in (("PlanJob", {"spec": asked}), ("GetJob", {"job_id": "x" * 100_000})):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(name, **fields)
+        assert caught.value.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
+        assert len(detail(caught.value).message) <= 500
+
+
+async def test_a_second_engine_in_the_same_state_folder_is_refused(front, settings):
+    with pytest.raises(Invalid, match="state_dir"):
+        Front(settings, factory=RUNNER, options={})
+
+
+async def test_a_taken_port_is_named_and_nothing_is_left_running(front, settings, tmp_path):
+    other = Front(replace(settings, port=front.port, state_dir=str(tmp_path / "other")), factory=RUNNER, options={})
+    with pytest.raises(Invalid, match="port"):
+        await other.start()
+    other.journal.close()
+    assert other.worker.pid is None and not (tmp_path / "other" / "engine.json").exists()
+
+
+def test_a_token_that_others_could_read_is_closed_and_a_poor_one_refused(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("a-token-of-sixteen-letters\n")
+    path.chmod(0o644)
+    assert read_or_make_token(path) == "a-token-of-sixteen-letters" and stat.S_IMODE(path.stat().st_mode) == 0o600
+    for poor in ("short", "two words that are long", "ü" * 20):
+        path.write_text(poor)
+        with pytest.raises(Invalid):
+            read_or_make_token(path)

@@ -36,7 +36,9 @@ def test_a_closed_end_is_noticed(ends):
 
 
 @pytest.mark.parametrize("error", [
-    Invalid("strength", "is too large", remedy="send less"), NotFound("sampler", "eular", known=["euler"]), WorkerLost("gone"),
+    Invalid("strength", "is too large", remedy="send less"),
+    NotFound("sampler", "eular", known=["euler"]),
+    WorkerLost("gone"),
 ], ids=["invalid", "not found", "lost"])  # fmt: skip
 def test_errors_keep_their_facts_on_the_way(error):
     copy = pickle.loads(pickle.dumps(error))
