@@ -129,10 +129,10 @@ def _check_types(found: Mapping[str, Any], defaults: Settings | Limits, where: s
         if name not in {item.name for item in fields(defaults)}:
             raise Invalid(where, f"does not know {name!r}")
         kind = type(getattr(defaults, name))
-        fits = {float: (int, float), tuple: list}.get(kind, kind)
-        if not isinstance(value, fits) or (isinstance(value, bool) and kind is not bool):
+        fits = float(value) if kind is float and isinstance(value, int) else value
+        if not isinstance(fits, list if kind is tuple else kind) or (isinstance(value, bool) and kind is not bool):
             raise Invalid(f"{where}.{name}", f"must be {_WORDS[kind]}, got {value!r}")
-        if kind is tuple and not all(isinstance(item, str) for item in value):
+        if kind is tuple and not all(isinstance(item, str) for item in list(value)):
             raise Invalid(f"{where}.{name}", "must be a list of texts")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ class EventLog:
             if not (glimpse and watcher.qsize() > MAX_UNREAD):
                 watcher.put_nowait(message)
 
-    async def watch(self, after: int = 0) -> AsyncIterator[jobs_pb2.JobEvent]:
+    async def watch(self, after: int = 0) -> AsyncGenerator[jobs_pb2.JobEvent, None]:
         """Kept events after a number, then new ones as they come, until the job's end."""
         pending: asyncio.Queue[jobs_pb2.JobEvent] = asyncio.Queue()
         for message in self.kept:
@@ -71,7 +71,7 @@ class Job:
     """Bytes of memory that its plan takes."""
     lasting: bool = False
     """It outlives its call and the front."""
-    state: int = jobs_pb2.JOB_STATE_QUEUED
+    state: jobs_pb2.JobState = jobs_pb2.JOB_STATE_QUEUED
     created: float = field(default_factory=time.time)
     started: float = 0.0
     ended: float = 0.0

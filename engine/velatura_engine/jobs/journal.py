@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Journal:
         """Raises Invalid where another engine has it. A damaged file is put aside."""
         try:
             self._base = _open(path)
-        except sqlite3.OperationalError as trouble:
+        except (sqlite3.OperationalError, OSError) as trouble:
             raise Invalid("state_dir", f"{path.parent} cannot be used: {trouble}",
                           remedy="stop the other engine, or choose another state folder") from None  # fmt: skip
         except sqlite3.DatabaseError:
@@ -54,7 +55,6 @@ class Journal:
             path.replace(path.with_name(f"{path.name}.damaged"))
             path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
             self._base = _open(path)
-        path.chmod(0o600)
 
     def accept(self, job: Job) -> None:
         """A job was accepted."""
@@ -105,6 +105,7 @@ class Journal:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives the files beside it the same permissions
     base = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
     try:
         base.execute("PRAGMA locking_mode=EXCLUSIVE")

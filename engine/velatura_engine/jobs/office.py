@@ -182,12 +182,13 @@ class JobOffice:
         """Let the jobs wait again that waited in an earlier front."""
         for record in self._left:
             job = self._jobs.get(record.id)
+            if job is None or job.has_ended:
+                continue
             try:
-                if job is not None and not job.has_ended:
-                    plan, job.spec = await self.plan(record.spec)
-                    await self._give_plan(job, plan)
-                    if not job.has_ended:
-                        self._enter(job)
+                plan, job.spec = await self.plan(record.spec)
+                await self._give_plan(job, plan)
+                if not job.has_ended:
+                    self._enter(job)
             except VelaturaError as trouble:
                 self._end(job, trouble)
             except Exception:  # as in `work`

@@ -64,14 +64,14 @@ class TokenGate(grpc.aio.ServerInterceptor):
         """When somebody called who may."""
 
     async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Called by gRPC for every call."""
-        given = dict(details.invocation_metadata).get("authorization", "")
+        given = dict(handler_call_details.invocation_metadata or ()).get("authorization", "")
         given = given if isinstance(given, bytes) else given.encode()
         if hmac.compare_digest(given, self._expected):
             self.last_call = time.monotonic()
-            return await continuation(details)
+            return await continuation(handler_call_details)
         # As a stream it refuses before it reads: a unary handler would wait for a message that may never come.
         return grpc.stream_stream_rpc_method_handler(_refuse)
 

@@ -8,7 +8,7 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +115,7 @@ class WorkerHost:
         )
         listener.start()
 
-    async def run(self, job_id: str, plan: Any) -> AsyncIterator[Event]:
+    async def run(self, job_id: str, plan: Any) -> AsyncGenerator[Event, None]:
         """Run a job; its events end with Done or Failed, with Failed(WorkerLost) where the worker dies or hangs."""
         packed = await asyncio.to_thread(pack, ("run", job_id, plan))
         errand = _Errand(job_id=job_id, time_limit=plan.time_limit, stall=self._stall, grace=self._grace)

@@ -80,7 +80,7 @@ async def test_the_token_and_the_endpoint_belong_to_their_owner_alone_and_the_en
     await front.start()
     endpoint = settings.state / "engine.json"
     facts = json.loads(endpoint.read_text())
-    for path in (endpoint, settings.state / "token", settings.state / "jobs.sqlite"):
+    for path in (endpoint, settings.state / "token", *settings.state.glob("jobs.sqlite*")):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert facts["address"] == front.address and facts["token_file"] == str(settings.state / "token")
     await front.stop()
