@@ -50,6 +50,7 @@ def main(connection: Connection, factory: str, options: Mapping[str, Any]) -> No
 def _make(factory: str, options: dict[str, Any]) -> Any:
     import importlib
 
+    _keep_bars_in_process()
     module, name = factory.split(":")
     warm = options.pop("warm", None)
     runner = getattr(importlib.import_module(module), name)(**options)
@@ -59,6 +60,15 @@ def _make(factory: str, options: dict[str, Any]) -> Any:
         except Exception:  # warming is a favour; the job that needs the model will say what is wrong
             log.exception("warming failed")
     return runner
+
+
+def _keep_bars_in_process() -> None:
+    """Progress bars would make a semaphore for other processes, which a killed worker leaves behind with a warning."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return
+    tqdm.set_lock(threading.RLock())
 
 
 class _Inbox:
