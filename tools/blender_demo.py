@@ -39,13 +39,13 @@ def build() -> tuple[list[bpy.types.Object], list[bpy.types.Object]]:
     monkey.rotation_euler = (math.radians(-12), 0, math.radians(-15))
     monkey.modifiers.new("Subdivision", "SUBSURF").levels = 2
     monkey.modifiers[0].render_levels = 2
-    ring = add("torus", "Torus", (1.9, -0.1, 0.9), major_radius=0.7, minor_radius=0.28, major_segments=64)
+    ring = add("torus", "Torus", (2.15, 0.0, 0.95), major_radius=0.66, minor_radius=0.28, major_segments=64)
     ring.rotation_euler = (math.radians(75), 0, math.radians(-30))
     for thing in (monkey, ring):
         thing.data.shade_smooth()
-    box = add("cube", "Cube", (-2.0, 0.3, 0.7), size=1.4)
+    box = add("cube", "Cube", (-2.1, 0.3, 0.7), size=1.4)
     box.rotation_euler = (0, 0, math.radians(30))
-    look_from((0.6, -6.2, 2.6), (0, 0, 1.0))
+    look_from((0.5, -7.4, 2.9), (0.1, 0, 1.0))
     light()
     return room, [monkey, ring, box]
 
@@ -75,9 +75,9 @@ def light() -> None:
     scene.world = bpy.data.worlds.new("Sky")
     scene.world.use_nodes = True
     scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.8, 0.88, 1.0, 1)
-    scene.world.node_tree.nodes["Background"].inputs["Strength"].default_value = 0.7
+    scene.world.node_tree.nodes["Background"].inputs["Strength"].default_value = 0.35
     sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
-    sun.data.energy, sun.data.angle = 2.2, 0.1
+    sun.data.energy, sun.data.angle = 2.0, 0.1
     sun.rotation_euler = (math.radians(50), math.radians(-15), math.radians(-35))
     scene.collection.objects.link(sun)
 
@@ -140,7 +140,7 @@ def main(chosen: argparse.Namespace) -> None:
     select(things)
     timed("projection", lambda: bpy.ops.velatura.project(prompt=chosen.project, texture_size=1024, **more))
     render(out / "projected.png", chosen.width, chosen.samples)
-    look_from((5.2, -3.6, 2.8), (0, 0, 0.9))
+    look_from((6.0, -4.2, 3.2), (0, 0, 0.9))
     render(out / "side.png", chosen.width, chosen.samples)
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "demo.blend"))
     velatura_blender.unregister()

@@ -16,6 +16,7 @@ from mathutils.bvhtree import BVHTree
 from . import offscreen
 
 SOLID = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
+Shape = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,41 +88,52 @@ def frame(
 
 def solids(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
     """Everything solid that is seen both in the viewport and in renders, instances included."""
+    shapes: dict[int, Shape | None] = {}
     for instance in depsgraph.object_instances:
         shown = instance.object
-        if shown.type not in SOLID or shown.hide_render or not instance.show_self:
+        if shown.type not in SOLID or shown.hide_render or not shown.visible_camera or not instance.show_self:
             continue
         owner = instance.parent if instance.is_instance else shown
-        piece = _piece(shown, np.array(instance.matrix_world, np.float64), owner.original.name, None)
-        if piece is not None:
-            yield piece
+        key = shown.data.as_pointer()
+        if key not in shapes:
+            shapes[key] = _shape(shown)
+        shape = shapes[key]
+        if shape is not None:
+            yield _placed(shape, np.array(instance.matrix_world, np.float64), owner.original.name)
 
 
 def surface(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, layer: str) -> Piece | None:
     """An object's evaluated surface with a layer's UVs; None where it has no faces, `uvs` None without the layer."""
     shown = thing.evaluated_get(depsgraph)
-    return _piece(shown, np.array(shown.matrix_world, np.float64), thing.name, layer)
+    shape = _shape(shown, layer)
+    return None if shape is None else _placed(shape, np.array(shown.matrix_world, np.float64), thing.name)
 
 
-def _piece(shown: bpy.types.Object, matrix: np.ndarray, name: str, layer: str | None) -> Piece | None:
+def _shape(shown: bpy.types.Object, layer: str | None = None) -> Shape | None:
+    """Local positions (V, 3) float32, triangles (T, 3) and UVs (T, 3, 2) or None; None for what has no faces."""
     mesh = shown.to_mesh()
     try:
         if mesh is None or not len(mesh.polygons):
             return None
         mesh.calc_loop_triangles()
-        positions = _numbers(mesh.vertices, "co", np.float32, 3).astype(np.float64)
-        triangles = _numbers(mesh.loop_triangles, "vertices", np.int32, 3)
         uvs = None
         if layer is not None and layer in mesh.uv_layers:
             loops = _numbers(mesh.loop_triangles, "loops", np.int32, 3)
             uvs = _numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)[loops]
-        if np.linalg.det(matrix[:3, :3]) < 0:  # mirrored: turn it outwards again
-            triangles = triangles[:, ::-1]
-            uvs = None if uvs is None else uvs[:, ::-1]
-        positions = positions @ matrix[:3, :3].T + matrix[:3, 3]
-        return Piece(name=name, positions=positions, triangles=triangles, uvs=uvs)
+        triangles = _numbers(mesh.loop_triangles, "vertices", np.int32, 3)
+        return _numbers(mesh.vertices, "co", np.float32, 3), triangles, uvs
     finally:
         shown.to_mesh_clear()
+
+
+def _placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
+    """A shape in the world."""
+    positions, triangles, uvs = shape
+    if np.linalg.det(matrix[:3, :3]) < 0:  # mirrored: turn it outwards again
+        triangles = triangles[:, ::-1]
+        uvs = None if uvs is None else uvs[:, ::-1]
+    places = positions.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+    return Piece(name=name, positions=places, triangles=triangles, uvs=uvs)
 
 
 def _numbers(rows: object, field: str, kind: type, width: int) -> np.ndarray:

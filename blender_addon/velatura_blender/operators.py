@@ -151,7 +151,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
             piece = capture.surface(thing, depsgraph, layers[thing.name])
             if piece is None or piece.uvs is None:
                 raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
-            base = place.look_of(thing, layers[thing.name], (side, side))
+            base = place.look_of(thing, layers[thing.name], side)
             targets.append(asking.target(thing.name, piece.positions, piece.triangles, piece.uvs, base))
         return targets
 
@@ -161,6 +161,8 @@ def put_projection(result, layers, made, title):
     notes = [f"unwrapped {name} into «{layer}»" for name, layer in made]
     for artifact in result.artifacts:
         for thing in _living([artifact.name]):
+            if len({slot.material for slot in thing.material_slots}) > 1:
+                notes.append(f"{thing.name} has several materials, the first one's look stays where nothing is painted")
             recipe = asking.recipe_of(artifact)
             name = f"{title[:32]} on {thing.name}"
             image = place.image(name, asking.picture(artifact), recipe)

@@ -64,9 +64,11 @@ def wear(thing: bpy.types.Object, made: bpy.types.Material) -> None:
         slot.material = made
 
 
-def look_of(thing: bpy.types.Object, layer: str, size: tuple[int, int]) -> np.ndarray:
-    """An object's present look as a texture (H, W, 3) uint8, row 0 on top: its image in this layer, else its colour."""
-    width, height = size
+def look_of(thing: bpy.types.Object, layer: str, side: int) -> np.ndarray:
+    """An object's present look as a texture (H, W, 3) uint8, row 0 on top: its image in this layer, else its colour.
+
+    `side` pixels square; an image that is larger keeps its size, so that nothing of it is lost.
+    """
     found = next((slot.material for slot in thing.material_slots if slot.material is not None), None)
     color: Sequence[float] = (0.8, 0.8, 0.8)
     if found is not None:
@@ -76,9 +78,9 @@ def look_of(thing: bpy.types.Object, layer: str, size: tuple[int, int]) -> np.nd
         if shader is not None:
             picture = _wired_image(shader.inputs["Base Color"], thing, layer)
             if picture is not None:
-                return _resized(_pixels(picture), size)
+                return _resized(_pixels(picture), side)
             color = shader.inputs["Base Color"].default_value[:3]
-    return np.broadcast_to(_to_bytes(_srgb(np.array(color))), (height, width, 3)).copy()
+    return np.broadcast_to(_to_bytes(_srgb(np.array(color))), (side, side, 3)).copy()
 
 
 def _wired_image(socket: bpy.types.NodeSocket, thing: bpy.types.Object, layer: str) -> bpy.types.Image | None:
@@ -121,12 +123,18 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Nearest pixels at another (width, height)."""
-    width, height = size
-    rows = (np.arange(height) * 2 + 1) * pixels.shape[0] // (2 * height)
-    columns = (np.arange(width) * 2 + 1) * pixels.shape[1] // (2 * width)
-    return pixels[rows[:, None], columns]
+def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    """At least `side` and at most 8192 pixels each way, bilinear."""
+    for axis in (0, 1):
+        length = pixels.shape[axis]
+        wanted = min(max(side, length), 8192)
+        if wanted != length:
+            place = np.clip((np.arange(wanted) + 0.5) * length / wanted - 0.5, 0, length - 1)
+            low = np.floor(place).astype(int)
+            part = (place - low).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+            high = np.minimum(low + 1, length - 1)
+            pixels = pixels.take(low, axis) * (1 - part) + pixels.take(high, axis) * part
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
 def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:

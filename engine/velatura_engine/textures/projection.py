@@ -217,7 +217,8 @@ def project(
 
     Front faces only (counter-clockwise seen from outside). Views are blended by view.weight * cos^exponent. `base`
     (H, W, 3 or 4) float 0..1, of the texture's size, stays where nothing is painted; without one, paint is bled over
-    all texels within `bleed`, with one only past the islands. `check` is called often and may raise to stop.
+    all texels within `bleed`, with one only past the islands. Paint may reach one pixel behind what hides a surface, in
+    the surface's own colours. `check` is called often and may raise to stop.
     """
     rules = Rules(max_angle=max_angle, exponent=exponent, depth_tolerance=depth_tolerance)
     eyes = [view if isinstance(view, Eye) else eye(view, edge_margin) for view in views]

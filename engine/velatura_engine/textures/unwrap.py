@@ -18,6 +18,7 @@ ROWS = 1 << 20  # triangle rows drawn at once
 SPANS = 1 << 21  # texels drawn at once
 TOUCH = 1e-6  # texels; a centre this near an edge counts as inside
 OVERLAP = 1e-2  # texels; centres this deep in two triangles overlap
+FAR = 1 << 14  # texels; farther than any texture is wide, and its square fits 32 bits twice
 
 Check = Callable[[], None]
 """Called often; raises where the job is to stop."""
@@ -148,22 +149,20 @@ def bleed(color: torch.Tensor, known: torch.Tensor, reach: int, check: Check) ->
     if reach <= 0 or not known.any() or known.all():
         return color
     height, width = known.shape
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    far = 4 * (height + width)
-    from_y, from_x = torch.where(known, y, -far), torch.where(known, x, -far)
+    y, x = torch.arange(height, dtype=torch.int32)[:, None], torch.arange(width, dtype=torch.int32)[None]
+    from_y, from_x = torch.where(known, y, -FAR), torch.where(known, x, -FAR)
     best = (from_y - y) ** 2 + (from_x - x) ** 2
     for step in [1 << k for k in reversed(range(reach.bit_length()))] + [1]:
         check()
         before_y, before_x = from_y.clone(), from_x.clone()
         for to, of in neighbours(step, height, width):
-            candidate_y, candidate_x = before_y[of], before_x[of]
-            distance = (candidate_y - y[to]) ** 2 + (candidate_x - x[to]) ** 2
+            distance = (before_y[of] - y[to[0]]) ** 2 + (before_x[of] - x[:, to[1]]) ** 2
             better = distance < best[to]
-            for own, new in ((from_y, candidate_y), (from_x, candidate_x), (best, distance)):
+            for own, new in ((from_y, before_y[of]), (from_x, before_x[of]), (best, distance)):
                 own[to] = torch.where(better, new, own[to])
     reached = (best <= reach**2) & ~known
     color = color.clone()
-    color[reached] = color[from_y[reached], from_x[reached]]
+    color[reached] = color[from_y[reached].long(), from_x[reached].long()]
     return color
 
 
