@@ -33,7 +33,7 @@ from velatura_blender.session import session
 def build() -> tuple[list[bpy.types.Object], list[bpy.types.Object]]:
     """The scene: floor and wall, and what stands before them."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    room = [add("plane", "Floor", (0, 0, 0), size=9), add("plane", "Wall", (0, 2.4, 2.5), size=9)]
+    room = [add("plane", "Floor", (0, -1, 0), size=12), add("plane", "Wall", (0, 2.4, 4.0), size=12)]
     room[1].rotation_euler = (math.pi / 2, 0, 0)
     monkey = add("monkey", "Suzanne", (-0.2, -0.2, 1.0), size=2.0)
     monkey.rotation_euler = (math.radians(-12), 0, math.radians(-15))
@@ -135,7 +135,7 @@ def main(chosen: argparse.Namespace) -> None:
     save_depth(out / "depth.png")
     more = {"seed": chosen.seed, "steps": chosen.steps, "size": chosen.size, "wait": True}
     select(room)
-    timed("texture", lambda: bpy.ops.velatura.texture(prompt=chosen.texture, repeat=3.0, **more))
+    timed("texture", lambda: bpy.ops.velatura.texture(prompt=chosen.texture, repeat=5.0, **more))
     render(out / "texture.png", chosen.width, chosen.samples)
     select(things)
     timed("projection", lambda: bpy.ops.velatura.project(prompt=chosen.project, texture_size=1024, **more))

@@ -105,3 +105,18 @@ def test_what_is_not_painted_keeps_its_look(scene, fake, monkeypatch, tmp_path):
     covered = np.abs(texture[bare][:, :3].astype(int) - (10, 200, 30)).max(1) == 0
     assert covered.mean() > 0.9
     np.testing.assert_array_equal(place._pixels(bpy.data.images["Green"]), base)
+
+
+def test_each_object_gets_its_own_color_and_none_the_background(scene, fake, monkeypatch, tmp_path):
+    things = suzanne(levels=2), add("torus", "Torus", (0.9, 0.9, -0.2)), add("cube", "Box", (-1, 0.9, -0.3), size=1)
+    select(*things)
+    seen = capture.frame(scene.camera, bpy.context.evaluated_depsgraph_get(), 256, 256)
+    colors = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 0, 255)], np.uint8)  # the last one: nothing there
+    project(monkeypatch, fake, tmp_path, lambda width, height: colors[seen.objects])
+    for thing in things:
+        texture = texture_of(thing.name)
+        painted = texture[texture[..., 3] > 0][:, :3].astype(int)
+        nearest = np.abs(painted[:, None] - colors.astype(int)).sum(2).argmin(1)
+        assert len(painted) > 1000
+        assert (nearest != seen.names.index(thing.name)).mean() <= 0.005
+        assert not (nearest == 3).any()
