@@ -27,6 +27,7 @@ TEXELS = 1 << 19  # texels gathered at once
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
 BEND = 0.15  # pixel widths; pixels that lie farther off a texel's plane count little
+WAYS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 SEEN = 0.05  # part of the pixel around a point that must show its surface
 FAR = 1e9  # metres; from here on a depth map holds nothing
 
@@ -136,19 +137,40 @@ def _trusted(eye: Eye, edge_margin: float) -> Eye:
     u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
     hit, depth, color = eye.hit[v, u], eye.depth[v, u], eye.color
     usable = hit & ~_margin(eye, ring)[v, u]
-    limit = JUMP * eye.footprint(depth) * (columns / width)
     painted = usable if eye.mask is None else usable & (eye.mask > 0)
+    ways = [(way, _connected(eye, depth, hit, way)) for way in WAYS]
     for _ in range(math.ceil(edge_margin) + 1 if ring else 0):
-        missing = hit & ~painted
         total, count = torch.zeros_like(color), torch.zeros_like(color[..., 0])
-        for to, of in unwrap.neighbours(1, height, width):
-            near = painted[of] & missing[to] & ((depth[of] - depth[to]).abs() <= limit[to])
-            total[to] += near[..., None] * color[of]
-            count[to] += near
-        found = count > 0
+        for way, connected in ways:
+            near = _beside(painted, way) & connected
+            total += near[..., None] * _beside(color, way)
+            count += near
+        found = (count > 0) & hit & ~painted
         color = torch.where(found[..., None], total / count.clamp_min(1)[..., None], color)
         painted = painted | found
     return replace(eye, color=color, usable=usable | painted)
+
+
+def _connected(eye: Eye, depth: torch.Tensor, hit: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
+    """Pixels (h, w) whose neighbour that way shows the same surface: near, or on one plane with the one behind."""
+    limit = JUMP * eye.footprint(depth) * (eye.depth.shape[1] / eye.color.shape[1])
+    perspective = bool(eye.camera_to_clip[3, 2] != 0)
+    plane = torch.where(hit, 1.0 / depth, 0.0) if perspective else depth
+    behind = (2 * way[0], 2 * way[1])
+    bend = (plane - 2 * _beside(plane, way) + _beside(plane, behind)).abs()
+    if perspective:
+        bend = bend * depth * _beside(depth, way)
+    straight = (bend <= limit) & _beside(hit, behind)
+    return hit & _beside(hit, way) & (((_beside(depth, way) - depth).abs() <= limit) | straight)
+
+
+def _beside(values: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
+    """What lies (rows, columns) away from each pixel; zeros outside."""
+    (dy, dx), (height, width) = way, values.shape[:2]
+    moved = torch.zeros_like(values)
+    rows, columns = slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0))
+    moved[rows, columns] = values[max(dy, 0) : height - max(-dy, 0), max(dx, 0) : width - max(-dx, 0)]
+    return moved
 
 
 def _margin(eye: Eye, width: int) -> torch.Tensor:
