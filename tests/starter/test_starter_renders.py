@@ -45,11 +45,11 @@ def test_a_ball_is_hit_where_geometry_says():
     # |t d - c|^2 = r^2 with d_z = 1: t is the camera's z.
     a, b, c = (direction**2).sum(-1), -8.0, 16 - 0.64
     root = b * b - 4 * a * c
-    well_inside = root > 4
+    well_inside = root > 0.3
     wanted = (-b - root.clamp_min(0).sqrt()) / (2 * a)
     assert well_inside.sum() > 200
     assert torch.allclose(z[well_inside], wanted[well_inside], atol=5e-3)
-    assert (z[root < -4] > 12).all()
+    assert (z[root < -0.3] > 12).all()
 
 
 def test_renders_have_depth_exactly_where_the_mask_says(dice):
@@ -59,5 +59,5 @@ def test_renders_have_depth_exactly_where_the_mask_says(dice):
         assert torch.equal(r.depth.isfinite(), r.mask)
         assert r.mask.any()
         assert torch.isfinite(r.image).all()
-        assert 0 <= r.image.min()
+        assert r.image.min() >= 0
         assert r.image.max() <= 1

@@ -1,0 +1,44 @@
+"""Train the starter model again from nothing, or score the weights that ship."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="python -m velatura_starter", description=__doc__)
+    verbs = root.add_subparsers(dest="verb", required=True)
+    train = verbs.add_parser("train", help="train the model and the judges from procedural data")
+    train.add_argument("--minutes", type=float, default=110.0, help="for all stages; one stage alone gets all of it")
+    train.add_argument("--stage", choices=("vae", "unet", "controlnet", "judge", "all"), default="all")
+    train.add_argument("--out", type=Path, default=Path("starter-weights"), help="where the weights go")
+    train.add_argument("--run", type=Path, default=Path("starter-run"), help="checkpoints and caches; resumes from it")
+    score = verbs.add_parser("evaluate", help="print the scores of the weights")
+    score.add_argument("--json", action="store_true", help="machine-readable")
+    score.add_argument("--weights", type=Path, default=None, help="another weights folder than the one that ships")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb."""
+    asked = parser().parse_args(arguments)
+    if asked.verb == "train":
+        from .training.stages import prepare, train
+
+        prepare()
+        train(asked.run, asked.out, stage=asked.stage, minutes=asked.minutes)
+        return 0
+    from .evaluate import evaluate, lines
+
+    scores = evaluate(asked.weights)
+    print(json.dumps(scores, indent=2) if asked.json else "\n".join(lines(scores)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

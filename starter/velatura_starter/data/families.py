@@ -1,0 +1,90 @@
+"""Which programs draw which material: family A trains the model, family B only the judge.
+
+The families share no program, so the judge never sees the constructions that it judges.
+"""
+
+from __future__ import annotations
+
+from . import built_a, built_b, mixed_b, soft_a, soft_b
+from .textures import Program
+
+
+def family_a() -> dict[str, tuple[Program, ...]]:
+    """The programs that train the model, by material."""
+    return {
+        "brick": (built_a.brick,),
+        "cobblestone": (built_a.pebbles,),
+        "hexagon tiles": (built_a.hexagon_tiles,),
+        "square tiles": (built_a.square_tiles,),
+        "checkerboard": (built_a.checkerboard,),
+        "planks": (built_a.planks,),
+        "wood grain": (built_a.wood_grain,),
+        "herringbone": (built_a.herringbone,),
+        "roof tiles": (built_a.roof_tiles,),
+        "corrugated metal": (built_a.corrugated_metal,),
+        "brushed metal": (built_a.brushed_metal,),
+        "rusty metal": (built_a.rusty_metal,),
+        "diamond plate": (built_a.diamond_plate,),
+        "concrete": (built_a.concrete,),
+        "granite": (built_a.granite,),
+        "terrazzo": (built_a.terrazzo,),
+        "circuit board": (built_a.circuit,),
+        "cracked earth": (built_a.cracked_earth,),
+        "leaves": (built_a.leaves,),
+        "sand": (soft_a.sand,),
+        "grass": (soft_a.grass,),
+        "basket weave": (soft_a.basket_weave,),
+        "plaid": (soft_a.plaid,),
+        "knit": (soft_a.knit,),
+        "denim": (soft_a.denim,),
+        "leather": (soft_a.leather,),
+        "scales": (soft_a.scales,),
+        "polka dots": (soft_a.polka_dots,),
+        "stripes": (soft_a.stripes,),
+        "camouflage": (soft_a.camouflage,),
+        "water": (soft_a.water,),
+        "marble": (soft_a.marble,),
+    }
+
+
+def family_b() -> dict[str, tuple[Program, ...]]:
+    """The programs that train the judge, by material."""
+    return {
+        "brick": (built_b.brick, mixed_b.rough_brick),
+        "cobblestone": (built_b.cobblestone, mixed_b.round_stones),
+        "hexagon tiles": (built_b.hexagon_tiles,),
+        "square tiles": (built_b.square_tiles,),
+        "checkerboard": (built_b.checkerboard, mixed_b.lined_checker),
+        "planks": (built_b.planks,),
+        "wood grain": (built_b.wood_grain, built_b.flat_sawn, mixed_b.straight_wood),
+        "herringbone": (built_b.herringbone, built_b.chevron),
+        "roof tiles": (built_b.roof_tiles, mixed_b.shingles),
+        "corrugated metal": (built_b.corrugated_metal,),
+        "brushed metal": (built_b.brushed_metal, mixed_b.streaked_metal),
+        "rusty metal": (built_b.rusty_metal,),
+        "diamond plate": (built_b.diamond_plate, mixed_b.plate_lozenges),
+        "concrete": (built_b.concrete, mixed_b.cast_concrete),
+        "granite": (built_b.granite, mixed_b.speckled_stone),
+        "terrazzo": (built_b.terrazzo, mixed_b.big_terrazzo),
+        "circuit board": (built_b.circuit, mixed_b.wired_board),
+        "cracked earth": (built_b.cracked_earth,),
+        "leaves": (built_b.leaves, mixed_b.lens_leaves),
+        "sand": (soft_b.sand,),
+        "grass": (soft_b.grass,),
+        "basket weave": (soft_b.basket_weave, soft_b.lattice_weave),
+        "plaid": (soft_b.plaid,),
+        "knit": (soft_b.knit, mixed_b.stocking),
+        "denim": (soft_b.denim,),
+        "leather": (soft_b.leather, soft_b.pebbled_leather),
+        "scales": (soft_b.scales, mixed_b.round_scales),
+        "polka dots": (soft_b.polka_dots, mixed_b.disc_dots),
+        "stripes": (soft_b.stripes,),
+        "camouflage": (soft_b.camouflage, mixed_b.blob_camouflage),
+        "water": (soft_b.water, soft_b.ridged_water),
+        "marble": (soft_b.marble, mixed_b.fine_marble),
+    }
+
+
+def material_names() -> tuple[str, ...]:
+    """The materials in label order."""
+    return tuple(family_a())

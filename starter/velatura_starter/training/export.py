@@ -1,0 +1,86 @@
+"""Write trained parts as a diffusers pipeline folder in half precision, and whiten the autoencoder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline
+from torch import Tensor, nn
+
+from ..architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
+from ..padding import periodic
+from ..tokens import load_tokenizer
+from .clock import Average
+
+
+@torch.no_grad()
+def latent_moments(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each latent channel, (4,) each, over pictures (N, 3, H, W) in 0..1."""
+    with periodic(vae), torch.autocast("cpu", torch.bfloat16):
+        parts = [vae.quant_conv(vae.encoder(x * 2 - 1))[:, :4].float() for x in images.split(16)]
+    z = torch.cat(parts)
+    return z.mean((0, 2, 3)), z.std((0, 2, 3))
+
+
+@torch.no_grad()
+def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor, noise: float) -> None:
+    """Fold z -> (z - mean) / deviation into the two 1x1 convolutions, so that scaling_factor is 1.
+
+    Zero padding of latents then means "the average latent"; the posterior's deviation becomes ``noise``.
+    """
+    q, p = vae.quant_conv, vae.post_quant_conv
+    q.weight[:4] /= deviation.view(-1, 1, 1, 1)
+    q.bias[:4] = (q.bias[:4] - mean) / deviation
+    q.weight[4:] = 0
+    q.bias[4:] = 2 * torch.log(noise / deviation)
+    p.bias += p.weight[:, :, 0, 0] @ mean
+    p.weight *= deviation.view(1, -1, 1, 1)
+    vae.register_to_config(scaling_factor=1.0)
+
+
+def load_vae(path: Path) -> AutoencoderKL:
+    """The whitened autoencoder of a run."""
+    vae = build_vae()
+    vae.register_to_config(scaling_factor=1.0)
+    vae.load_state_dict(torch.load(path, weights_only=True))
+    return vae.eval().requires_grad_(False)
+
+
+def averaged(model: nn.Module, average: Average, part: str) -> nn.Module:
+    """Put the averaged parameters into a fresh model."""
+    model.load_state_dict(average.of(part), strict=False)
+    return model.eval().requires_grad_(False)
+
+
+def export_texture(run: Path, average: Average, folder: Path) -> None:
+    """Write the pipeline folder: vae, unet, text_encoder, tokenizer, scheduler; float16 safetensors."""
+    tokenizer = load_tokenizer(run / "tokenizer")
+    pipeline = StableDiffusionPipeline(
+        vae=load_vae(run / "vae_white.pt"),
+        text_encoder=averaged(
+            build_text(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id), average, "text"
+        ),
+        tokenizer=tokenizer,
+        unet=averaged(build_unet(), average, "unet"),
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    # transformers 5 writes tokenizer.json alone; older readers want the vocabulary and merges too.
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(run / "tokenizer" / name, folder / "tokenizer" / name)
+    # transformers loads in the type its config names: name float32, as diffusers' parts load by default.
+    path = folder / "text_encoder" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def export_depth(average: Average, folder: Path) -> None:
+    """Write the ControlNet folder, float16 safetensors."""
+    control: ControlNetModel = averaged(build_controlnet(build_unet()), average, "controlnet")  # type: ignore[assignment]
+    control.to(torch.float16).save_pretrained(folder, safe_serialization=True)

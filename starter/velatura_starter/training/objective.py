@@ -1,0 +1,47 @@
+"""The diffusion objective: noising, targets and weights, in the papers' symbols."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..architecture import build_scheduler
+
+
+def spread_times(batch: int, generator: torch.Generator) -> Tensor:
+    """Integer times 0..999, one in each of ``batch`` equal slices: less variance than independent draws."""
+    u = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
+    return (u * 1000).long().clamp_max(999)[torch.randperm(batch, generator=generator)]
+
+
+def noised(x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(z_t, v, weight): z_t = a x + s n, v = a n - s x (Salimans & Ho), clipped-SNR weights (B,).
+
+    The weight is min(SNR + 1, 6) / (SNR + 1): min-SNR-5 in spirit (Hang et al.), but 1 rather than 0 at
+    zero SNR, where the first sampling step decides colour.
+    """
+    abar = build_scheduler().alphas_cumprod[t]
+    a, s = abar.sqrt().view(-1, 1, 1, 1), (1 - abar).sqrt().view(-1, 1, 1, 1)
+    snr = abar / (1 - abar)
+    return a * x + s * noise, a * noise - s * x, (snr + 1).clamp_max(6) / (snr + 1)
+
+
+class Denoising(nn.Module):
+    """Weighted squared error of the UNet's v; a ControlNet joins when a hint is given."""
+
+    def __init__(self, unet: nn.Module, controlnet: nn.Module | None = None) -> None:
+        super().__init__()
+        self.unet, self.controlnet = unet, controlnet
+
+    def forward(
+        self, z: Tensor, t: Tensor, context: Tensor, v: Tensor, weight: Tensor, hint: Tensor | None = None
+    ) -> Tensor:
+        """z, v (B, 4, h, w); t, weight (B,); context (B, T, D); hint (B, 3, 4h, 4w) in 0..1: scalar loss."""
+        extra = {}
+        if self.controlnet is not None:
+            down, mid = self.controlnet(z, t, context, hint, return_dict=False)
+            extra = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+        out = self.unet(z, t, context, return_dict=False, **extra)[0]
+        error = F.mse_loss(out.float(), v, reduction="none").mean((1, 2, 3))
+        return (error * weight).mean()

@@ -1,0 +1,145 @@
+"""The stages in order, each reading what the one before left in the run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from ..data.captions import Writer, every_word
+from ..data.families import material_names
+from ..data.palette import colour_names
+from ..data.textures import ATTRIBUTES, SIZES, Labels
+from ..tokens import train_tokenizer
+from .clock import Average, load
+from .controlnet import train_controlnet
+from .export import export_depth, export_texture, latent_moments, load_vae, whiten
+from .judges import train_depth_judge, train_judge
+from .latents import Scenes, cached_scenes, cached_tiles, make_scenes, make_tiles
+from .together import join, once
+from .unet import Pools, train_unet
+from .vae import Loss, texture_pool, train_vae
+
+Log = Callable[[str], None]
+
+
+def tokenizer_stage(run: Path, seed: int = 7) -> None:
+    """Train the tokenizer on the grammar's phrases and 4,000 captions."""
+    if (run / "tokenizer" / "vocab.json").exists():
+        return
+    generator, dice = torch.Generator().manual_seed(seed), random.Random(seed)
+    writer = Writer(generator)
+    captions = []
+    for _ in range(4000):
+        colours = dice.choice(colour_names()), dice.choice([None, None, *colour_names()])
+        attribute = dice.choice([None, None, *ATTRIBUTES])
+        captions.append(writer.texture(Labels(dice.choice(material_names()), *colours, dice.choice(SIZES), attribute)))
+    train_tokenizer([*every_word() * 20, *captions], run / "tokenizer")
+
+
+def vae_stage(run: Path, minutes: float, log: Log = print) -> None:
+    """Train the autoencoder, then whiten its average."""
+    train_vae(run, minutes=minutes, log=log)
+    whiten_stage(run)
+
+
+def whiten_stage(run: Path) -> None:
+    """Write ``vae_white.pt`` from the checkpoint's average."""
+    state = load(run / "vae.pt")
+    assert state is not None, "train the autoencoder first"
+    torch.save({k.removeprefix("vae."): v for k, v in state["average"].items()}, run / "vae_white.pt")
+    vae = load_vae(run / "vae_white.pt")
+    sample = texture_pool(256, 128, torch.Generator().manual_seed(11)).float() / 255
+    whiten(vae, *latent_moments(vae, sample), Loss.NOISE)
+    torch.save(vae.state_dict(), run / "vae_white.pt")
+
+
+def scenes_of(run: Path, count: int = 1600) -> Scenes:
+    """Cached renders."""
+    return cached_scenes(
+        run / "scenes.pt", lambda: make_scenes(load_vae(run / "vae_white.pt"), count, torch.Generator().manual_seed(24))
+    )
+
+
+def pools_of(run: Path, log: Log = print) -> Pools:
+    """Cached latents of every kind."""
+    vae = load_vae(run / "vae_white.pt")
+    tiles = {}
+    for seed, (name, count, size, batch) in enumerate(
+        (("small", 4096, 64, 16), ("middle", 5120, 128, 4), ("large", 512, 256, 2))
+    ):
+        make = partial(make_tiles, vae, count, size, batch, torch.Generator().manual_seed(21 + seed))
+        tiles[name] = cached_tiles(run / f"{name}.pt", make)
+        log(f"latents {name}: {tuple(tiles[name].latents.shape)}")
+    return Pools(**tiles, scenes=scenes_of(run))
+
+
+def unet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
+    """Train UNet and text encoder; every checkpoint is also exported to ``out``/texture."""
+    once(lambda: tokenizer_stage(run))
+    once(lambda: log(f"pools: {len(pools_of(run, log).middle.captions)} tiles"))
+
+    def export(average: Average) -> None:
+        export_texture(run, average, out / "texture")
+
+    train_unet(run, pools_of(run, log), minutes=minutes, export=export, log=log)
+
+
+def controlnet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
+    """Train the depth ControlNet and export it to ``out``/depth."""
+
+    once(lambda: log(f"pools: {len(pools_of(run, log).middle.captions)} tiles"))
+
+    def export(average: Average) -> None:
+        export_depth(average, out / "depth")
+
+    train_controlnet(run, pools_of(run, log), minutes=minutes, export=export, log=log)
+
+
+def judge_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
+    """Train both judges and write them to ``out``."""
+    train_judge(run, load_vae(run / "vae_white.pt"), out, minutes=minutes * 0.6, log=log)
+    train_depth_judge(run, out, minutes=minutes * 0.4, log=log)
+
+
+def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> None:
+    """What the model knows, and its measured default settings, for the engine's catalogue."""
+    told = {
+        "materials": list(material_names()),
+        "colours": list(colour_names()),
+        "attributes": list(ATTRIBUTES),
+        "sizes": [s for s in SIZES if s != "normal"],
+        "guidance_scale": guidance,
+        "steps": steps,
+        "sampler": "ddim",
+        "size": size,
+    }
+    (out / "vocabulary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def train(run: Path, out: Path, *, stage: str, minutes: float, log: Log = print) -> None:
+    """Train one stage with all the minutes, or all stages with their usual shares."""
+    run.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    stages = {
+        "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, log))),
+        "unet": (0.65, lambda m: unet_stage(run, m, out, log)),
+        "controlnet": (0.14, lambda m: controlnet_stage(run, m, out, log)),
+        "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, log))),
+    }
+    for name, (share, work) in stages.items():
+        if stage in (name, "all"):
+            work(minutes * (share if stage == "all" else 1.0))
+    once(lambda: write_vocabulary(out, steps=20, guidance=4.0, size=256))
+
+
+def prepare() -> None:
+    """Process-wide settings that training wants: no denormals, as many threads as cores, company if there is any."""
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(os.cpu_count() or 1)
+    join()
