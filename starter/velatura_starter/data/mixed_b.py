@@ -260,3 +260,44 @@ def plate_lozenges(c: Canvas, p: Paint) -> Surface:
     raised = ramp(1.0, 0.6, (along / 0.5) ** c.pick(1, 2) + across / c.pick(0.13, 0.2))
     tone = 0.78 + 0.32 * raised + 0.05 * cloud(c, 40) + 0.03 * grain(c)
     return finish(p.shade(tone), raised, 0.35, 1.0, relief=c.pick(2, 4))
+
+
+def flaked_stone(c: Canvas, p: Paint) -> Surface:
+    """One sharp noise cut into dark, plain and pale levels."""
+    field = cloud(c, c.pick(4, 8), c.pick(0.5, 1.2))
+    low, high = c.pick(0.6, 1.0), c.pick(0.7, 1.1)
+    colour = over(p.shade(0.9 + 0.1 * grain(c)), p.base * c.pick(0.15, 0.4), ramp(-low, -low - 0.3, field))
+    pale = mix(p.base, torch.ones_like(p.base), torch.tensor(c.pick(0.4, 0.7)))
+    return finish(over(colour, pale, ramp(high, high + 0.3, field)), field, 0.35, relief=c.pick(0.1, 0.6))
+
+
+def dusty_concrete(c: Canvas, p: Paint) -> Surface:
+    """Broad stains and fine mottling, round holes at scattered points."""
+    u, v = c.uv()
+    n = c.count(c.pick(14, 24))
+    vor = voronoi(c, u, v, n, n, 1.0)
+    holes = ramp(1.5, 0.7, vor.near) * (vor.ids[0] < 0.15)
+    mottle = cloud(c, c.pick(6, 14))
+    tone = 0.92 + c.pick(0.05, 0.1) * cloud(c, c.pick(40, 80), 1.8) + 0.04 * mottle + 0.035 * grain(c)
+    return finish(p.shade(tone * (1 - 0.5 * holes)), 1 + 0.04 * mottle - holes, 0.9, relief=c.pick(0.5, 2))
+
+
+def dune_sand(c: Canvas, p: Paint) -> Surface:
+    """Rounded triangle waves, bent by octave noise, and coarse grain."""
+    u, v = c.uv()
+    n, slant = c.count(c.pick(12, 17)), c.count(90)
+    phase = v * n - slant * u + c.pick(0.2, 0.45) * _octaves(c, 22, 0.35)
+    wave = torch.tanh(2.0 * (1 - 4 * (_saw(phase) - 0.5).abs()))
+    tone = 0.88 + 0.13 * wave + 0.1 * grain(c) + 0.04 * cloud(c, 40)
+    return finish(p.shade(tone), wave + 0.15 * grain(c), 0.95, relief=2.0)
+
+
+def flaking_paint(c: Canvas, p: Paint) -> Surface:
+    """Rust where octave noise is high, a dark edge around it."""
+    field = _octaves(c, c.pick(9, 18), c.pick(0.35, 0.6))
+    level = c.pick(0.5, 1.0)
+    rust, rim = ramp(level - 0.06, level + 0.06, field), ramp(level - 0.35, level, field)
+    iron = torch.tensor([0.42, 0.2, 0.08]).view(1, 3, 1, 1)
+    rusty = brighten(iron, 1 + 0.25 * _octaves(c, 2) + 0.1 * grain(c))
+    colour = over(p.shade((0.95 + 0.04 * cloud(c, 30)) * (1 - 0.35 * rim)), rusty, rust)
+    return finish(colour, (1 - rust) + 0.1 * rust * _octaves(c, 2), mix(0.4, 0.9, rust), 0.6, relief=2.0)

@@ -96,8 +96,7 @@ def control_step(
     dice, batch = feeder.generator, len(numbers)
     x, said = scenes.latents[numbers].float(), feeder.tokens["scenes"][numbers, step % 2]
     said[torch.rand(batch, generator=dice) < 0.15] = feeder.empty
-    # Structure is decided early: bend the even spread of times towards noise.
-    t = (999 * (spread_times(batch, dice) / 999) ** 0.6).long()
+    t = spread_times(batch, dice, 0.6)
     z, v, weight = noised(x, torch.randn(x.shape, generator=dice), t)
     with torch.autocast("cpu", torch.bfloat16):
         return loss_of(z, t, text(said)[0], v, weight, hint_of(scenes, numbers))

@@ -9,10 +9,13 @@ from torch.nn import functional as F
 from ..architecture import build_scheduler
 
 
-def spread_times(batch: int, generator: torch.Generator) -> Tensor:
-    """Integer times 0..999, one in each of ``batch`` equal slices: less variance than independent draws."""
+def spread_times(batch: int, generator: torch.Generator, bend: float = 1.0) -> Tensor:
+    """Integer times 0..999, one in each of ``batch`` equal slices: less variance than independent draws.
+
+    ``bend`` < 1 moves them towards noise, where a picture's structure is decided.
+    """
     u = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
-    return (u * 1000).long().clamp_max(999)[torch.randperm(batch, generator=generator)]
+    return (u**bend * 1000).long().clamp_max(999)[torch.randperm(batch, generator=generator)]
 
 
 def noised(x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -87,7 +87,7 @@ class Feeder:
         if fraction > 0.82 and chance < 0.35:
             return self.take("large", 8)
         chance = float(torch.rand(1, generator=self.plan))
-        if chance < 0.75:
+        if chance < 0.8:
             return self.take("middle", 32)
         return self.take("scenes", 32) if chance < 0.92 else self.take("large", 32, 32)
 
@@ -98,7 +98,7 @@ def favour(captions: list[list[str]]) -> Tensor:
     weights = []
     for said in captions:
         special = any(f" {w} " in f" {c.replace(',', ' ')} " for c in said for w in rare)
-        weights.append((0.4 if special else 1.0) * (3.0 if any("brick" in c for c in said) else 1.0))
+        weights.append((0.3 if special else 1.0) * (3.0 if any("brick" in c for c in said) else 1.0))
     return torch.tensor(weights)
 
 
@@ -171,7 +171,7 @@ def train_unet(
 
 def one_step(loss_of: nn.Module, text: nn.Module, sample: Sample, generator: torch.Generator) -> Tensor:
     """Noise a batch and score the UNet's guess."""
-    t = spread_times(len(sample.x), generator)
+    t = spread_times(len(sample.x), generator, 0.75)
     noise = torch.randn(sample.x.shape, generator=generator)
     z, v, weight = noised(sample.x, noise, t)
     with torch.autocast("cpu", torch.bfloat16):
