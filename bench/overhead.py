@@ -1,0 +1,74 @@
+"""What the engine adds to plain diffusers, and what seamless tiling adds to the engine.
+
+The same weights, sampler, seed and words, on the same threads: once through diffusers' own pipeline in this process,
+once through a warm engine (front, worker, gRPC, a PNG with its recipe). The runs alternate.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import _lab
+import diffusers
+import numpy as np
+import torch
+import transformers
+import velatura_starter
+from velatura import Engine, pixels, spec
+
+GUIDANCE = 2.5
+
+
+def plain(size: int, steps: int) -> Callable[[], np.ndarray]:
+    """A painter with nothing but diffusers; it returns (H, W, 3) uint8."""
+    for log in (diffusers.logging, transformers.logging):
+        log.disable_progress_bar()
+        log.set_verbosity_error()
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(velatura_starter.model_path())
+    pipeline.set_progress_bar_config(disable=True)
+
+    def paint() -> np.ndarray:
+        made = pipeline(
+            _lab.PROMPT, width=size, height=size, num_inference_steps=steps, guidance_scale=GUIDANCE,
+            generator=torch.Generator("cpu").manual_seed(_lab.SEED),
+        )  # fmt: skip
+        return np.asarray(made.images[0])
+
+    return paint
+
+
+def through(talk: Engine, size: int, steps: int, tile: str) -> Callable[[], np.ndarray]:
+    """A painter that asks the engine; it returns (H, W, 3) uint8."""
+    job = spec.texture(_lab.PROMPT, size, _lab.SEED, tile, steps=steps, guidance=GUIDANCE, sampler="ddim")
+
+    def paint() -> np.ndarray:
+        return pixels.to_array(talk.generate(job).result().images[0])
+
+    return paint
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _lab.options(__doc__, rounds=11)
+    with _lab.engine() as endpoint, Engine.connect(endpoint) as talk:
+        _lab.settle(talk)
+        bare = plain(options.size, options.steps)
+        edged, tiled = (through(talk, options.size, options.steps, tile) for tile in ("", "xy"))
+        difference = np.abs(bare().astype(int) - edged().astype(int)).max()  # also warms both up
+        tiled()
+        alone, engine, seamless = _lab.interleaved(options.rounds, bare, edged, tiled)
+    usual = (options.size, options.steps) == (_lab.SIZE, _lab.STEPS)
+    figures = [
+        _lab.Figure(name="plain diffusers", value=statistics.median(alone)),
+        _lab.Figure(name="through the engine", value=statistics.median(engine)),
+        _lab.Figure(name="engine / plain", value=_lab.ratio(engine, alone), unit="", target=1.05),
+        _lab.Figure(name="largest difference of the two pictures", value=float(difference), unit="levels"),
+        _lab.Figure(name="seamless", value=statistics.median(seamless), target=3.0 if usual else None),
+        _lab.Figure(name="seamless / not", value=_lab.ratio(seamless, engine), unit="", target=1.10),
+    ]
+    _lab.report("Overhead", figures, options)
+
+
+if __name__ == "__main__":
+    main()
