@@ -53,12 +53,15 @@ def _make(factory: str, options: dict[str, Any]) -> Any:
     _keep_bars_in_process()
     module, name = factory.split(":")
     warm = options.pop("warm", None)
+    began = time.monotonic()
     runner = getattr(importlib.import_module(module), name)(**options)
+    made = time.monotonic()
     if warm is not None:
         try:
             runner.warm(warm)
         except Exception:  # warming is a favour; the job that needs the model will say what is wrong
             log.exception("warming failed")
+    log.info("ready: %.2f s to import, %.2f s to load", made - began, time.monotonic() - made)
     return runner
 
 
