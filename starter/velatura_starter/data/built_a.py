@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
 
-from .fields import Canvas, cloud, grain, lattice, mix, ramp, scatter, table, voronoi
+from .fields import Canvas, cloud, grain, lattice, mix, ramp, table, voronoi
 from .surface import Paint, Surface, brighten, finish, neutral, over
 
 TAU = 2 * math.pi
@@ -106,27 +105,6 @@ def wood_grain(c: Canvas, p: Paint) -> Surface:
     return finish(p.shade(tone), 1 - band + 0.1 * grain(c), 0.5, relief=0.8)
 
 
-def herringbone(c: Canvas, p: Paint) -> Surface:
-    """Herringbone parquet: 1 x 4 blocks on an integer lattice, turned by the place on the diagonal."""
-    u, v = c.uv()
-    k = 3
-    n = c.count(10, 2 * k)
-    x, y = u * n, v * n
-    ix, iy = x.floor(), y.floor()
-    phase = (ix - iy) % (2 * k)
-    flat = phase < k
-    along = torch.where(flat, phase + (x - ix), (2 * k - 1 - phase) + (y - iy))
-    across = torch.where(flat, y - iy, x - ix)
-    sx, sy = torch.where(flat, ix - phase, ix), torch.where(flat, iy, iy - (2 * k - 1 - phase))
-    cell = c.size / n
-    border = torch.minimum(torch.minimum(along, k - along), torch.minimum(across, 1 - across)) * cell
-    rand = table(c, sx, sy, n, n)
-    fibre = torch.where(flat, cloud(c, 8, 1.2, (7, 1)), cloud(c, 8, 1.2, (1, 7)))
-    gap = ramp(0.1, 1.4, border)
-    tone = (0.75 + 0.3 * rand + torch.where(flat, 0.12, 0.0) + 0.06 * fibre) * (0.35 + 0.65 * gap)
-    return finish(p.shade(tone), gap, 0.45, relief=2.0)
-
-
 def roof_tiles(c: Canvas, p: Paint) -> Surface:
     """Overlapping rows of flat shingles, each casting a shadow on the next row."""
     u, v = c.uv()
@@ -148,26 +126,6 @@ def corrugated_metal(c: Canvas, p: Paint) -> Surface:
     tone = 0.82 + 0.25 * wave + 0.04 * cloud(c, 50) + 0.025 * grain(c)
     shine = 0.25 * ramp(0.75, 1.0, torch.roll(wave, c.size // (4 * n) // 2 + 1, -1))
     return finish(p.shade(tone + shine), wave, 0.35, 0.9, relief=c.size / n * 0.25)
-
-
-def brushed_metal(c: Canvas, p: Paint) -> Surface:
-    """Very long thin streaks and broad soft reflections."""
-    long = (40.0, 1.0) if c.chance(0.7) else (1.0, 40.0)
-    streaks = cloud(c, 3, 0.4, long)
-    glow = cloud(c, 70, 2.5, (1.0, 3.0) if long[0] > 1 else (3.0, 1.0))
-    return finish(p.shade(0.95 + 0.11 * streaks + 0.12 * glow), streaks, 0.3, 1.0, relief=0.5)
-
-
-def rusty_metal(c: Canvas, p: Paint) -> Surface:
-    """Painted metal, paint flaking off: noise patches of rust with a dark rim."""
-    field = cloud(c, 50, 1.5) + 0.25 * cloud(c, 8)
-    level = c.uniform(0.6, 0.9)
-    rust = ramp(level - 0.08, level + 0.08, field)
-    rim = ramp(level - 0.3, level, field) * (1 - rust)
-    iron = torch.tensor([0.42, 0.2, 0.08]).view(1, 3, 1, 1)
-    rusty = brighten(iron, 1 + 0.25 * cloud(c, 5, 1.0) + 0.1 * grain(c))
-    colour = over(p.shade((0.95 + 0.04 * cloud(c, 30)) * (1 - 0.35 * rim)), rusty, rust)
-    return finish(colour, (1 - rust) + 0.1 * rust * cloud(c, 4), mix(0.4, 0.9, rust), mix(0.8, 0.2, rust), relief=2.0)
 
 
 def diamond_plate(c: Canvas, p: Paint) -> Surface:
@@ -192,16 +150,6 @@ def concrete(c: Canvas, p: Paint) -> Surface:
     return finish(p.shade(tone * (1 - 0.5 * pores)), 1 + 0.04 * cloud(c, 9) - pores, 0.9, relief=1.5)
 
 
-def granite(c: Canvas, p: Paint) -> Surface:
-    """Three minerals: thresholds of fine noise."""
-    a, b = cloud(c, 6, 1.0), cloud(c, 5, 0.9)
-    dark, light = ramp(0.75, 1.0, a), ramp(0.9, 1.15, b)
-    colour = p.shade(0.9 + 0.1 * grain(c))
-    colour = over(colour, brighten(p.base, torch.full_like(a, 0.25)), dark)
-    colour = over(colour, mix(p.base, torch.ones_like(p.base), torch.tensor(0.6)), light)
-    return finish(colour, 0.5 + 0.1 * a, 0.35, relief=0.4)
-
-
 def terrazzo(c: Canvas, p: Paint) -> Surface:
     """Chips: shrunken Voronoi cells of many tones in a matrix of the asked colour."""
     u, v = c.uv()
@@ -211,39 +159,6 @@ def terrazzo(c: Canvas, p: Paint) -> Surface:
     hue = torch.stack([0.35 + 0.6 * vor.ids[1], 0.35 + 0.6 * vor.ids[2], 0.35 + 0.6 * (1 - vor.ids[1])], 1)
     tone = 0.96 + 0.03 * grain(c)
     return finish(over(p.shade(tone), hue, chip), chip, 0.25, relief=0.3)
-
-
-def circuit(c: Canvas, p: Paint) -> Surface:
-    """Copper tracks: a random choice of wires in every cell, and solder pads."""
-    u, v = c.uv()
-    n = c.count(12)
-    cells = lattice(c, u, v, n, n)
-    x, y = cells.fx - 0.5, cells.fy - 0.5
-    right, down = table(c, cells.ix, cells.iy, n, n, 2) > 0.45
-    # A wire to the right of a cell is the wire on the left of its neighbour: one table, two look-ups.
-    left, up = _neighbour(right, cells, -1, 0), _neighbour(down, cells, 0, -1)
-    half = 0.11
-    wire = ((y.abs() < half) & (((x > 0) & right) | ((x < 0) & left))) | (
-        (x.abs() < half) & (((y > 0) & down) | ((y < 0) & up))
-    )
-    degree = right.int() + left.int() + up.int() + down.int()
-    r = torch.hypot(x, y)
-    pad = (r < 0.3) & (degree == 1)
-    hole = (r < 0.12) & pad
-    metal = (wire | pad).float()
-    track = mix(p.base, torch.tensor([0.95, 0.85, 0.55]).view(1, 3, 1, 1), torch.tensor(0.55))
-    colour = over(p.shade(0.72 + 0.04 * cloud(c, 30)), track, metal)
-    return finish(over(colour, torch.full((1, 3, 1, 1), 0.05), hole.float()), metal, 0.3, metal, relief=1.2)
-
-
-def _neighbour(flag: Tensor, cells, dx: int, dy: int) -> Tensor:
-    """The per-cell flag of the cell at (+dx, +dy): cells are constant, so a whole-cell gather does it."""
-    b, size = flag.shape[0], flag.shape[-1]
-    n = cells.nx
-    centre = ((torch.arange(n) + 0.5) * size / n).long()
-    grid = flag[:, centre][:, :, centre]
-    iy, ix = (cells.iy.long() + dy) % n, (cells.ix.long() + dx) % n
-    return grid.flatten(1).gather(1, (iy * n + ix).flatten(1)).view(b, size, size)
 
 
 def pebbles(c: Canvas, p: Paint) -> Surface:
@@ -268,22 +183,3 @@ def cracked_earth(c: Canvas, p: Paint) -> Surface:
     crack = 1 - ramp(0.4, 1.7, vor.border() * (1 + 0.25 * cloud(c, 16)))
     tone = 0.92 + 0.08 * vor.ids[0] + 0.06 * cloud(c, 9, 1.2) + 0.06 * grain(c)
     return finish(p.shade(tone * (1 - 0.82 * crack)), 1 - crack + 0.05 * cloud(c, 8), 0.95, relief=3.0)
-
-
-def leaves(c: Canvas, p: Paint) -> Surface:
-    """Leaf-shaped strokes, two layers deep, each with a midrib."""
-
-    def leaf(x: Tensor, y: Tensor, _: Tensor) -> Tensor:
-        return 0.3 * (1 - (x / 0.92) ** 2) * (1 - 0.35 * x) - y.abs()
-
-    n = c.count(20)
-    low, top = scatter(c, n, leaf), scatter(c, n, leaf)
-    covered = top.top > 0
-    x, y = torch.where(covered, top.x, low.x), torch.where(covered, top.y, low.y)
-    z = torch.where(covered, 1 + top.top, low.top)
-    rand = torch.where(covered, top.ids[1], low.ids[1])
-    rib = 1 - ramp(0.015, 0.05, y.abs())
-    veins = 0.06 * torch.sin(24 * (x - y.abs()))
-    tone = (0.62 + 0.45 * rand + 0.28 * rib + veins + 0.2 * (y > 0)) * (0.6 + 0.2 * z)
-    tone = torch.where(z > 0, tone, torch.full_like(tone, 0.18))
-    return finish(p.shade(tone), z, 0.55, relief=1.5)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .fields import Canvas, blur, cloud, grain, lattice, mix, ramp, scatter, table, voronoi
+from .fields import Canvas, blur, cloud, grain, lattice, ramp, scatter, table, voronoi
 from .surface import Paint, Surface, brighten, finish, neutral, over
 
 TAU = 2 * math.pi
@@ -140,41 +140,6 @@ def flat_sawn(c: Canvas, p: Paint) -> Surface:
     return finish(p.shade(tone), line, 0.5, relief=0.4)
 
 
-def herringbone(c: Canvas, p: Paint) -> Surface:
-    """Blocks 1 x 3, each cell of a sheared lattice holding one lying and one standing block, by tests in turn."""
-    u, v = c.uv()
-    k = 3 if c.chance(0.6) else 2
-    n = c.count(11, 2 * k)
-    x, y = u * n, v * n
-    i, j = x.floor(), y.floor()
-    # Row by row the pattern moves one cell: in each row k cells lie, then k cells stand.
-    place = torch.remainder(i + j, 2 * k)
-    lying = place < k
-    start_x = torch.where(lying, i - place, i)
-    start_y = torch.where(lying, j, j - (place - k))
-    fx, fy = x - start_x, y - start_y
-    long_x, long_y = torch.where(lying, float(k), 1.0), torch.where(lying, 1.0, float(k))
-    d = torch.minimum(torch.minimum(fx, long_x - fx), torch.minimum(fy, long_y - fy)) * c.size / n
-    gap = ramp(0.1, 1.3, d)
-    fibre = torch.where(lying, cloud(c, 6, 1.0, (8, 1)), cloud(c, 6, 1.0, (1, 8)))
-    tone = 0.84 + 0.3 * (table(c, start_x, start_y, n, n) - 0.5) - 0.1 * lying + 0.06 * fibre
-    return finish(p.shade(tone * (0.3 + 0.7 * gap)), gap, 0.5, relief=2.0)
-
-
-def chevron(c: Canvas, p: Paint) -> Surface:
-    """Zigzag blocks: columns whose joints slope up and down in turn."""
-    u, v = c.uv()
-    nx, ny = c.count(32, 2), c.count(11)
-    x = u * nx
-    column = x.floor()
-    fx = x - column
-    y = v * ny + torch.where(column % 2 > 0.5, 1 - fx, fx) * ny / nx
-    d = torch.minimum(_triangle(y) * c.size / ny / 2 * 0.7, torch.minimum(fx, 1 - fx) * c.size / nx)
-    gap = ramp(0.15, 1.2, d)
-    tone = 0.82 + 0.35 * (table(c, column, y.floor(), nx, ny) - 0.5) + 0.07 * (column % 2) + 0.05 * cloud(c, 5, 1.0)
-    return finish(p.shade(tone * (0.35 + 0.65 * gap)), gap, 0.5, relief=2.0)
-
-
 def roof_tiles(c: Canvas, p: Paint) -> Surface:
     """Rows of slightly arched pantiles by sines, shadow under each row."""
     u, v = c.uv()
@@ -195,32 +160,6 @@ def corrugated_metal(c: Canvas, p: Paint) -> Surface:
     wave = ramp(0.2, 0.75, _triangle(n * (v if c.chance(0.3) else u)))
     tone = 0.62 + 0.42 * wave + 0.04 * cloud(c, 30) + 0.02 * grain(c)
     return finish(p.shade(tone), wave, 0.4, 0.9, relief=c.size / n * 0.2)
-
-
-def brushed_metal(c: Canvas, p: Paint) -> Surface:
-    """Rows of random brightness, blurred along."""
-    rows = torch.randn((c.batch, c.size, c.size), generator=c.generator)
-    upright = c.chance(0.3)
-    streaks = blur(rows, 0.5)
-    gain = torch.exp(-((torch.fft.rfftfreq(c.size) * 26) ** 2))
-    streaks = torch.fft.irfft(torch.fft.rfft(streaks, dim=-1) * gain, n=c.size, dim=-1)
-    streaks = streaks / streaks.std(dim=(1, 2), keepdim=True)
-    if upright:
-        streaks = streaks.transpose(1, 2)
-    return finish(p.shade(0.95 + 0.13 * streaks + 0.06 * cloud(c, 60, 2.0)), streaks, 0.3, 1.0, relief=0.4)
-
-
-def rusty_metal(c: Canvas, p: Paint) -> Surface:
-    """Rust spots: unions of warped Voronoi blobs with ragged rims."""
-    u, v = c.uv()
-    n = c.count(42)
-    warp = 0.03
-    vor = voronoi(c, u + warp * cloud(c, 18, 1.3), v + warp * cloud(c, 18, 1.3), n, n, 1.0)
-    radius = (0.18 + 0.34 * vor.ids[0]) * c.size / n
-    rust = ramp(radius + 1.5, radius - 1.5, vor.near + 1.2 * cloud(c, 7))
-    iron = mix(torch.tensor([0.36, 0.17, 0.07]), torch.tensor([0.55, 0.28, 0.1]), torch.tensor(c.pick(0, 1)))
-    rusty = brighten(iron.view(1, 3, 1, 1), 1 + 0.3 * cloud(c, 4, 0.8))
-    return finish(over(p.shade(0.96 + 0.03 * grain(c)), rusty, rust), 1 - rust, mix(0.4, 0.9, rust), 0.6, relief=1.5)
 
 
 def diamond_plate(c: Canvas, p: Paint) -> Surface:
@@ -261,45 +200,12 @@ def concrete(c: Canvas, p: Paint) -> Surface:
     return finish(p.shade(tone * (1 - 0.45 * pits)), 1 + 0.05 * smear - pits, 0.9, relief=1.2)
 
 
-def granite(c: Canvas, p: Paint) -> Surface:
-    """Fine Voronoi grains, each dark, plain or pale."""
-    u, v = c.uv()
-    n = c.count(3.6)
-    vor = voronoi(c, u, v, n, n, 1.0)
-    dark, pale = (vor.ids[0] < 0.2).float(), (vor.ids[0] > 0.82).float()
-    colour = p.shade(0.9 + 0.25 * (vor.ids[1] - 0.5) + 0.05 * grain(c))
-    colour = over(colour, p.base * 0.2, 0.9 * dark)
-    return finish(
-        over(colour, mix(p.base, torch.ones_like(p.base), torch.tensor(0.7)), 0.8 * pale), vor.near, 0.3, relief=0.2
-    )
-
-
 def terrazzo(c: Canvas, p: Paint) -> Surface:
     """Scattered chips: rounded boxes of any angle, three tones of several hues."""
     s = scatter(c, c.count(15), lambda x, y, i: 0.3 + 0.16 * i[1] - (x.abs() * 1.2 + y.abs() * (0.9 + i[2])))
     chip = (s.top > 0).float() * ramp(0.12, 0.13, s.top)
     hue = torch.stack([0.3 + 0.65 * _saw(s.ids[0] * 7 + 0.33 * k) for k in (0, 1, 2)], 1)
     return finish(over(p.shade(0.97 + 0.03 * cloud(c, 6)), hue, blur(chip, 0.5)), chip, 0.25, relief=0.3)
-
-
-def circuit(c: Canvas, p: Paint) -> Surface:
-    """Bundles of parallel tracks that change direction from block to block, and round pads."""
-    u, v = c.uv()
-    n = c.count(34)
-    cells = lattice(c, u, v, n, n)
-    kind = table(c, cells.ix, cells.iy, n, n)
-    across = torch.where(kind < 0.5, cells.fx, cells.fy)
-    k = 3
-    track = ramp(0.32, 0.44, _triangle(across * k))
-    m = c.count(12)
-    vias = lattice(c, u, v, m, m)
-    r = torch.hypot(vias.fx - 0.5, vias.fy - 0.5)
-    has = (table(c, vias.ix, vias.iy, m, m) < 0.3).float()
-    pad, hole = has * ramp(0.36, 0.3, r), has * ramp(0.17, 0.12, r)
-    copper = mix(p.base, torch.tensor([0.95, 0.85, 0.5]).view(1, 3, 1, 1), torch.tensor(0.55))
-    metal = torch.maximum(1 - track, pad)
-    colour = over(p.shade(0.75 + 0.03 * cloud(c, 20)), copper, metal)
-    return finish(over(colour, torch.full((1, 3, 1, 1), 0.06), hole), metal, 0.3, metal, relief=1.0)
 
 
 def cracked_earth(c: Canvas, p: Paint) -> Surface:
@@ -314,21 +220,3 @@ def cracked_earth(c: Canvas, p: Paint) -> Surface:
     hair = (1 - ramp(0.2, 0.7, fine.border())) * c.uniform(0.0, 0.3)
     tone = 0.95 + 0.14 * (vor.ids[1] - 0.5) + 0.05 * cloud(c, 5, 0.9)
     return finish(p.shade(tone * (1 - 0.85 * wide) * (1 - hair)), ramp(0, 5, vor.border()), 0.95, relief=2.0)
-
-
-def leaves(c: Canvas, p: Paint) -> Surface:
-    """Heart and almond outlines by two circles, three layers, dark gaps."""
-
-    def almond(x: Tensor, y: Tensor, i: Tensor) -> Tensor:
-        k = 0.75 + 0.3 * i[1]
-        return 1.05 - torch.hypot(x, y.abs() + k)
-
-    tone = torch.full((c.batch, c.size, c.size), 0.15)
-    height = torch.zeros_like(tone)
-    for layer in range(3):
-        s = scatter(c, c.count(19), almond)
-        on = s.top > 0
-        rib = torch.exp(-((s.y / 0.03) ** 2))
-        lit = 0.5 + 0.17 * layer + 0.3 * (s.ids[2] - 0.5) + 0.3 * rib + 0.1 * s.x
-        tone, height = torch.where(on, lit, tone), torch.where(on, layer + s.top + 0.2 * s.y, height)
-    return finish(p.shade(tone), height, 0.6, relief=2.0)

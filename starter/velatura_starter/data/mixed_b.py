@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .fields import Canvas, blur, cloud, grain, mix, ramp, scatter, table, voronoi
+from .fields import Canvas, blur, cloud, grain, mix, ramp, table, voronoi
 from .surface import Paint, Surface, brighten, finish, neutral, over
 
 TAU = 2 * math.pi
@@ -100,35 +100,11 @@ def shingles(c: Canvas, p: Paint) -> Surface:
     return finish(p.shade(tone * shade), fy * slit, 0.75, relief=c.pick(3, 6))
 
 
-def streaked_metal(c: Canvas, p: Paint) -> Surface:
-    """Moving averages of noise along the brush, and a broad glow across it."""
-    n = c.size
-    length = c.pick(15, 70)
-    white = torch.randn((c.batch, n, n), generator=c.generator)
-    gain = torch.sinc(torch.fft.rfftfreq(n) * length)
-    streaks = torch.fft.irfft(torch.fft.rfft(white, dim=-1) * gain, n=n, dim=-1)
-    streaks = streaks / streaks.std((1, 2), keepdim=True)
-    _, v = c.uv()
-    glow = torch.cos(TAU * v + c.uniform(0, TAU)) + 0.6 * torch.cos(2 * TAU * v + c.uniform(0, TAU))
-    tone = 0.95 + c.pick(0.06, 0.14) * streaks + c.pick(0.0, 0.12) * glow
-    if c.chance(0.35):
-        tone, streaks = tone.transpose(1, 2), streaks.transpose(1, 2)
-    return finish(p.shade(tone), streaks, 0.3, 1.0, relief=0.5)
-
-
 def cast_concrete(c: Canvas, p: Paint) -> Surface:
     """Stains by octaves, a few bubbles, dust."""
     bubbles = ramp(2.6, 3.0, _smooth_noise(c, 1.3))
     tone = 0.93 + c.pick(0.04, 0.1) * _octaves(c, 22) + 0.035 * grain(c)
     return finish(p.shade(tone * (1 - 0.5 * bubbles)), 1 + 0.04 * _octaves(c, 5) - bubbles, 0.9, relief=c.pick(0.5, 2))
-
-
-def speckled_stone(c: Canvas, p: Paint) -> Surface:
-    """Dark and pale specks: tails of two blurred noises."""
-    width, level = c.pick(0.8, 2.6), c.pick(0.6, 0.9)
-    dark, pale = (ramp(level, level + 0.3, _octaves(c, width, c.pick(0.5, 0.9))) for _ in range(2))
-    colour = over(p.shade(0.9 + 0.1 * grain(c)), p.base * 0.25, dark)
-    return finish(over(colour, mix(p.base, torch.ones_like(p.base), torch.tensor(0.6)), pale), dark, 0.35, relief=0.3)
 
 
 def big_terrazzo(c: Canvas, p: Paint) -> Surface:
@@ -140,43 +116,6 @@ def big_terrazzo(c: Canvas, p: Paint) -> Surface:
     chip = keep * ramp(0.75, 0.65, vor.near / vor.second.clamp_min(1e-3))
     hue = torch.stack([0.3 + 0.65 * vor.ids[1], 0.3 + 0.65 * vor.ids[2], 0.3 + 0.65 * _saw(vor.ids[1] * 5)], 1)
     return finish(over(p.shade(0.96 + 0.03 * grain(c)), hue, chip), chip, 0.25, relief=0.3)
-
-
-def wired_board(c: Canvas, p: Paint) -> Surface:
-    """Every cell carries a straight wire, a bend or a pad."""
-    u, v = c.uv()
-    n = c.count(c.pick(10, 14))
-    x, y = _saw(u * n) - 0.5, _saw(v * n) - 0.5
-    kind, turn = table(c, u * n, v * n, n, n, 2)
-    half = c.pick(0.08, 0.14)
-    flat, tall = y.abs() < half, x.abs() < half
-    side = torch.where(turn < 0.5, x, -x) > -half
-    up = torch.where(_saw(turn * 2) < 0.5, y, -y) > -half
-    bend = (flat & side) | (tall & up)
-    wire = torch.where(kind < 0.3, flat, torch.where(kind < 0.55, tall, bend))
-    r = torch.hypot(x, y)
-    pad = (kind > 0.86) & (r < 0.32)
-    metal = (wire | pad).float()
-    copper = mix(p.base, torch.tensor([0.95, 0.85, 0.55]).view(1, 3, 1, 1), torch.tensor(0.55))
-    colour = over(p.shade(0.72 + 0.04 * cloud(c, 30)), copper, metal)
-    hole = ((kind > 0.86) & (r < 0.13)).float()
-    return finish(over(colour, torch.full((1, 3, 1, 1), 0.05), hole), metal, 0.3, metal, relief=1.2)
-
-
-def lens_leaves(c: Canvas, p: Paint) -> Surface:
-    """Cosine-shaped leaves in two or three layers, one half in shade."""
-    width, n = c.pick(0.2, 0.36), c.count(c.pick(16, 24))
-    tone = torch.full((c.batch, c.size, c.size), 0.18)
-    height = torch.zeros_like(tone)
-    layers = 3 if c.chance(0.5) else 2
-    for layer in range(layers):
-        s = scatter(c, n, lambda x, y, i: width * torch.cos(x * 1.65).clamp_min(0) - y.abs())
-        on = s.top > 0
-        rib = ramp(0.06, 0.02, s.y.abs())
-        lit = 0.5 + 0.4 * (s.ids[2] - 0.3) + 0.25 * rib + 0.2 * (s.y > 0) + 0.05 * torch.sin(20 * (s.x - s.y.abs()))
-        lit = lit * (0.65 + 0.4 * layer / layers + 0.1 * s.top)
-        tone, height = torch.where(on, lit, tone), torch.where(on, layer + s.top, height)
-    return finish(p.shade(tone), height, 0.55, relief=c.pick(1, 2.5))
 
 
 def stocking(c: Canvas, p: Paint) -> Surface:
@@ -262,15 +201,6 @@ def plate_lozenges(c: Canvas, p: Paint) -> Surface:
     return finish(p.shade(tone), raised, 0.35, 1.0, relief=c.pick(2, 4))
 
 
-def flaked_stone(c: Canvas, p: Paint) -> Surface:
-    """One sharp noise cut into dark, plain and pale levels."""
-    field = cloud(c, c.pick(4, 8), c.pick(0.5, 1.2))
-    low, high = c.pick(0.6, 1.0), c.pick(0.7, 1.1)
-    colour = over(p.shade(0.9 + 0.1 * grain(c)), p.base * c.pick(0.15, 0.4), ramp(-low, -low - 0.3, field))
-    pale = mix(p.base, torch.ones_like(p.base), torch.tensor(c.pick(0.4, 0.7)))
-    return finish(over(colour, pale, ramp(high, high + 0.3, field)), field, 0.35, relief=c.pick(0.1, 0.6))
-
-
 def dusty_concrete(c: Canvas, p: Paint) -> Surface:
     """Broad stains and fine mottling, round holes at scattered points."""
     u, v = c.uv()
@@ -280,24 +210,3 @@ def dusty_concrete(c: Canvas, p: Paint) -> Surface:
     mottle = cloud(c, c.pick(6, 14))
     tone = 0.92 + c.pick(0.05, 0.1) * cloud(c, c.pick(40, 80), 1.8) + 0.04 * mottle + 0.035 * grain(c)
     return finish(p.shade(tone * (1 - 0.5 * holes)), 1 + 0.04 * mottle - holes, 0.9, relief=c.pick(0.5, 2))
-
-
-def dune_sand(c: Canvas, p: Paint) -> Surface:
-    """Rounded triangle waves, bent by octave noise, and coarse grain."""
-    u, v = c.uv()
-    n, slant = c.count(c.pick(12, 17)), c.count(90)
-    phase = v * n - slant * u + c.pick(0.2, 0.45) * _octaves(c, 22, 0.35)
-    wave = torch.tanh(2.0 * (1 - 4 * (_saw(phase) - 0.5).abs()))
-    tone = 0.88 + 0.13 * wave + 0.1 * grain(c) + 0.04 * cloud(c, 40)
-    return finish(p.shade(tone), wave + 0.15 * grain(c), 0.95, relief=2.0)
-
-
-def flaking_paint(c: Canvas, p: Paint) -> Surface:
-    """Rust where octave noise is high, a dark edge around it."""
-    field = _octaves(c, c.pick(9, 18), c.pick(0.35, 0.6))
-    level = c.pick(0.5, 1.0)
-    rust, rim = ramp(level - 0.06, level + 0.06, field), ramp(level - 0.35, level, field)
-    iron = torch.tensor([0.42, 0.2, 0.08]).view(1, 3, 1, 1)
-    rusty = brighten(iron, 1 + 0.25 * _octaves(c, 2) + 0.1 * grain(c))
-    colour = over(p.shade((0.95 + 0.04 * cloud(c, 30)) * (1 - 0.35 * rim)), rusty, rust)
-    return finish(colour, (1 - rust) + 0.1 * rust * _octaves(c, 2), mix(0.4, 0.9, rust), 0.6, relief=2.0)

@@ -7,20 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from .fields import Canvas, blur, cloud, grain, lattice, mix, ramp, scatter, table, voronoi
+from .fields import Canvas, blur, cloud, grain, lattice, mix, ramp, scatter, table
 from .surface import Paint, Surface, brighten, finish, over
 
 TAU = 2 * math.pi
-
-
-def sand(c: Canvas, p: Paint) -> Surface:
-    """Wind ripples: a warped sine, with grains."""
-    u, v = c.uv()
-    n, slant = c.count(14), c.count(90) * (1 if c.chance(0.5) else -1)
-    phase = TAU * (v * n + u * slant) + 1.6 * cloud(c, 60, 2.0)
-    wave = torch.sin(phase) + 0.35 * torch.sin(2 * phase + 1)
-    tone = 0.88 + 0.13 * wave + 0.1 * grain(c) + 0.04 * cloud(c, 40)
-    return finish(p.shade(tone), wave + 0.15 * grain(c), 0.95, relief=2.0)
 
 
 def grass(c: Canvas, p: Paint) -> Surface:
@@ -98,20 +88,6 @@ def denim(c: Canvas, p: Paint) -> Surface:
     tone = 0.85 + 0.2 * twill + 0.1 * warp + 0.05 * grain(c)
     pale = mix(p.base, torch.full_like(p.base, 0.88), torch.tensor(0.4))
     return finish(over(p.shade(tone), pale, 0.55 * weft), twill, 0.9, relief=1.0)
-
-
-def leather(c: Canvas, p: Paint) -> Surface:
-    """Pores and wrinkles: small warped Voronoi cells of two sizes."""
-    u, v = c.uv()
-    warp = 0.012 * c.scale
-    a, b = u + warp * cloud(c, 25), v + warp * cloud(c, 25)
-    n = c.count(8)
-    fine = voronoi(c, a, b, n, n, 1.0)
-    m = c.count(26)
-    fold = voronoi(c, a, b, m, m, 1.0)
-    crease = (1 - ramp(0.0, 1.5, fine.border())) * 0.6 + (1 - ramp(0.0, 2.0, fold.border())) * 0.5
-    tone = 0.98 - 0.42 * crease + 0.05 * cloud(c, 50) + 0.06 * fine.ids[0]
-    return finish(p.shade(tone), 1 - crease, 0.45, relief=2.5)
 
 
 def scales(c: Canvas, p: Paint) -> Surface:

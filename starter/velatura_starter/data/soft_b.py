@@ -23,14 +23,6 @@ def _triangle(x: Tensor) -> Tensor:
     return 1 - (2 * _saw(x) - 1).abs()
 
 
-def sand(c: Canvas, p: Paint) -> Surface:
-    """Ripples of stretched band-limited noise, asymmetric, with grains."""
-    field = cloud(c, 13, 3.0, (4.0, 1.0)) + 0.3 * cloud(c, 13, 3.0, (2.0, 1.0))
-    wave = torch.tanh(1.6 * field)
-    tone = 0.88 + 0.13 * wave + 0.09 * grain(c)
-    return finish(p.shade(tone), wave + 0.1 * grain(c), 0.95, relief=2.0)
-
-
 def grass(c: Canvas, p: Paint) -> Surface:
     """Blades as upright noise: several warped layers of very stretched noise, brightest on top."""
     tone = 0.3 + torch.zeros((c.batch, c.size, c.size))
@@ -106,27 +98,6 @@ def denim(c: Canvas, p: Paint) -> Surface:
     tone = 0.7 + 0.3 * d + 0.09 * streak + 0.05 * grain(c)
     pale = mix(p.base, torch.full_like(p.base, 0.9), torch.tensor(0.45))
     return finish(over(p.shade(tone), pale, 0.5 * dash), d, 0.9, relief=0.8)
-
-
-def leather(c: Canvas, p: Paint) -> Surface:
-    """Creases where two noises are near zero, around bumps of two sizes."""
-    a, b, d = cloud(c, 14, 1.7), cloud(c, 11, 1.7), cloud(c, 40, 1.8)
-    crease = torch.exp(-((a / 0.2) ** 2)) * 0.6 + torch.exp(-((b / 0.22) ** 2)) * 0.6
-    fold = torch.exp(-((d / 0.1) ** 2))
-    crease = (crease + 0.5 * fold).clamp(0, 1)
-    tone = 0.98 - 0.45 * crease + 0.04 * cloud(c, 50) + 0.03 * grain(c)
-    return finish(p.shade(tone), 1 - crease + 0.05 * cloud(c, 4), 0.45, relief=3.0)
-
-
-def pebbled_leather(c: Canvas, p: Paint) -> Surface:
-    """Small convex bumps: squared sines bent by noise."""
-    u, v = c.uv()
-    n = c.count(18)
-    a, b = u + 0.035 * c.scale * cloud(c, 12, 1.6), v + 0.035 * c.scale * cloud(c, 12, 1.6)
-    bump = (torch.sin(TAU * n * a) * torch.sin(TAU * n * b)).abs() ** 0.4
-    crease = 1 - bump
-    tone = 0.98 - 0.5 * crease**1.5 + 0.05 * cloud(c, 40) + 0.02 * grain(c)
-    return finish(p.shade(tone), bump, 0.45, relief=2.5)
 
 
 def scales(c: Canvas, p: Paint) -> Surface:

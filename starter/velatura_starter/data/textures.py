@@ -120,7 +120,7 @@ def draw(
     second = sample_colours(other, generator) if two else companion(base, labels, generator)
     surface = program(c, Paint(base, second))
     attribute = None
-    if not plain and material not in ("water", "rusty metal") and c.chance(0.3):
+    if not plain and material != "water" and c.chance(0.3):
         attribute = ATTRIBUTES[int(c.rand(1) * len(ATTRIBUTES))]
         surface = apply_attribute(c, surface, attribute)
     image = light(surface, c.uniform(0.7, 1.0)).clamp(0, 1)
