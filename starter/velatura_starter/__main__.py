@@ -17,7 +17,10 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, default=110.0, help="for all stages; one stage alone gets all of it")
     train.add_argument("--stage", choices=("vae", "unet", "controlnet", "judge", "all"), default="all")
     train.add_argument("--out", type=Path, default=Path("starter-weights"), help="where the weights go")
-    train.add_argument("--run", type=Path, default=Path("starter-run"), help="checkpoints and caches; resumes from it")
+    train.add_argument(
+        "--checkpoints", type=Path, default=Path("starter-run"), help="checkpoints and caches; resumes from it"
+    )
+    train.add_argument("--from-weights", type=Path, help="a weights folder to go on from, instead of from nothing")
     score = verbs.add_parser("evaluate", help="print the scores of the weights")
     score.add_argument("--json", action="store_true", help="machine-readable")
     score.add_argument("--weights", type=Path, default=None, help="another weights folder than the one that ships")
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .training.stages import prepare, train
 
         prepare()
-        train(asked.run, asked.out, stage=asked.stage, minutes=asked.minutes)
+        train(asked.checkpoints, asked.out, stage=asked.stage, minutes=asked.minutes, start=asked.from_weights)
         return 0
     from .evaluate import evaluate, lines
 

@@ -55,12 +55,12 @@ def paint(
     axes: str = "xy",
     batch: int = 16,
 ) -> Tensor:
-    """Textures (N, 3, size, size) in 0..1 for the prompts; every picture has its own seed; bf16 autocast."""
+    """Textures (N, 3, size, size) in 0..1 for the prompts; every picture has its own seed."""
     out = []
     for start in range(0, len(prompts), batch):
         said = list(prompts[start : start + batch])
         dice = [torch.Generator().manual_seed(seed + start + i) for i in range(len(said))]
-        with periodic(pipe.unet, pipe.vae, axes=axes), torch.autocast("cpu", torch.bfloat16):
+        with periodic(pipe.unet, pipe.vae, axes=axes):
             result = pipe(
                 said, height=settings.size, width=settings.size, num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance, generator=dice, output_type="pt",
@@ -85,11 +85,9 @@ def paint_depth(
         said = list(prompts[start : start + batch])
         dice = [torch.Generator().manual_seed(seed + start + i) for i in range(len(said))]
         hint = hints[start : start + batch].unsqueeze(1).expand(-1, 3, -1, -1)
-        with torch.autocast("cpu", torch.bfloat16):
-            result = pipe(
-                said, image=hint, height=hint.shape[-2], width=hint.shape[-1], num_inference_steps=settings.steps,
-                guidance_scale=settings.guidance, generator=dice, output_type="pt",
-                controlnet_conditioning_scale=scale,
-            )  # fmt: skip
+        result = pipe(
+            said, image=hint, height=hint.shape[-2], width=hint.shape[-1], num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance, generator=dice, output_type="pt", controlnet_conditioning_scale=scale,
+        )  # fmt: skip
         out.append(result.images.float())
     return torch.cat(out)

@@ -14,6 +14,7 @@ from .clock import Average, Budget, learning_rate, load, save, set_rate
 from .export import averaged
 from .latents import Scenes
 from .objective import Denoising, noised, spread_times
+from .precision import mixed
 from .together import average_gradients, rank_and_world
 from .unet import Feeder, Pools
 
@@ -98,5 +99,5 @@ def control_step(
     said[torch.rand(batch, generator=dice) < 0.15] = feeder.empty
     t = spread_times(batch, dice, 0.6)
     z, v, weight = noised(x, torch.randn(x.shape, generator=dice), t)
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed():
         return loss_of(z, t, text(said)[0], v, weight, hint_of(scenes, numbers))

@@ -14,12 +14,13 @@ from ..architecture import build_controlnet, build_scheduler, build_text, build_
 from ..padding import periodic
 from ..tokens import load_tokenizer
 from .clock import Average
+from .precision import mixed
 
 
 @torch.no_grad()
 def latent_moments(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each latent channel, (4,) each, over pictures (N, 3, H, W) in 0..1."""
-    with periodic(vae), torch.autocast("cpu", torch.bfloat16):
+    with periodic(vae), mixed():
         parts = [vae.quant_conv(vae.encoder(x * 2 - 1))[:, :4].float() for x in images.split(16)]
     z = torch.cat(parts)
     return z.mean((0, 2, 3)), z.std((0, 2, 3))

@@ -18,6 +18,7 @@ from ..data.renders import Painter, disparity, texture_tiles
 from ..data.textures import Program, draw
 from ..judge import DepthJudge, Judge, spearman
 from .clock import Budget, learning_rate, load, save, set_rate
+from .precision import mixed
 
 Log = Callable[[str], None]
 Pictures = tuple[Tensor, Tensor, Tensor]
@@ -61,7 +62,7 @@ def round_trip(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """Pictures (N, 3, H, W) uint8 through the autoencoder."""
     out = []
     for x in images.split(16):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             y = vae.decode(vae.encode(x.float() / 127.5 - 1).latent_dist.mean).sample.float()
         out.append(((y + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
     return torch.cat(out)
@@ -120,7 +121,7 @@ def train_judge(run: Path, vae: AutoencoderKL, out: Path, *, minutes: float, see
         pick = torch.randint(len(images), (32,), generator=generator)
         x = roughen(place(images[pick].float() / 255, generator), generator)
         set_rate(optimizer, learning_rate(budget.fraction(), step, peak=2e-3))
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             guess_m, guess_c = judge(x)
         loss_m, loss_c = F.cross_entropy(guess_m.float(), m[pick]), F.cross_entropy(guess_c.float(), c[pick])
         optimizer.zero_grad(set_to_none=True)
@@ -165,7 +166,7 @@ def train_depth_judge(run: Path, out: Path, *, minutes: float, seed: int = 5, lo
         if step % 2:
             x, d = x.flip(-1), d.flip(-1)
         set_rate(optimizer, learning_rate(budget.fraction(), step, peak=3e-3))
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             guess = judge(x)
         loss = F.l1_loss(guess.float(), d)
         optimizer.zero_grad(set_to_none=True)

@@ -16,6 +16,7 @@ from ..data.renders import Painter, disparity, texture_tiles
 from ..data.textures import draw
 from ..padding import periodic
 from .clock import load, save
+from .precision import mixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Scenes:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, images: Tensor, axes: str) -> Tensor:
     """Mean latents of pictures (B, 3, H, W) in 0..1, unscaled, half precision."""
-    with periodic(vae, axes=axes), torch.autocast("cpu", torch.bfloat16):
+    with periodic(vae, axes=axes), mixed():
         mean = vae.quant_conv(vae.encoder(images * 2 - 1)).chunk(2, dim=1)[0]
     return mean.half()
 

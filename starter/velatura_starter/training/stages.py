@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 
 from ..data.captions import Writer, every_word
 from ..data.families import material_names
@@ -59,7 +61,7 @@ def whiten_stage(run: Path) -> None:
     torch.save(vae.state_dict(), run / "vae_white.pt")
 
 
-def scenes_of(run: Path, count: int = 1600) -> Scenes:
+def scenes_of(run: Path, count: int = 1400) -> Scenes:
     """Cached renders."""
     return cached_scenes(
         run / "scenes.pt", lambda: make_scenes(load_vae(run / "vae_white.pt"), count, torch.Generator().manual_seed(24))
@@ -71,7 +73,7 @@ def pools_of(run: Path, log: Log = print) -> Pools:
     vae = load_vae(run / "vae_white.pt")
     tiles = {}
     for seed, (name, count, size, batch) in enumerate(
-        (("small", 4096, 64, 16), ("middle", 5120, 128, 4), ("large", 512, 256, 2))
+        (("small", 8192, 64, 8), ("middle", 4096, 128, 4), ("large", 384, 256, 2))
     ):
         make = partial(make_tiles, vae, count, size, batch, torch.Generator().manual_seed(21 + seed))
         tiles[name] = cached_tiles(run / f"{name}.pt", make)
@@ -79,7 +81,15 @@ def pools_of(run: Path, log: Log = print) -> Pools:
     return Pools(**tiles, scenes=scenes_of(run))
 
 
-def unet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
+def begin(run: Path, start: Path) -> None:
+    """Take autoencoder and tokenizer from exported weights, so that the later stages go on from them."""
+    if not (run / "vae_white.pt").exists():
+        vae = AutoencoderKL.from_pretrained(start / "texture" / "vae", torch_dtype=torch.float32)
+        torch.save(vae.state_dict(), run / "vae_white.pt")
+        shutil.copytree(start / "texture" / "tokenizer", run / "tokenizer", dirs_exist_ok=True)
+
+
+def unet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
     """Train UNet and text encoder; every checkpoint is also exported to ``out``/texture."""
     once(lambda: tokenizer_stage(run))
     once(lambda: log(f"pools: {len(pools_of(run, log).middle.captions)} tiles"))
@@ -87,7 +97,7 @@ def unet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
     def export(average: Average) -> None:
         export_texture(run, average, out / "texture")
 
-    train_unet(run, pools_of(run, log), minutes=minutes, export=export, log=log)
+    train_unet(run, pools_of(run, log), minutes=minutes, start=start, export=export, log=log)
 
 
 def controlnet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
@@ -122,18 +132,20 @@ def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> No
     (out / "vocabulary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
-def train(run: Path, out: Path, *, stage: str, minutes: float, log: Log = print) -> None:
-    """Train one stage with all the minutes, or all stages with their usual shares."""
+def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | None = None, log: Log = print) -> None:
+    """Train one stage with all the minutes, or all stages with their usual shares; ``start``: weights to go on from."""
     run.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    if start:
+        once(lambda: begin(run, start))
     stages = {
         "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, log))),
-        "unet": (0.65, lambda m: unet_stage(run, m, out, log)),
+        "unet": (0.65, lambda m: unet_stage(run, m, out, start, log)),
         "controlnet": (0.14, lambda m: controlnet_stage(run, m, out, log)),
         "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, log))),
     }
     for name, (share, work) in stages.items():
-        if stage in (name, "all"):
+        if stage in (name, "all") and not (name == "vae" and start):
             work(minutes * (share if stage == "all" else 1.0))
     once(lambda: write_vocabulary(out, steps=20, guidance=4.0, size=256))
 

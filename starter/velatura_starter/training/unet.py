@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from ..architecture import TOKENS, build_text, build_unet
 from ..data.captions import ATTRIBUTE_WORDS, SIZE_WORDS
@@ -19,6 +21,7 @@ from ..tokens import load_tokenizer
 from .clock import Average, Budget, learning_rate, load, save, set_rate
 from .latents import Scenes, Tiles
 from .objective import Denoising, noised, spread_times
+from .precision import mixed
 from .together import average_gradients, rank_and_world
 
 Log = Callable[[str], None]
@@ -80,16 +83,16 @@ class Feeder:
         return Sample(x if crop is None else x[..., :crop, :crop].contiguous(), said, crop is None)
 
     def next(self, fraction: float) -> Sample:
-        """What to train on at this share of the budget: small first, then 128 px, at last 256 px too."""
+        """What to train on at this share of the budget: 64 px, where a sample costs a fourth; then 128; at last 256."""
         chance = float(torch.rand(1, generator=self.plan))
-        if fraction < 0.25:
-            return self.take("small", 96) if chance < 0.75 else self.take("middle", 96, 16)
-        if fraction > 0.82 and chance < 0.35:
+        if fraction < 0.6:
+            return self.take("small", 48) if chance < 0.88 else self.take("middle", 48, 16)
+        if fraction > 0.85 and chance < 0.25:
             return self.take("large", 8)
         chance = float(torch.rand(1, generator=self.plan))
         if chance < 0.8:
-            return self.take("middle", 32)
-        return self.take("scenes", 32) if chance < 0.92 else self.take("large", 32, 32)
+            return self.take("middle", 24)
+        return self.take("scenes", 24) if chance < 0.92 else self.take("large", 24, 32)
 
 
 def favour(captions: list[list[str]]) -> Tensor:
@@ -107,6 +110,14 @@ def twin(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, {id(p): p for p in model.parameters()})
 
 
+def load_parts(parts: dict[str, nn.Module], start: Path) -> None:
+    """Fill the UNet and the text encoder from exported weights."""
+    unet = UNet2DConditionModel.from_pretrained(start / "texture" / "unet", torch_dtype=torch.float32)
+    text = CLIPTextModel.from_pretrained(start / "texture" / "text_encoder", dtype=torch.float32)
+    parts["unet"].load_state_dict(unet.state_dict())
+    parts["text"].load_state_dict(text.state_dict())
+
+
 def train_unet(
     run: Path,
     pools: Pools,
@@ -114,10 +125,14 @@ def train_unet(
     minutes: float,
     seed: int = 1,
     peak: float = 8e-4,
+    start: Path | None = None,
     export: Callable[[Average], None] = lambda _: None,
     log: Log = print,
 ) -> None:
-    """Train until the budget is used; ``unet.pt`` holds state and averages, ``export`` sees each checkpoint."""
+    """Train until the budget is used; ``unet.pt`` holds state and averages, ``export`` sees each checkpoint.
+
+    Without a checkpoint it begins from the weights folder ``start``, or from random weights.
+    """
     rank, world = rank_and_world()
     generator = torch.Generator().manual_seed(seed + 1000 * rank)
     torch.manual_seed(seed)
@@ -139,6 +154,9 @@ def train_unet(
         average.shadow, step, budget.spent = state["average"], state["step"], state["spent"]
         generator.manual_seed(seed + 1000 * rank + step)
         feeder.plan.manual_seed(step)
+    elif start:
+        load_parts(parts, start)
+        average = Average(parts, average.decay)
     with contextlib.ExitStack() as stack:
         around = twin(unet)
         stack.enter_context(periodic(around))
@@ -174,6 +192,6 @@ def one_step(loss_of: nn.Module, text: nn.Module, sample: Sample, generator: tor
     t = spread_times(len(sample.x), generator, 0.75)
     noise = torch.randn(sample.x.shape, generator=generator)
     z, v, weight = noised(sample.x, noise, t)
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed():
         context = text(sample.tokens)[0]
         return loss_of(z, t, context, v, weight)

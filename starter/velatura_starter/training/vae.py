@@ -13,6 +13,7 @@ from ..architecture import build_vae
 from ..data.families import family_a
 from ..data.textures import draw
 from .clock import Average, Budget, learning_rate, load, save, set_rate
+from .precision import mixed
 
 Log = Callable[[str], None]
 
@@ -87,7 +88,7 @@ def train_vae(
         x = crops(pool, batch, 64, generator)
         noise = torch.randn((batch, 4, 16, 16), generator=generator)
         set_rate(optimizer, learning_rate(fraction, step, peak=1e-3))
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             loss, error = loss_of(x, noise, torch.tensor(0.5 * float(fraction > 0.2)))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
