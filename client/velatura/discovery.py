@@ -20,6 +20,8 @@ from .wire import Wire
 ENDPOINT_FILE = "engine.json"
 LOG_FILE = "engine.log"
 _LOCK_FILE = "starting.lock"
+_PROGRAM = r".venv\Scripts\velatura.exe" if sys.platform == "win32" else ".venv/bin/velatura"
+_SERVE = ("serve", "--port", "0", "--idle-exit", "900")
 
 
 def state_folder() -> Path:
@@ -81,11 +83,14 @@ def find(folder: Path | None = None) -> Endpoint | None:
     return local if local is not None and answers(local) else None
 
 
-def start(command: Sequence[str] | None = None, *, wait: float = 60.0, folder: Path | None = None) -> Endpoint:
+def start(
+    command: Sequence[str] | None = None, *, program: str = "", wait: float = 60.0, folder: Path | None = None
+) -> Endpoint:
     """Starts an engine on this computer unless one answers; returns its endpoint once it is ready.
 
-    `command` is the program with its arguments; default `velatura serve --port 0 --idle-exit 900`. The engine outlives
-    this process. Waits `wait` seconds at most. Raises Unreachable; the end of the log is in its `debug`.
+    `program` is the engine's program, found as `find_program` says; `command` is another with its arguments, in place
+    of `PROGRAM serve --port 0 --idle-exit 900`. The engine outlives this process. Waits `wait` seconds at most. Raises
+    Unreachable; the end of the log is in its `debug`.
     """
     folder = folder or state_folder()
     running = find(folder)
@@ -96,22 +101,30 @@ def start(command: Sequence[str] | None = None, *, wait: float = 60.0, folder: P
     if not _take_lock(folder / _LOCK_FILE, wait):
         return _await_endpoint(folder, until, None)
     try:
-        process = _launch(list(command or _default_command()), folder)
+        process = _launch(list(command or (find_program(program), *_SERVE)), folder)
         return _await_endpoint(folder, until, process)
     finally:
         (folder / _LOCK_FILE).unlink(missing_ok=True)
 
 
-def _default_command() -> list[str]:
-    name = "velatura.exe" if sys.platform == "win32" else "velatura"
-    beside = Path(sys.executable).parent / name
+def find_program(named: str = "") -> str:
+    """The engine's program: the named file, else the one that VELATURA_PROGRAM names, else `velatura` on the path or
+    beside this Python. Raises Unreachable.
+    """
+    remedy = (
+        "`python3 tools/dev.py demo` in Velatura's folder sets it up; then name the program, which is "
+        f"{_PROGRAM} in that folder, in the settings or in VELATURA_PROGRAM."
+    )
+    named = named or os.environ.get("VELATURA_PROGRAM", "")
+    if named:
+        if Path(named).is_file():
+            return named
+        raise Unreachable(f"The engine's program is not at {named}", remedy=remedy)
+    beside = Path(sys.executable).with_name(Path(_PROGRAM).name)
     program = shutil.which("velatura") or (str(beside) if beside.exists() else None)
     if program is None:
-        raise Unreachable(
-            "The engine is not installed on this computer",
-            remedy="Install it with `pip install velatura-engine`, or give the address of one that runs elsewhere.",
-        )
-    return [program, "serve", "--port", "0", "--idle-exit", "900"]
+        raise Unreachable("The engine's program was not found on this computer", remedy=remedy)
+    return program
 
 
 def _take_lock(path: Path, wait: float) -> bool:

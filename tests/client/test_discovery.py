@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from velatura import Engine, discovery, errors
@@ -156,5 +157,36 @@ def test_a_program_that_is_not_there_is_told():
 def test_an_engine_that_is_not_installed_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(errors.Unreachable, match="not installed"):
+    with pytest.raises(errors.Unreachable, match=r"not found.*tools/dev\.py demo.*VELATURA_PROGRAM"):
         discovery.start()
+
+
+def executable(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_program_is_the_named_one_else_the_environments_else_that_on_the_path(monkeypatch, tmp_path):
+    name = Path(discovery._PROGRAM).name
+    named, spoken_of, common = (executable(tmp_path / folder / name) for folder in ("named", "spoken of", "common"))
+    monkeypatch.setenv("PATH", str(tmp_path / "common"))
+    assert discovery.find_program() == common
+    monkeypatch.setenv("VELATURA_PROGRAM", spoken_of)
+    assert discovery.find_program() == spoken_of
+    assert discovery.find_program(named) == named
+
+
+def test_a_named_program_that_is_gone_is_told_and_no_other_is_taken(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(Path(executable(tmp_path / "common" / "velatura")).parent))
+    with pytest.raises(errors.Unreachable, match="not at /nowhere/velatura"):
+        discovery.start(program="/nowhere/velatura")
+
+
+def test_the_named_program_serves_until_it_is_idle(home, tmp_path):
+    program_file = Path(executable(tmp_path / "serve" / "velatura"))
+    interpreter, script = program(tmp_path, SERVE)
+    program_file.write_text(f'#!/bin/sh\necho "$@" > "$VELATURA_HOME/said"\nexec "{interpreter}" "{script}"\n')
+    discovery.start(program=str(program_file), wait=20)
+    assert (home / "said").read_text().split() == ["serve", "--port", "0", "--idle-exit", "900"]
