@@ -6,10 +6,12 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import tomllib
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT = ROOT / "client" / "velatura"
@@ -208,6 +210,28 @@ def test_the_engine_asks_for_its_own_client_and_starter():
     project = tomllib.loads((ROOT / "engine" / "pyproject.toml").read_text("utf-8"))["project"]
     own = {f"velatura=={project['version']}", f"velatura-starter=={project['version']}"}
     assert own <= set(project["dependencies"])
+
+
+def test_the_engine_allows_no_version_that_its_other_needs_refuse():
+    """Each lower bound of ours lies within the bounds that our other dependencies set for the same package."""
+    project = tomllib.loads((ROOT / "engine" / "pyproject.toml").read_text("utf-8"))["project"]
+    needs = {need.name: need for need in map(Requirement, project["dependencies"])}
+    refused = []
+    for name in needs.keys() - {"velatura", "velatura-starter"}:
+        for need in map(Requirement, metadata.requires(name) or ()):
+            ours = needs.get(need.name)
+            if ours is None or (need.marker and not need.marker.evaluate({"extra": ""})):
+                continue
+            floors = [part.version for part in ours.specifier if part.operator in (">=", "==")]
+            refused += [f"{name} needs {need}, not {floor}" for floor in floors if floor not in need.specifier]
+    assert not refused
+
+
+def test_pages_that_sources_name_are_there():
+    page = re.compile(r"docs/[\w./-]+\.md")
+    files = [file for name in ("client", "engine", "starter", "tools", "bench") for file in (ROOT / name).rglob("*.py")]
+    named_there = {name for file in files for name in page.findall(file.read_text("utf-8"))}
+    assert named_there and not [name for name in named_there if not (ROOT / name).is_file()]
 
 
 def test_sources_name_no_place_of_one_machine():
