@@ -1,4 +1,6 @@
-"""The one entry for everybody who has this repository. It needs Python 3.11 or newer and nothing else.
+"""The one entry for everybody who has this repository.
+
+It needs Python 3.11, 3.12 or 3.13 with venv, and npm for parts of `test` only.
 
 python3 tools/dev.py demo     install everything, start the engine, paint a texture into ./out
 python3 tools/dev.py test     run every check; --only PART for some of them
@@ -21,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 if sys.version_info < (3, 11):
-    sys.exit(f"Velatura needs Python 3.11 or newer; this one is {sys.version.split()[0]}.")
+    sys.exit(f"Velatura needs Python 3.11, 3.12 or 3.13; this one is {sys.version.split()[0]}.")
 
 import checks
 import environments

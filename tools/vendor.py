@@ -5,7 +5,7 @@
 The copy imports nothing by a name that another add-on of the same process may use: every absolute import of velatura,
 grpclib, h2, hpack, hyperframe, multidict and google is rewritten to begin with the package's name. It is pure Python
 and so fits every system. Dependencies are taken from the environment that runs this; nothing is fetched.
-See docs/decisions/0101-private-copies.md.
+See docs/decisions/007-private-copies.md.
 """
 
 from __future__ import annotations
