@@ -61,11 +61,21 @@ class NotFound(VelaturaError):
 
     reason = "UNKNOWN_NAME"
 
-    def __init__(self, what: str, name: str, *, known: Iterable[str] = (), field: str = "", reason: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        *,
+        known: Iterable[str] = (),
+        field: str = "",
+        remedy: str = "",
+        reason: str = "",
+    ) -> None:
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         offer = near or known[:8]
-        remedy = f"did you mean {' or '.join(near)}?" if near else (f"known: {', '.join(offer)}" if offer else "")
+        if offer:
+            remedy = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(offer)}"
         super().__init__(f"unknown {what} {name!r}", field=field, remedy=remedy, reason=reason, suggestions=offer)
 
 

@@ -17,6 +17,7 @@ from .samplers import sampler
 
 if TYPE_CHECKING:
     from .models.index import ModelIndex
+    from .shelf import Part
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -71,7 +72,7 @@ class DiffusePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPlan:
-    """One projection: every target has its texture size."""
+    """One projection. `outputs` are the sizes of the textures that come out, one a target."""
 
     step_id: str
     hidden: bool
@@ -82,11 +83,7 @@ class ProjectPlan:
     edge_margin: float
     depth_tolerance: float
     bleed: int
-
-    @property
-    def outputs(self) -> tuple[Size, ...]:
-        """Sizes of the textures that come out."""
-        return tuple(target.size for target in self.targets)
+    outputs: tuple[Size, ...]
 
 
 StepPlan = DiffusePlan | ProjectPlan
@@ -109,9 +106,7 @@ class Plan:
         return "\n".join(_explain(step) for step in self.steps)
 
 
-def make(
-    request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lambda: secrets.randbelow(2**32)
-) -> Plan:
+def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lambda: secrets.randbelow(2**32)) -> Plan:
     """Fill every gap of a request from the models at hand. Raises Invalid, NotFound or Unsupported."""
     done: dict[str, tuple[Size, ...]] = {}
     steps: list[StepPlan] = []
@@ -149,13 +144,14 @@ class _Painting:
         native_depth = self.family.depth_channel
         if native_depth and ask.depth is None:
             raise Unsupported(
-                f"{model.title} paints only over depth", field=f"{self.field}.depth",
+                f"{model.title} paints only over depth",
+                field=f"{self.field}.depth",
                 remedy="send a depth map, or choose another model",
             )
         controls = self.controls(native_depth)
         self.family.pipeline(task, bool(controls))  # refuses a pairing that cannot be
         sampling = ask.sampling
-        name, schedule = self.sampler()
+        part, schedule = self.sampler()
         first = draw_seed() if ask.seed is None else ask.seed
         return DiffusePlan(
             step_id=step_id,
@@ -167,14 +163,14 @@ class _Painting:
             size=size,
             canvas=self.canvas(size),
             seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
-            sampler=name,
+            sampler=part.id,
             schedule=schedule,
             steps=sampling.steps or model.steps,
             guidance=model.guidance if sampling.guidance is None else sampling.guidance,
             guidance_rescale=sampling.guidance_rescale,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
-            knobs=sampling.knobs,
+            knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
             init=ask.init,
             strength=self.strength(task),
             mask=ask.mask,
@@ -198,12 +194,14 @@ class _Painting:
             mask, init = size_of(ask.mask, self.done, f"{self.field}.mask.image"), given
             if mask != init:
                 raise Invalid(
-                    f"{self.field}.mask", f"is {mask[0]} x {mask[1]} pixels, the init picture {init[0]} x {init[1]}",
+                    f"{self.field}.mask",
+                    f"is {mask[0]} x {mask[1]} pixels, the init picture {init[0]} x {init[1]}",
                     remedy="send a mask of the same size as the init picture",
                 )
             if size != init:
                 raise Invalid(
-                    f"{self.field}.width", "repainting keeps the picture's size",
+                    f"{self.field}.width",
+                    "repainting keeps the picture's size",
                     remedy="leave width and height out, or resize init and mask before",
                 )
         return size
@@ -217,23 +215,25 @@ class _Painting:
                 below = asked // multiple * multiple
                 choice = f"{below} or {whole}" if below else f"{whole}"
                 raise Invalid(
-                    f"{self.field}.{side}", f"{asked} pixels cannot tile: {self.model.title} needs a multiple of {multiple}",
+                    f"{self.field}.{side}",
+                    f"{asked} pixels cannot tile: {self.model.title} needs a multiple of {multiple}",
                     remedy=f"ask for {choice}",
                 )
         return canvas  # type: ignore[return-value]
 
-    def sampler(self) -> tuple[str, str]:
-        """Name and schedule, checked against the shelf."""
+    def sampler(self) -> tuple[Part, str]:
+        """The sampler and the name of its schedule, from the shelf."""
         ask, field = self.ask.sampling, f"{self.field}.sampling"
         part = sampler(ask.sampler or self.model.sampler, field=f"{field}.sampler")
         own = self.model.schedule if self.model.schedule in part.schedules else part.schedules[0]
         schedule = ask.schedule or own
         if schedule not in part.schedules:
             raise Unsupported(
-                f"{part.title} does not know the schedule {schedule!r}", field=f"{field}.schedule",
+                f"{part.title} does not know the schedule {schedule!r}",
+                field=f"{field}.schedule",
                 remedy=f"choose one of: {', '.join(part.schedules)}",
             )
-        return part.id, schedule
+        return part, schedule
 
     def strength(self, task: str) -> float:
         if task == "txt2img":
@@ -251,7 +251,11 @@ class _Painting:
         found = [
             ControlPlan(
                 model=self.control(control.kind, control.model, f"{self.field}.controls[{number}]"),
-                kind=control.kind, image=control.image, strength=control.strength, start=control.start, end=control.end,
+                kind=control.kind,
+                image=control.image,
+                strength=control.strength,
+                start=control.start,
+                end=control.end,
             )
             for number, control in enumerate(self.ask.controls)
         ]
@@ -266,13 +270,17 @@ class _Painting:
         fits = self.index.controls(kind, self.model.family, self.model.cross_attention_dim, self.model.latent_factor)
         if name is None:
             if not fits:
-                raise NotFound(f"{kind} ControlNet for {self.model.title}:", kind, field=field, reason="NO_CONTROL_MODEL")
+                raise NotFound(
+                    f"{kind} ControlNet for {self.model.title}:", kind, field=field, reason="NO_CONTROL_MODEL"
+                )
             return fits[0]
         entry = self.index.get(name, kind="controlnet", field=f"{field}.model")
         if entry.id not in {fit.id for fit in fits}:
             raise Unsupported(
-                f"{entry.title} was not made for {self.model.title}, or does not read {kind}", field=f"{field}.model",
-                reason="WRONG_BASE", remedy=f"use one of: {', '.join(fit.id for fit in fits) or 'none installed'}",
+                f"{entry.title} was not made for {self.model.title}, or does not read {kind}",
+                field=f"{field}.model",
+                reason="WRONG_BASE",
+                remedy=f"use one of: {', '.join(fit.id for fit in fits) or 'none installed'}",
             )
         return entry
 
@@ -285,16 +293,22 @@ def _projection(
         depth = size_of(view.depth, done, f"{field}.views[{number}].depth")
         if _ratio(color) != _ratio(depth):
             raise Invalid(
-                f"{field}.views[{number}].color", f"{color[0]} x {color[1]} has another shape than the depth's "
-                f"{depth[0]} x {depth[1]}", remedy="send picture and depth of the same aspect",
+                f"{field}.views[{number}].color",
+                f"{color[0]} x {color[1]} has another shape than the depth's {depth[0]} x {depth[1]}",
+                remedy="send picture and depth of the same aspect",
             )
-    targets = tuple(
-        replace(target, size=_texture_size(target, done, f"{field}.targets[{number}]"))
-        for number, target in enumerate(ask.targets)
-    )
+    sizes = tuple(_texture_size(target, done, f"{field}.targets[{n}]") for n, target in enumerate(ask.targets))
     return ProjectPlan(
-        step_id=step_id, hidden=hidden, targets=targets, views=ask.views, max_angle=ask.max_angle,
-        exponent=ask.exponent, edge_margin=ask.edge_margin, depth_tolerance=ask.depth_tolerance, bleed=ask.bleed,
+        step_id=step_id,
+        hidden=hidden,
+        targets=ask.targets,
+        views=ask.views,
+        max_angle=ask.max_angle,
+        exponent=ask.exponent,
+        edge_margin=ask.edge_margin,
+        depth_tolerance=ask.depth_tolerance,
+        bleed=ask.bleed,
+        outputs=sizes,
     )
 
 
@@ -319,7 +333,8 @@ def size_of(source: Source, done: Mapping[str, tuple[Size, ...]], field: str) ->
     outputs = done.get(source.step_id)
     if outputs is None:
         raise Invalid(
-            field, f"no earlier step is called {source.step_id!r}",
+            field,
+            f"no earlier step is called {source.step_id!r}",
             remedy=f"earlier steps: {', '.join(done) or 'none'}",
         )
     if source.index >= len(outputs):

@@ -97,8 +97,9 @@ class Part:
         known = {knob.name: knob for knob in self.knobs}
         for name in given:
             if name not in known:
-                raise NotFound(f"knob of {self.title}", name, known=known, field=field)
-        return {name: known[name].checked(value, field=f"{field}.{name}") for name, value in given.items()}
+                remedy = "" if known else f"leave it out: {self.title} has no knobs"
+                raise NotFound(f"knob of {self.title}", name, known=known, field=f"{field}[{name}]", remedy=remedy)
+        return {name: known[name].checked(value, field=f"{field}[{name}]") for name, value in given.items()}
 
 
 class Shelf:

@@ -26,8 +26,8 @@ from velatura_engine.request import (
 
 STARTER = ModelEntry(
     id="starter", title="Starter", kind="checkpoint", family="sd1", path=Path("starter"), format="diffusers",
-    latent_factor=4, size_multiple=16, native_size=256, sampler="euler", steps=20, guidance=5.0, cross_attention_dim=128,
-    is_default=True, tasks=("txt2img", "img2img", "inpaint"),
+    latent_factor=4, size_multiple=16, native_size=256, sampler="euler", steps=20, guidance=5.0,
+    cross_attention_dim=128, is_default=True, tasks=("txt2img", "img2img", "inpaint"),
 )  # fmt: skip
 DEEP = replace(STARTER, id="deep", title="Deep", family="sd2_depth", in_channels=5, is_default=False)
 LEASH = replace(STARTER, id="leash", title="Leash", kind="controlnet", control_kind="depth", is_default=False)
@@ -68,12 +68,14 @@ def make(*asks, index: Index = INDEX) -> plan.Plan:
 
 def test_what_was_left_open_comes_from_the_model():
     (step,) = make(Diffuse(prompt="brick")).steps
-    assert (step.model.id, step.size, step.steps, step.guidance, step.sampler) == ("starter", (256, 256), 20, 5.0, "euler")
-    assert step.seeds == (42,) and step.task == "txt2img"
+    assert (step.model.id, step.task, step.size, step.seeds) == ("starter", "txt2img", (256, 256), (42,))
+    assert (step.steps, step.guidance, step.sampler) == (20, 5.0, "euler")
 
 
 def test_what_was_asked_is_kept():
-    ask = Diffuse(prompt="brick", width=96, height=48, seed=7, count=3, sampling=Sampling(steps=5, guidance=1.0, sampler="ddim"))
+    ask = Diffuse(
+        prompt="brick", width=96, height=48, seed=7, count=3, sampling=Sampling(steps=5, guidance=1.0, sampler="ddim")
+    )
     (step,) = make(ask).steps
     assert (step.size, step.seeds, step.steps, step.guidance, step.sampler) == ((96, 48), (7, 8, 9), 5, 1.0, "ddim")
 
@@ -147,6 +149,25 @@ def test_unknown_samplers_and_schedules_offer_the_known_ones(sampling, error):
     assert caught.value.field.startswith("steps[0].diffuse.sampling") and "euler" in caught.value.remedy + "euler"
 
 
+@pytest.mark.parametrize(("sampler", "knobs", "error", "name", "way_out"), [
+    ("dpmpp_2m", {"nonsense": 3}, NotFound, "nonsense", "order"),
+    ("dpmpp_2m", {"ordr": 3}, NotFound, "ordr", "did you mean order?"),
+    ("euler", {"order": 2}, NotFound, "order", "Euler has no knobs"),
+    ("dpmpp_2m", {"order": 4}, Invalid, "order", ""),
+    ("dpmpp_2m", {"order": 1.5}, Invalid, "order", ""),
+    ("dpmpp_2m", {"order": "two"}, Invalid, "order", ""),
+])  # fmt: skip
+def test_a_knob_that_the_sampler_lacks_or_cannot_turn_so_far_is_refused(sampler, knobs, error, name, way_out):
+    with pytest.raises(error) as caught:
+        make(Diffuse(prompt="brick", sampling=Sampling(sampler=sampler, knobs=knobs)))
+    assert caught.value.field == f"steps[0].diffuse.sampling.knobs[{name}]" and way_out in caught.value.remedy
+
+
+def test_a_knob_arrives_in_its_own_type():
+    (step,) = make(Diffuse(prompt="brick", sampling=Sampling(sampler="dpmpp_2m", knobs={"order": 3.0}))).steps
+    assert step.knobs == {"order": 3} and isinstance(step.knobs["order"], int)
+
+
 def view(color) -> View:
     eye = np.eye(4)
     return View(world_to_camera=eye, camera_to_clip=eye, color=color, depth=picture(64, 64, 1))
@@ -157,7 +178,7 @@ def test_a_projection_takes_the_picture_of_an_earlier_step():
         Diffuse(prompt="brick", width=64, height=64),
         Project(targets=(Target(id="cube", mesh=None),), views=(view(Output("0")),)),
     ).steps
-    assert steps[1].targets[0].size == (1024, 1024)
+    assert steps[1].outputs == ((1024, 1024),)
 
 
 @pytest.mark.parametrize("source", [Output("later"), Output("0", 5)])

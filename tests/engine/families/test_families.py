@@ -98,10 +98,10 @@ def test_knobs_take_values_in_their_range_and_type():
 def test_a_knob_out_of_range_is_refused_by_name(knobs):
     with pytest.raises(Invalid) as refusal:
         mixed().checked(knobs)
-    assert refusal.value.field == f"knobs.{next(iter(knobs))}"
+    assert refusal.value.field == f"knobs[{next(iter(knobs))}]"
 
 
 def test_an_unknown_knob_offers_near_ones():
     with pytest.raises(NotFound) as refusal:
         mixed().checked({"amont": 1})
-    assert refusal.value.suggestions[0] == "amount"
+    assert refusal.value.suggestions[0] == "amount" and refusal.value.field == "knobs[amont]"
