@@ -9,7 +9,8 @@
 Its pictures say where they came from: red grows from left to right, green from top to bottom, blue is the seed's.
 """
 
+from .jobs import Script
 from .painter import MODEL, picture
-from .server import FakeEngine, Script
+from .server import FakeEngine
 
 __all__ = ["MODEL", "FakeEngine", "Script", "picture"]

@@ -8,8 +8,7 @@ import itertools
 import ssl
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from grpclib.config import Configuration
@@ -26,69 +25,10 @@ from ..v1 import blob_service_pb2, catalog_pb2, engine_service_pb2, job_service_
 from ..version import CONTRACT, VERSION
 from ..wire import METHODS, WINDOW
 from . import painter
+from .jobs import FakeJob, Script
 
 _STATUS = {1: Status.INVALID_ARGUMENT, 2: Status.NOT_FOUND, 3: Status.FAILED_PRECONDITION, 4: Status.RESOURCE_EXHAUSTED}
 _STATUS |= {5: Status.CANCELLED, 6: Status.UNAVAILABLE, 8: Status.UNAUTHENTICATED, 9: Status.DEADLINE_EXCEEDED}
-_ENDED = (jobs_pb2.JOB_STATE_SUCCEEDED, jobs_pb2.JOB_STATE_FAILED, jobs_pb2.JOB_STATE_CANCELLED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
-    """How a job goes. `delay`: seconds before each progress. `refuse`: an error instead of accepting the job.
-
-    `fail`: an error after half of the steps. `warn`: a warning's message. `kill_after`: the engine dies after so many
-    events. `hang`: it never gets past its first progress, until it is cancelled.
-    """
-
-    steps: int = 4
-    delay: float = 0.0
-    refuse: VelaturaError | None = None
-    fail: VelaturaError | None = None
-    warn: str = ""
-    kill_after: int | None = None
-    hang: bool = False
-
-
-class _Job:
-    """A job: its events so far, and a bell that rings at each."""
-
-    def __init__(self, job_id: str, spec: jobs_pb2.JobSpec) -> None:
-        self.state = jobs_pb2.Job(id=job_id, state=jobs_pb2.JOB_STATE_QUEUED, spec=spec)
-        self.state.create_time.GetCurrentTime()
-        self.events: list[jobs_pb2.JobEvent] = []
-        self.bell = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-
-    def emit(self, **event: Any) -> None:
-        self.state.last_sequence += 1
-        message = jobs_pb2.JobEvent(sequence=self.state.last_sequence, job_id=self.state.id, **event)
-        message.time.GetCurrentTime()
-        self.events.append(message)
-        self.bell.set()
-        self.bell = asyncio.Event()
-
-    def finish(self, state: jobs_pb2.JobState, error: VelaturaError | None = None, **more: Any) -> None:
-        if self.state.state in _ENDED:
-            return
-        detail = None if error is None else to_proto(error)
-        self.state.MergeFrom(jobs_pb2.Job(state=state, error=detail))
-        self.state.end_time.GetCurrentTime()
-        self.emit(finished=jobs_pb2.Finished(state=state, error=detail, **more))
-
-    async def follow(self, after: int = 0, live: bool = False) -> AsyncIterator[jobs_pb2.JobEvent]:
-        """Events after that number until the end; previews of the past only with `live`."""
-        place = 0
-        while True:
-            bell = self.bell
-            while place < len(self.events):
-                event = self.events[place]
-                place += 1
-                if event.sequence > after and (live or not event.HasField("preview")):
-                    yield event
-                if event.HasField("finished"):
-                    return
-            live = True
-            await bell.wait()
 
 
 class FakeEngine:
@@ -119,7 +59,7 @@ class FakeEngine:
         self.serving = True
         self.requests: list[tuple[str, Any]] = []
         self.blobs: dict[str, bytes] = {}
-        self.jobs: dict[str, _Job] = {}
+        self.jobs: dict[str, FakeJob] = {}
         self._tls = tls
         self._next_scripts: deque[Script] = deque()
         self._numbers = itertools.count(1)
@@ -222,7 +162,7 @@ class FakeEngine:
 
     # Jobs
 
-    def _accept(self, spec: jobs_pb2.JobSpec) -> _Job:
+    def _accept(self, spec: jobs_pb2.JobSpec) -> FakeJob:
         for job in self.jobs.values():
             if spec.request_id and job.state.spec.request_id == spec.request_id:
                 return job
@@ -235,12 +175,12 @@ class FakeEngine:
         for job in self.jobs.values():
             if spec.supersede_key and job.state.spec.supersede_key == spec.supersede_key and job.task:
                 job.task.cancel()
-        job = _Job(f"job-{next(self._numbers)}", painter.resolve(spec, sizes, self.blobs))
+        job = FakeJob(f"job-{next(self._numbers)}", painter.resolve(spec, sizes, self.blobs))
         self.jobs[job.state.id] = job
         job.task = asyncio.get_running_loop().create_task(self._run(job, script, sizes))
         return job
 
-    async def _run(self, job: _Job, script: Script, sizes: dict[str, painter.Size]) -> None:
+    async def _run(self, job: FakeJob, script: Script, sizes: dict[str, painter.Size]) -> None:
         try:
             await self._play(job, script, sizes)
         except asyncio.CancelledError:
@@ -248,7 +188,7 @@ class FakeEngine:
         except VelaturaError as error:
             job.finish(jobs_pb2.JOB_STATE_FAILED, error)
 
-    async def _play(self, job: _Job, script: Script, sizes: dict[str, painter.Size]) -> None:
+    async def _play(self, job: FakeJob, script: Script, sizes: dict[str, painter.Size]) -> None:
         spec, killed = job.state.spec, False
         job.emit(queued=jobs_pb2.Queued(position=0))
         job.state.state = jobs_pb2.JOB_STATE_RUNNING
@@ -282,7 +222,7 @@ class FakeEngine:
             job.emit(artifact=artifact)
         job.finish(jobs_pb2.JOB_STATE_SUCCEEDED, resolved=spec, timings={"diffuse": script.delay * script.steps})
 
-    def _job(self, job_id: str) -> _Job:
+    def _job(self, job_id: str) -> FakeJob:
         if job_id not in self.jobs:
             raise NotFound(f"There is no job {job_id!r}", field="job_id", reason="UNKNOWN_JOB")
         return self.jobs[job_id]
@@ -393,8 +333,7 @@ class FakeEngine:
     async def _WatchEngine(self, stream: Stream[Any, Any], request: Any) -> None:
         last = None
         while True:
-            states = [job.state.state for job in self.jobs.values()]
-            running = sum(state not in _ENDED for state in states)
+            running = sum(not job.ended for job in self.jobs.values())
             status = catalog_pb2.EngineStatus(running=running, worker="ready", catalog_etag="fake")
             if status != last:
                 await stream.send_message(engine_service_pb2.WatchEngineResponse(status=status))
