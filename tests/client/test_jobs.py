@@ -190,7 +190,8 @@ def test_the_last_event_is_always_finished_even_where_there_is_no_engine(engine,
     job = engine.generate(small(), told.append)
     last = list(job.events())[-1].finished
     assert (last.state, isinstance(job.error, errors.Unreachable)) == (jobs_pb2.JOB_STATE_FAILED, True)
-    assert "No engine answers" in last.error.message
+    # Whether the connection is seen to break or the next one is refused depends on who notices first.
+    assert fake.address in last.error.message
     until(lambda: kinds(told) == ["finished"])
 
 
