@@ -14,7 +14,6 @@ from pathlib import Path
 import environments
 from environments import BUILD, ROOT, Trouble, program, run, say
 
-CHECKED_TYPES = ("client/velatura", "engine/velatura_engine")
 CONTINUOUS = bool(os.environ.get("CI"))
 """Nothing may be left out when nobody looks at the screen."""
 
@@ -51,7 +50,7 @@ def linting() -> Outcome:
 
 
 def types() -> Outcome:
-    """pyright over the client and the torch-free engine, as pyproject.toml says."""
+    """pyright over the client and the engine, as pyproject.toml says."""
     node = environments.ensure_node()
     if node is None:
         return left_out("pyright needs npm; install Node.js")

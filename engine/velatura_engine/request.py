@@ -129,7 +129,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A look at the scene: 4x4 matrices (row-major, OpenGL axes), what was painted, metric z (H, W), where it counts."""
+    """A look at the scene: 4x4 matrices (row-major, OpenGL axes), what was painted, metric z (H, W), what counts."""
 
     world_to_camera: np.ndarray
     camera_to_clip: np.ndarray

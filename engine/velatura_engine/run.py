@@ -30,7 +30,7 @@ class Runner:
     """Runs jobs on one device, one after the other, keeping the last models in memory."""
 
     def __init__(self, *, device: str = "auto", dtype: str = "auto", threads: int = 0) -> None:
-        """`device`: "auto", "cpu", "cuda", "cuda:1", "mps". `dtype`: "auto", "fp32", "bf16", "fp16". 0 threads: torch's."""
+        """`device`: auto, cpu, cuda, cuda:1, mps. `dtype`: auto, fp32, bf16, fp16. `threads`: 0 leaves torch's own."""
         if threads:
             torch.set_num_threads(threads)
         # Denormal numbers near the end of a run cost CPUs more than all the rest.

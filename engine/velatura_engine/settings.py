@@ -132,7 +132,7 @@ def _check_types(found: Mapping[str, Any], defaults: Settings | Limits, where: s
         fits = float(value) if kind is float and isinstance(value, int) else value
         if not isinstance(fits, list if kind is tuple else kind) or (isinstance(value, bool) and kind is not bool):
             raise Invalid(f"{where}.{name}", f"must be {_WORDS[kind]}, got {value!r}")
-        if kind is tuple and not all(isinstance(item, str) for item in list(value)):
+        if isinstance(fits, list) and not all(isinstance(item, str) for item in fits):
             raise Invalid(f"{where}.{name}", "must be a list of texts")
 
 

@@ -166,5 +166,3 @@ def _starter_facts(checkpoint: Path) -> dict[str, Any]:
         "native_size": card.get("size"),
     }
     return {name: value for name, value in facts.items() if value}
-
-

@@ -84,7 +84,12 @@ def _scene(plan: DiffusePlan, context: Context) -> _Scene:
         composite = mask if plan.inpaint.grow or plan.inpaint.feather else composite
         mask = fit(mask, plan.size, plan.canvas)
     return _Scene(
-        original=original, init=fit(picture, plan.size, plan.canvas), mask=mask, composite=composite, depth=depth, hints=hints
+        original=original,
+        init=fit(picture, plan.size, plan.canvas),
+        mask=mask,
+        composite=composite,
+        depth=depth,
+        hints=hints,
     )
 
 
@@ -95,7 +100,8 @@ def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarr
 
 
 def _disparity(depth: Depth, context: Context) -> np.ndarray:
-    values = as_single(context.picture(depth.image)) if not depth.metric else context.picture(depth.image).pixels[..., 0]
+    picture = context.picture(depth.image)
+    values = picture.pixels[..., 0] if depth.metric else as_single(picture)
     valid = None if depth.validity is None else as_single(context.picture(depth.validity)) > 0.5
     if depth.metric:
         return disparity(values, valid, depth.near, depth.far)
@@ -190,18 +196,20 @@ class _Run:
             depth[..., :corner, :corner] += 0.5
             depth[..., -corner:, -corner:] -= 0.5
         width, height = self.plan.canvas
-        grey = torch.full((len(self.plan.seeds), 3, height, width), 0.5, dtype=self.model.dtype, device=self.model.device)
+        shape = (len(self.plan.seeds), 3, height, width)
+        grey = torch.full(shape, 0.5, dtype=self.model.dtype, device=self.model.device)
         return {"depth_map": depth.repeat(len(self.plan.seeds), 1, 1), "image": grey, "strength": 1.0}
 
     def start_arguments(self) -> dict[str, Any]:
         """Most pipelines take the start as latents; those that read it with eyes of their own want pixels."""
         if not self.model.family.pixels_first:
             return {"image": self.start, "strength": self.plan.strength}
+        assert self.scene.init is not None
         picture = _tensor(self.scene.init, self.model).repeat(len(self.plan.seeds), 1, 1, 1)
         start = {"image": picture, "strength": self.plan.strength}
         if self.model.family.mask_channel:
             width, height = self.plan.canvas
-            start |= {"mask_image": _tensor(self.scene.mask[..., None], self.model), "width": width, "height": height}
+            start |= {"mask_image": self.mask, "width": width, "height": height}
         return start
 
     @property
@@ -211,6 +219,12 @@ class _Run:
         encoded = self.model.encode(_tensor(self.scene.init, self.model) * 2 - 1)
         return encoded.repeat(len(self.plan.seeds), 1, 1, 1)
 
+    @property
+    def mask(self) -> torch.Tensor:
+        """What is repainted, (1, 1, H, W)."""
+        assert self.scene.mask is not None
+        return _tensor(self.scene.mask[..., None], self.model)
+
     def blend(self) -> Callable[[Moment], torch.Tensor | None]:
         """Keeps the original where the mask has not been reached: value m is painted in the last share m of the run."""
         start = self.start
@@ -218,7 +232,7 @@ class _Run:
         if self.model.family.pixels_first:  # such a pipeline has drawn once before, to encode the picture
             randn_tensor(start.shape, generator=sources, device=start.device, dtype=start.dtype)
         noise = randn_tensor(start.shape, generator=sources, device=start.device, dtype=start.dtype)
-        mask = F.adaptive_max_pool2d(_tensor(self.scene.mask[..., None], self.model), start.shape[-2:])
+        mask = F.adaptive_max_pool2d(self.mask, start.shape[-2:])
         first = 1.0 - self.plan.strength
 
         def keep(moment: Moment) -> torch.Tensor:
@@ -256,15 +270,17 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
     for name, text in (("prompt", plan.prompt), ("negative", plan.negative)):
         count, limit = model.count_tokens(text), model.window
         if count > limit:
-            yield Warning(reason="PROMPT_TRUNCATED", field=name,
-                          message=f"{plan.model.title} reads {limit} tokens; the last {count - limit} are not heard")  # fmt: skip
+            heard = f"{plan.model.title} reads {limit} tokens; the last {count - limit} are not heard"
+            yield Warning(reason="PROMPT_TRUNCATED", field=name, message=heard)
     unknown = model.unknown_words(plan.prompt) if plan.model.vocabulary else []
     if unknown:
+        words = ", ".join(map(repr, unknown))
         yield Warning(
-            reason="UNKNOWN_WORDS", field="prompt",
-            message=f"{plan.model.title} does not know {', '.join(map(repr, unknown))} and paints the nearest it knows; "
+            reason="UNKNOWN_WORDS",
+            field="prompt",
+            message=f"{plan.model.title} does not know {words} and paints the nearest it knows; "
             "for other subjects install a full model",
-        )  # fmt: skip
+        )
 
 
 def _decode(model: Loaded, latents: torch.Tensor, check: Callable[[], None]) -> list[np.ndarray]:

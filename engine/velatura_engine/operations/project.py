@@ -17,16 +17,16 @@ def project(plan: ProjectPlan, context: Context) -> list[Picture]:
     views = [_view(view, context) for view in plan.views]
     textures = []
     for index, target in enumerate(plan.targets):
-        texture = _paint(target, views, plan, context, index)
+        texture = _paint(target, index, views, plan, context)
         context.progress(index + 1, len(plan.targets))
         textures.append(texture)
     return textures
 
 
-def _paint(target: Target, views: list[ViewArrays], plan: ProjectPlan, context: Context, index: int) -> Picture:
+def _paint(target: Target, index: int, views: list[ViewArrays], plan: ProjectPlan, context: Context) -> Picture:
     base = None if target.base is None else as_srgb(context.picture(target.base))
     painted = project_mesh(
-        target.mesh, views, target.size, max_angle=plan.max_angle, exponent=plan.exponent, bleed=plan.bleed,
+        target.mesh, views, plan.outputs[index], max_angle=plan.max_angle, exponent=plan.exponent, bleed=plan.bleed,
         edge_margin=plan.edge_margin, depth_tolerance=plan.depth_tolerance, base=base, check=context.check,
     )  # fmt: skip
     picture = Picture(painted.rgba)

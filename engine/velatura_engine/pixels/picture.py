@@ -22,14 +22,17 @@ class Picture:
 
     @property
     def height(self) -> int:
+        """Rows."""
         return self.pixels.shape[0]
 
     @property
     def width(self) -> int:
+        """Pixels in a row."""
         return self.pixels.shape[1]
 
     @property
     def channels(self) -> int:
+        """Values a pixel, alpha among them."""
         return self.pixels.shape[2]
 
 

@@ -40,8 +40,12 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     """Load a checkpoint from its folder or single file."""
     parts = _from_folder(entry.path, dtype) if entry.format == "diffusers" else _from_file(entry, dtype)
     for module in (parts.vae, parts.unet, parts.text_encoder):
-        module.eval().requires_grad_(False).to(device)
+        _settle(module, device)
     return parts
+
+
+def _settle(module: torch.nn.Module, device: torch.device) -> None:
+    module.eval().requires_grad_(False).to(device)
 
 
 def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:

@@ -39,7 +39,7 @@ class Loaded:
     @cached_property
     def scaling(self) -> float:
         """What the VAE's latents are multiplied by for the denoiser."""
-        return float(self.vae.config.scaling_factor)
+        return float(self.vae.config["scaling_factor"])
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the two at its ends."""
@@ -52,11 +52,12 @@ class Loaded:
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (B, 3, H, W) in -1..1 -> latents (B, C, h, w), the distribution's mode: the same every time."""
-        return self.vae.encode(pictures).latent_dist.mode() * self.scaling
+        return self.vae.encode(pictures, return_dict=False)[0].mode() * self.scaling
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (B, C, h, w) -> pictures (B, 3, H, W) in -1..1."""
-        return self.vae.decode(latents / self.scaling, return_dict=False)[0]
+        # Annotated as FloatTensor, a class that no tensor on a GPU belongs to.
+        return self.vae.decode(latents / self.scaling, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
 
     def preview_map(self) -> PreviewMap:
         """Linear latents-to-colour map, fitted on first use."""

@@ -128,7 +128,7 @@ class Front:
         }
         server.add_generic_rpc_handlers(tuple(handlers(service, servicer) for service, servicer in services.items()))
         names = [service.full_name for service in services]
-        checker = health.aio.HealthServicer()
+        checker = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] (the stubs lack it)
         health_pb2_grpc.add_HealthServicer_to_server(checker, server)
         for name in ("", *names):
             await checker.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -34,7 +34,7 @@ class JobService:
         """The call is the job; a dropped call cancels it."""
         job = await self._office.submit(request.spec, caller(context), lasting=False)
         # The callback comes at once when a call is dropped, also while this generator waits for its reader.
-        context.add_done_callback(lambda _: self._office.cancel(job))
+        context.add_done_callback(lambda _: self._office.cancel(job))  # pyright: ignore[reportArgumentType] (stubs)
         try:
             async with aclosing(job.log.watch()) as events:
                 async for event in events:

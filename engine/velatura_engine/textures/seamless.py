@@ -7,7 +7,7 @@ pad: `Conv2d` itself, and diffusers' `Downsample2D`, which pads by hand before i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -36,15 +36,19 @@ def seamless(modules: Iterable[nn.Module], x: bool, y: bool) -> Iterator[Axes]:
     try:
         for layer in _layers(modules) if x or y else ():
             if isinstance(layer, nn.Conv2d) and any(_padding(layer)):
-                layer._conv_forward = partial(_convolve, layer, axes)
-                patched.append((layer, "_conv_forward"))
+                patched.append(_patch(layer, "_conv_forward", partial(_convolve, layer, axes)))
             elif isinstance(layer, Downsample2D) and layer.use_conv and layer.padding == 0:
-                layer.forward = partial(_downsample, layer, axes)
-                patched.append((layer, "forward"))
+                patched.append(_patch(layer, "forward", partial(_downsample, layer, axes)))
         yield axes
     finally:
         for layer, name in patched:
             delattr(layer, name)
+
+
+def _patch(layer: nn.Module, name: str, method: Callable[..., torch.Tensor]) -> tuple[nn.Module, str]:
+    """Hide a method of this one layer behind another; deleting the name again brings it back."""
+    setattr(layer, name, method)
+    return layer, name
 
 
 def _layers(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
@@ -61,8 +65,10 @@ def _padding(conv: nn.Conv2d) -> tuple[int, int]:
     if conv.padding == "valid":
         return 0, 0
     if conv.padding == "same":
-        return tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
-    return conv.padding
+        rows, columns = (d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
+    else:
+        rows, columns = (int(side) for side in conv.padding)
+    return rows, columns
 
 
 def wrap(values: torch.Tensor, pad: tuple[int, int, int, int], axes: Axes) -> torch.Tensor:

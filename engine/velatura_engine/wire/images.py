@@ -18,7 +18,7 @@ from velatura.v1 import pixels_pb2 as pb
 from ..errors import Invalid, Unsupported
 from ..pixels.picture import Picture, Space, as_srgb, linear_to_srgb, to_bytes, to_float
 
-RAW: dict[int, tuple[type[np.generic], int]] = {
+RAW: dict[pb.PixelFormat, tuple[type[np.integer | np.floating], int]] = {
     pb.PIXEL_FORMAT_R8: (np.uint8, 1),
     pb.PIXEL_FORMAT_RGB8: (np.uint8, 3),
     pb.PIXEL_FORMAT_RGBA8: (np.uint8, 4),
@@ -32,7 +32,7 @@ RAW: dict[int, tuple[type[np.generic], int]] = {
     pb.PIXEL_FORMAT_RGBA32F: (np.float32, 4),
 }
 FILES = {pb.PIXEL_FORMAT_PNG: "PNG", pb.PIXEL_FORMAT_JPEG: "JPEG", pb.PIXEL_FORMAT_WEBP: "WEBP"}
-_SPACES: dict[int, Space] = {
+_SPACES: dict[pb.ColorSpace, Space] = {
     pb.COLOR_SPACE_SRGB: "srgb",
     pb.COLOR_SPACE_LINEAR_SRGB: "linear",
     pb.COLOR_SPACE_DATA: "data",
@@ -125,7 +125,9 @@ def _straight(pixels: np.ndarray, alpha: int) -> np.ndarray:
     return pixels
 
 
-def encode(picture: Picture, format: int, *, recipe: Mapping[str, Any] | None, parameters: str = "") -> pb.Image:
+def encode(
+    picture: Picture, format: pb.PixelFormat, *, recipe: Mapping[str, Any] | None, parameters: str = ""
+) -> pb.Image:
     """Picture -> message with its bytes inline. `recipe` and `parameters` become PNG text chunks.
 
     File formats and integer formats hold sRGB (or plain data); float formats hold the picture as it is.
@@ -142,14 +144,14 @@ def encode(picture: Picture, format: int, *, recipe: Mapping[str, Any] | None, p
     return message
 
 
-def _stored(picture: Picture) -> int:
+def _stored(picture: Picture) -> pb.ColorSpace:
     return pb.COLOR_SPACE_DATA if picture.space == "data" else pb.COLOR_SPACE_SRGB
 
 
-def _encode_raw(picture: Picture, format: int) -> bytes:
+def _encode_raw(picture: Picture, format: pb.PixelFormat) -> bytes:
     kind, channels = RAW[format]
     values = to_float(picture.pixels)
-    if np.issubdtype(kind, np.floating):
+    if issubclass(kind, np.floating):
         return _channels(values, channels).astype(np.dtype(kind).newbyteorder("<")).tobytes()
     values = _channels(_display(values, picture.space), channels)
     top = np.iinfo(kind).max

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from velatura.v1 import diffuse_pb2, geometry_pb2, jobs_pb2, operations_pb2, pixels_pb2
+from velatura.v1 import diffuse_pb2, geometry_pb2, jobs_pb2, knobs_pb2, operations_pb2, pixels_pb2
 
 from ..errors import Invalid, Unsupported
 from ..pixels.depth import hit
@@ -44,11 +44,12 @@ _FILLS: dict[int, Fill | None] = {
     diffuse_pb2.FILL_MODE_NOISE: "noise",
 }
 _LATER = ("upscale", "preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_FILE_ENDINGS = (".ckpt", ".pt", ".safetensors")
 MIN_SIDE = 16
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
-    """JobSpec -> Request. `blob` fetches stored content by id. Raises Invalid, NotFound or Unsupported; decodes pictures."""
+    """JobSpec -> Request with decoded pictures. `blob` fetches content by id. Raises Invalid, NotFound, Unsupported."""
     _count(len(spec.steps), "steps", 1, limits.max_job_steps)
     _check_labels(spec)
     reader = _Reader(limits, blob)
@@ -69,7 +70,8 @@ def _preview(message: jobs_pb2.PreviewSettings) -> PreviewAsk | None:
     if not message.enabled:
         return None
     interval = _between(_given(message, "interval_ms", 200), "preview.interval_ms", 20, 60000)
-    return PreviewAsk(interval=interval / 1000, size=int(_between(_given(message, "size", 256), "preview.size", 16, 1024)))
+    size = _between(_given(message, "size", 256), "preview.size", 16, 1024)
+    return PreviewAsk(interval=interval / 1000, size=int(size))
 
 
 def _time_limit(spec: jobs_pb2.JobSpec, limits: Limits) -> float:
@@ -159,7 +161,6 @@ class _Reader:
     def sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
         steps = _optional(ask, "steps", f"{field}.steps", 1, self.limits.max_steps)
         skip = _optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
-        knobs = {_text(key, f"{field}.knobs", 64): getattr(v, v.WhichOneof("value") or "flag") for key, v in ask.knobs.items()}
         return Sampling(
             sampler=_name(ask.sampler, f"{field}.sampler"),
             schedule=_name(ask.schedule, f"{field}.schedule"),
@@ -168,7 +169,7 @@ class _Reader:
             guidance_rescale=_optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
             eta=_optional(ask, "eta", f"{field}.eta", 0, 1),
             clip_skip=None if skip is None else int(skip),
-            knobs=knobs,
+            knobs={_text(key, f"{field}.knobs", 64): _knob(value) for key, value in ask.knobs.items()},
         )
 
     def control(self, ask: diffuse_pb2.Control, field: str) -> Control:
@@ -214,7 +215,9 @@ class _Reader:
             raise Invalid(field, "metric depth must be float numbers in metres",
                           remedy="send PIXEL_FORMAT_R32F, or set encoding to DEPTH_ENCODING_DISPARITY")  # fmt: skip
         if metric and not hit(values).any():
-            raise Invalid(field, "no pixel holds a surface", remedy="point the camera at something, distances in metres")
+            raise Invalid(
+                field, "no pixel holds a surface", remedy="point the camera at something, distances in metres"
+            )
 
     def numbers(self, message: pixels_pb2.Image, field: str) -> Source:
         """A picture of plain numbers, never converted as colours are."""
@@ -234,16 +237,15 @@ class _Reader:
         if message.WhichOneof("source") == "output":
             return Output(_text(message.output.step_id, f"{field}.output.step_id", 64), message.output.index)
         content = content_of(message, self.blob, field=field, max_inline=self.limits.max_inline_bytes)
-        return decode(
-            message, content, field=field, max_side=self.limits.max_side, max_pixels=self.limits.max_pixels
-        )
+        return decode(message, content, field=field, max_side=self.limits.max_side, max_pixels=self.limits.max_pixels)
 
     def project(self, ask: operations_pb2.Project, field: str) -> Project:
         _count(len(ask.targets), f"{field}.targets", 1, 256)
         _count(len(ask.views), f"{field}.views", 1, 32)
         targets = tuple(self.target(t, f"{field}.targets[{n}]") for n, t in enumerate(ask.targets))
         _unique([target.id for target in targets], f"{field}.targets")
-        defaults = Project(targets=targets, views=tuple(self.view(v, f"{field}.views[{n}]") for n, v in enumerate(ask.views)))
+        views = tuple(self.view(v, f"{field}.views[{n}]") for n, v in enumerate(ask.views))
+        defaults = Project(targets=targets, views=views)
 
         def number(name: str, low: float, high: float) -> float:
             value = _optional(ask, name, f"{field}.{name}", low, high)
@@ -321,6 +323,10 @@ def _refuse_later(ask: diffuse_pb2.Diffuse, field: str) -> None:
                           remedy="leave it out")  # fmt: skip
 
 
+def _knob(value: knobs_pb2.KnobValue) -> object:
+    return getattr(value, value.WhichOneof("value") or "flag")
+
+
 def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:
     if ask.fill not in _FILLS:
         raise Invalid(f"{field}.fill", f"{ask.fill} is not known", remedy="use one of the contract's fill modes")
@@ -382,11 +388,9 @@ def _text(value: str, field: str, limit: int) -> str:
 def _name(value: str, field: str) -> str | None:
     """An optional name from the catalog; a path or address is refused before it is looked up."""
     _text(value, field, 128)
-    if any(mark in value for mark in ("/", "\\", ":", "..")) or value.lower().endswith((".ckpt", ".pt", ".safetensors")):
+    if any(mark in value for mark in ("/", "\\", ":", "..")) or value.lower().endswith(_FILE_ENDINGS):
         raise Invalid(
             field, f"{value!r} looks like a path, file or address", reason="PATH_NOT_ALLOWED",
             remedy="name things by their id in the catalog (velatura list); install models into the models folder",
         )  # fmt: skip
     return value or None
-
-

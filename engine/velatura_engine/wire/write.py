@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from google.protobuf import json_format
-from velatura.v1 import catalog_pb2, diffuse_pb2, errors_pb2, jobs_pb2, knobs_pb2, pixels_pb2
+from velatura.v1 import catalog_pb2, diffuse_pb2, errors_pb2, jobs_pb2, knobs_pb2, operations_pb2, pixels_pb2
 from velatura.version import VERSION
 
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
 from ..plan import DiffusePlan, Plan, ProjectPlan
+from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
 from . import images
@@ -25,9 +26,17 @@ INLINE = 4 * 2**20
 
 RECIPE_FORMAT = 1
 
+_FILLS: dict[Fill | None, diffuse_pb2.FillMode] = {
+    None: diffuse_pb2.FILL_MODE_ORIGINAL,
+    "original": diffuse_pb2.FILL_MODE_ORIGINAL,
+    "surroundings": diffuse_pb2.FILL_MODE_SURROUNDINGS,
+    "neutral": diffuse_pb2.FILL_MODE_NEUTRAL,
+    "noise": diffuse_pb2.FILL_MODE_NOISE,
+}
+
 PutBlob = Callable[[bytes], str]
 
-_KINDS: tuple[tuple[type[errors.VelaturaError], int], ...] = (
+_KINDS: tuple[tuple[type[errors.VelaturaError], errors_pb2.ErrorKind], ...] = (
     (errors.Invalid, errors_pb2.ERROR_KIND_INVALID),
     (errors.NotFound, errors_pb2.ERROR_KIND_NOT_FOUND),
     (errors.Unsupported, errors_pb2.ERROR_KIND_UNSUPPORTED),
@@ -82,20 +91,21 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     if plan.init is not None:
         message.init.strength = plan.strength
     if plan.mask is not None:
-        message.inpaint.fill = diffuse_pb2.FillMode.Value(f"FILL_MODE_{(plan.inpaint.fill or 'original').upper()}")
+        message.inpaint.fill = _FILLS[plan.inpaint.fill]
     controls = list(plan.controls)
     if message.HasField("depth") and controls and plan.depth is None:
         depth = controls.pop(0)
         message.depth.model, message.depth.strength = depth.model.id, depth.strength
     for asked, control in zip(message.controls, controls, strict=True):
-        asked.model, asked.strength, asked.start, asked.end = control.model.id, control.strength, control.start, control.end
+        asked.model, asked.strength = control.model.id, control.strength
+        asked.start, asked.end = control.start, control.end
 
 
-def _resolve_project(message: object, plan: ProjectPlan) -> None:
+def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:
     for name in ("max_angle", "exponent", "edge_margin", "depth_tolerance", "bleed"):
         setattr(message, name, getattr(plan, name))
-    for asked, target in zip(message.targets, plan.targets, strict=True):  # type: ignore[attr-defined]
-        asked.width, asked.height = target.size  # type: ignore[misc]
+    for asked, size in zip(message.targets, plan.outputs, strict=True):
+        asked.width, asked.height = size
 
 
 def _store_inline(message: object, put_blob: PutBlob) -> None:
@@ -140,7 +150,8 @@ def artifact(
 
 def _parameters(recipe: jobs_pb2.Recipe, made: events.Artifact) -> str:
     """The `parameters` text that other Stable Diffusion tools read from PNG files."""
-    asked = next((step.diffuse for step in recipe.spec.steps if step.id == made.step_id and step.HasField("diffuse")), None)
+    steps = (step for step in recipe.spec.steps if step.id == made.step_id and step.HasField("diffuse"))
+    asked = next((step.diffuse for step in steps), None)
     if asked is None:
         return ""
     negative = f"\nNegative prompt: {asked.negative.text}" if asked.negative.text else ""

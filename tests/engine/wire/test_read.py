@@ -30,12 +30,16 @@ def raw(values: np.ndarray) -> pixels_pb2.Image:
                ("uint8", 3): pixels_pb2.PIXEL_FORMAT_RGB8}  # fmt: skip
     channels = 1 if values.ndim == 2 else values.shape[2]
     return pixels_pb2.Image(
-        data=values.tobytes(), format=formats[str(values.dtype), channels], width=values.shape[1], height=values.shape[0]
+        data=values.tobytes(),
+        format=formats[str(values.dtype), channels],
+        height=values.shape[0],
+        width=values.shape[1],
     )
 
 
 COLOUR = raw(np.zeros((32, 32, 3), np.uint8))
-HOLED = np.ones((8, 8), np.float32)
+METRE = np.ones((8, 8), np.float32)
+HOLED = METRE.copy()
 HOLED[3, 3] = math.nan
 
 BAD = {
@@ -55,11 +59,9 @@ BAD = {
     "pickle as model": ((diffuse(model="dream.ckpt"),), "steps[0].diffuse.model"),
     "path as sampler": ((diffuse(sampling={"sampler": "a/b"}),), "steps[0].diffuse.sampling.sampler"),
     "depth with NaN": ((diffuse(depth={"image": raw(HOLED)}),), "steps[0].diffuse.depth.image"),
-    "depth of nothing": ((diffuse(depth={"image": raw(np.zeros((8, 8), np.float32))}),), "steps[0].diffuse.depth.image"),
-    "metric depth in bytes": ((diffuse(depth={"image": raw(np.ones((8, 8), np.uint8))}),), "steps[0].diffuse.depth.image"),
-    "near behind far": (
-        (diffuse(depth={"image": raw(np.ones((8, 8), np.float32)), "near": 3, "far": 2}),), "steps[0].diffuse.depth.near",
-    ),
+    "depth of nothing": ((diffuse(depth={"image": raw(0 * METRE)}),), "steps[0].diffuse.depth.image"),
+    "metric depth in bytes": ((diffuse(depth={"image": COLOUR}),), "steps[0].diffuse.depth.image"),
+    "near behind far": ((diffuse(depth={"image": raw(METRE), "near": 3, "far": 2}),), "steps[0].diffuse.depth.near"),
     "same id twice": ((jobs_pb2.Step(id="a", diffuse=diffuse().diffuse),) * 2, "steps[1].id"),
     "control of no kind": ((diffuse(controls=[{"image": COLOUR}]),), "steps[0].diffuse.controls[0].kind"),
     "control that ends before it begins": (
@@ -121,7 +123,10 @@ def triangle() -> geometry_pb2.Mesh:
     )
 
 
-def projection(mesh: geometry_pb2.Mesh, matrix=tuple(np.eye(4).ravel())) -> jobs_pb2.Step:
+IDENTITY = tuple(np.eye(4).ravel())
+
+
+def projection(mesh: geometry_pb2.Mesh, matrix=IDENTITY) -> jobs_pb2.Step:
     view = geometry_pb2.View(
         camera={"world_to_camera": matrix, "camera_to_clip": matrix},
         color={"output": {"step_id": "0"}},
