@@ -53,9 +53,7 @@ def assemble(folder: Path) -> None:
     for path in (folder / "_vendor").rglob("*.py"):
         depth = len(path.relative_to(folder / "_vendor").parts)
         path.write_text(relative(path.read_text("utf-8"), "." * depth), "utf-8")
-    licence = REPOSITORY / "LICENSE"
-    if licence.exists():
-        shutil.copyfile(licence, folder / "LICENSE")
+    shutil.copyfile(SOURCE.parent / "LICENSE", folder / "LICENSE")
 
 
 def relative(source: str, dots: str) -> str:

@@ -7,6 +7,7 @@ import zipfile
 
 import build_blender
 import pytest
+import vendor
 
 CLEAN = """
 import os, sys, json
@@ -45,6 +46,16 @@ def test_it_is_small_and_pure_python(package):
         names = content.namelist()
     assert "blender_manifest.toml" in names and "_vendor/velatura/client.py" in names
     assert not [name for name in names if name.endswith((".so", ".pyd", ".dylib", ".pyc", ".whl"))]
+
+
+def test_it_carries_its_own_licence_and_those_of_what_it_brings(package):
+    with zipfile.ZipFile(package) as content:
+        own = content.read("LICENSE").decode()
+        brought = {name: content.read(name).decode() for name in content.namelist() if "/licences/" in name}
+    assert "GNU GENERAL PUBLIC LICENSE" in own and "Version 3" in own
+    assert "Apache License" in brought["_vendor/licences/velatura-LICENSE.txt"]
+    for name in vendor.DISTRIBUTIONS:
+        assert any(name in found for found in brought), name
 
 
 def test_its_imports_are_relative(package):
