@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ from ..request import (
     Tiling,
     View,
 )
+from .checks import between, catalog_name, distinct, given, how_many, matrix, optional, text
 from .images import content_of, decode
 
 if TYPE_CHECKING:
@@ -44,19 +44,18 @@ _FILLS: dict[int, Fill | None] = {
     diffuse_pb2.FILL_MODE_NOISE: "noise",
 }
 _LATER = ("upscale", "preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
-_FILE_ENDINGS = (".ckpt", ".pt", ".safetensors")
 MIN_SIDE = 16
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
     """JobSpec -> Request with decoded pictures. `blob` fetches content by id. Raises Invalid, NotFound, Unsupported."""
-    _count(len(spec.steps), "steps", 1, limits.max_job_steps)
+    how_many(len(spec.steps), "steps", 1, limits.max_job_steps)
     _check_labels(spec)
     reader = _Reader(limits, blob)
     steps: list[Step] = []
     for number, message in enumerate(spec.steps):
         step_id = message.id or str(number)
-        _text(step_id, f"steps[{number}].id", 64)
+        text(step_id, f"steps[{number}].id", 64)
         if step_id in {step.id for step in steps}:
             raise Invalid(f"steps[{number}].id", f"{step_id!r} is taken by an earlier step", remedy="choose another id")
         steps.append(Step(id=step_id, operation=reader.operation(message, f"steps[{number}]"), hidden=message.hidden))
@@ -69,8 +68,8 @@ def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]
 def _preview(message: jobs_pb2.PreviewSettings) -> PreviewAsk | None:
     if not message.enabled:
         return None
-    interval = _between(_given(message, "interval_ms", 200), "preview.interval_ms", 20, 60000)
-    size = _between(_given(message, "size", 256), "preview.size", 16, 1024)
+    interval = between(given(message, "interval_ms", 200), "preview.interval_ms", 20, 60000)
+    size = between(given(message, "size", 256), "preview.size", 16, 1024)
     return PreviewAsk(interval=interval / 1000, size=int(size))
 
 
@@ -78,16 +77,16 @@ def _time_limit(spec: jobs_pb2.JobSpec, limits: Limits) -> float:
     if not spec.HasField("time_limit"):
         return limits.max_time_limit
     seconds = spec.time_limit.seconds + spec.time_limit.nanos / 1e9
-    return _between(seconds, "time_limit", 0.001, limits.max_time_limit)
+    return between(seconds, "time_limit", 0.001, limits.max_time_limit)
 
 
 def _check_labels(spec: jobs_pb2.JobSpec) -> None:
-    _count(len(spec.labels), "labels", 0, 32)
+    how_many(len(spec.labels), "labels", 0, 32)
     for key, value in spec.labels.items():
-        _text(key, "labels", 256)
-        _text(value, f"labels[{key}]", 256)
-    _text(spec.supersede_key, "supersede_key", 256)
-    _text(spec.request_id, "request_id", 64)
+        text(key, "labels", 256)
+        text(value, f"labels[{key}]", 256)
+    text(spec.supersede_key, "supersede_key", 256)
+    text(spec.request_id, "request_id", 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +114,20 @@ class _Reader:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
         if ask.HasField("mask") and not ask.HasField("init"):
             raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
-        _count(len(ask.controls), f"{field}.controls", 0, 8)
-        count = int(_between(_given(ask, "count", 1), f"{field}.count", 1, self.limits.max_count))
+        how_many(len(ask.controls), f"{field}.controls", 0, 8)
+        count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.limits.max_count))
         init = self.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
         result = Diffuse(
             prompt=prompt,
             negative=self.prompt(ask.negative, f"{field}.negative"),
-            model=_name(ask.model, f"{field}.model"),
+            model=catalog_name(ask.model, f"{field}.model"),
             width=self.side(ask, "width", field),
             height=self.side(ask, "height", field),
             seed=ask.seed if ask.HasField("seed") else None,
             count=count,
             sampling=self.sampling(ask.sampling, f"{field}.sampling"),
             init=init,
-            strength=_optional(ask.init, "strength", f"{field}.init.strength", 0, 1),
+            strength=optional(ask.init, "strength", f"{field}.init.strength", 0, 1),
             mask=self.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             depth=self.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
@@ -149,44 +148,44 @@ class _Reader:
             )  # fmt: skip
 
     def side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
-        value = _optional(ask, name, f"{field}.{name}", MIN_SIDE, min(8192, self.limits.max_side))
+        value = optional(ask, name, f"{field}.{name}", MIN_SIDE, min(8192, self.limits.max_side))
         return None if value is None else int(value)
 
     def prompt(self, message: diffuse_pb2.Prompt, field: str) -> str:
         if message.spans or message.regions:
             raise Unsupported(f"{field}: spans and regions are not painted yet", field=field,
                               remedy="put everything into text")  # fmt: skip
-        return _text(message.text, f"{field}.text", self.limits.max_prompt_bytes)
+        return text(message.text, f"{field}.text", self.limits.max_prompt_bytes)
 
     def sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
-        steps = _optional(ask, "steps", f"{field}.steps", 1, self.limits.max_steps)
-        skip = _optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
+        steps = optional(ask, "steps", f"{field}.steps", 1, self.limits.max_steps)
+        skip = optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
         return Sampling(
-            sampler=_name(ask.sampler, f"{field}.sampler"),
-            schedule=_name(ask.schedule, f"{field}.schedule"),
+            sampler=catalog_name(ask.sampler, f"{field}.sampler"),
+            schedule=catalog_name(ask.schedule, f"{field}.schedule"),
             steps=None if steps is None else int(steps),
-            guidance=_optional(ask, "guidance", f"{field}.guidance", 0, 100),
-            guidance_rescale=_optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
-            eta=_optional(ask, "eta", f"{field}.eta", 0, 1),
+            guidance=optional(ask, "guidance", f"{field}.guidance", 0, 100),
+            guidance_rescale=optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
+            eta=optional(ask, "eta", f"{field}.eta", 0, 1),
             clip_skip=None if skip is None else int(skip),
-            knobs={_text(key, f"{field}.knobs", 64): _knob(value) for key, value in ask.knobs.items()},
+            knobs={text(key, f"{field}.knobs", 64): _knob(value) for key, value in ask.knobs.items()},
         )
 
     def control(self, ask: diffuse_pb2.Control, field: str) -> Control:
         if ask.preprocessor or ask.HasField("mask"):
             raise Unsupported(f"{field}: preprocessors and control masks are not there yet", field=field,
                               remedy="send a ready hint without a mask")  # fmt: skip
-        start = _optional(ask, "start", f"{field}.start", 0, 1) or 0.0
-        end = _optional(ask, "end", f"{field}.end", 0, 1)
+        start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
+        end = optional(ask, "end", f"{field}.end", 0, 1)
         end = 1.0 if end is None else end
         if start >= end:
             raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
-        strength = _optional(ask, "strength", f"{field}.strength", 0, 2)
-        kind = _name(ask.kind, f"{field}.kind")
+        strength = optional(ask, "strength", f"{field}.strength", 0, 2)
+        kind = catalog_name(ask.kind, f"{field}.kind")
         if kind is None:
             raise Invalid(f"{field}.kind", "is empty", remedy="say what the hint is, such as depth or canny")
         return Control(
-            kind=kind, image=self.source(ask.image, f"{field}.image"), model=_name(ask.model, f"{field}.model"),
+            kind=kind, image=self.source(ask.image, f"{field}.image"), model=catalog_name(ask.model, f"{field}.model"),
             strength=1.0 if strength is None else strength, start=start, end=end,
         )  # fmt: skip
 
@@ -195,15 +194,15 @@ class _Reader:
         image = self.numbers(ask.image, f"{field}.image")
         if isinstance(image, Picture):
             self.check_depth(image, metric, f"{field}.image")
-        near = _optional(ask, "near", f"{field}.near", 1e-6, 1e9)
-        far = _optional(ask, "far", f"{field}.far", 1e-6, 1e9)
+        near = optional(ask, "near", f"{field}.near", 1e-6, 1e9)
+        far = optional(ask, "far", f"{field}.far", 1e-6, 1e9)
         if near is not None and far is not None and near >= far:
             raise Invalid(f"{field}.near", f"{near:g} is not before {field}.far {far:g}", remedy="swap them")
         return Depth(
             image=image, metric=metric, near=near, far=far,
             validity=self.mask(ask.validity, f"{field}.validity") if ask.HasField("validity") else None,
-            strength=_optional(ask, "strength", f"{field}.strength", 0, 2),
-            model=_name(ask.model, f"{field}.model"),
+            strength=optional(ask, "strength", f"{field}.strength", 0, 2),
+            model=catalog_name(ask.model, f"{field}.model"),
         )  # fmt: skip
 
     def check_depth(self, image: Picture, metric: bool, field: str) -> None:
@@ -235,20 +234,20 @@ class _Reader:
 
     def source(self, message: pixels_pb2.Image, field: str) -> Source:
         if message.WhichOneof("source") == "output":
-            return Output(_text(message.output.step_id, f"{field}.output.step_id", 64), message.output.index)
+            return Output(text(message.output.step_id, f"{field}.output.step_id", 64), message.output.index)
         content = content_of(message, self.blob, field=field, max_inline=self.limits.max_inline_bytes)
         return decode(message, content, field=field, max_side=self.limits.max_side, max_pixels=self.limits.max_pixels)
 
     def project(self, ask: operations_pb2.Project, field: str) -> Project:
-        _count(len(ask.targets), f"{field}.targets", 1, 256)
-        _count(len(ask.views), f"{field}.views", 1, 32)
+        how_many(len(ask.targets), f"{field}.targets", 1, 256)
+        how_many(len(ask.views), f"{field}.views", 1, 32)
         targets = tuple(self.target(t, f"{field}.targets[{n}]") for n, t in enumerate(ask.targets))
-        _unique([target.id for target in targets], f"{field}.targets")
+        distinct([target.id for target in targets], f"{field}.targets")
         views = tuple(self.view(v, f"{field}.views[{n}]") for n, v in enumerate(ask.views))
         defaults = Project(targets=targets, views=views)
 
         def number(name: str, low: float, high: float) -> float:
-            value = _optional(ask, name, f"{field}.{name}", low, high)
+            value = optional(ask, name, f"{field}.{name}", low, high)
             return getattr(defaults, name) if value is None else value
 
         return Project(
@@ -262,10 +261,10 @@ class _Reader:
         )
 
     def target(self, ask: geometry_pb2.ProjectionTarget, field: str) -> Target:
-        _text(ask.id, f"{field}.id", 256)
+        text(ask.id, f"{field}.id", 256)
         if not ask.id:
             raise Invalid(f"{field}.id", "is empty", remedy="name the surface")
-        width, height = (_optional(ask, side, f"{field}.{side}", MIN_SIDE, 8192) for side in ("width", "height"))
+        width, height = (optional(ask, side, f"{field}.{side}", MIN_SIDE, 8192) for side in ("width", "height"))
         size = None if width is None and height is None else (int(width or height or 0), int(height or width or 0))
         base = self.source(ask.base, f"{field}.base") if ask.HasField("base") else None
         return Target(id=ask.id, mesh=self.mesh(ask.mesh, f"{field}.mesh"), size=size, base=base)
@@ -293,13 +292,13 @@ class _Reader:
         return values
 
     def view(self, ask: geometry_pb2.View, field: str) -> View:
-        weight = _optional(ask, "weight", f"{field}.weight", 1e-6, 1e6)
+        weight = optional(ask, "weight", f"{field}.weight", 1e-6, 1e6)
         if not ask.HasField("depth") or ask.depth.encoding == pixels_pb2.DEPTH_ENCODING_DISPARITY:
             raise Invalid(f"{field}.depth", "must be metric depth: it tells what hides what",
                           remedy="send z in metres as PIXEL_FORMAT_R32F")  # fmt: skip
         return View(
-            world_to_camera=_matrix(ask.camera.world_to_camera, f"{field}.camera.world_to_camera"),
-            camera_to_clip=_matrix(ask.camera.camera_to_clip, f"{field}.camera.camera_to_clip"),
+            world_to_camera=matrix(ask.camera.world_to_camera, f"{field}.camera.world_to_camera"),
+            camera_to_clip=matrix(ask.camera.camera_to_clip, f"{field}.camera.camera_to_clip"),
             color=self.source(ask.color, f"{field}.color"),
             depth=self.depth(ask.depth, f"{field}.depth").image,
             mask=self.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
@@ -330,67 +329,12 @@ def _knob(value: knobs_pb2.KnobValue) -> object:
 def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:
     if ask.fill not in _FILLS:
         raise Invalid(f"{field}.fill", f"{ask.fill} is not known", remedy="use one of the contract's fill modes")
-    grow = _optional(ask, "grow", f"{field}.grow", 0, 1024) or 0
-    feather = _optional(ask, "feather", f"{field}.feather", 0, 1024) or 0
+    grow = optional(ask, "grow", f"{field}.grow", 0, 1024) or 0
+    feather = optional(ask, "feather", f"{field}.feather", 0, 1024) or 0
     return Inpaint(fill=_FILLS[ask.fill], grow=int(grow), feather=int(feather))
 
 
 def _tiling(ask: diffuse_pb2.Tiling, field: str) -> Tiling:
-    start = _optional(ask, "start", f"{field}.start", 0, 1) or 0.0
-    end = _optional(ask, "end", f"{field}.end", 0, 1)
+    start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
+    end = optional(ask, "end", f"{field}.end", 0, 1)
     return Tiling(x=ask.x, y=ask.y, start=start, end=1.0 if end is None else end)
-
-
-def _matrix(values: Iterable[float], field: str) -> np.ndarray:
-    matrix = np.array(list(values), np.float64)
-    if matrix.shape != (16,) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix.reshape(4, 4))) < 1e-12:
-        raise Invalid(field, "is not an invertible 4x4 matrix of 16 finite numbers", remedy="send it row by row")
-    return matrix.reshape(4, 4)
-
-
-def _given(message: object, name: str, default: float) -> float:
-    return getattr(message, name) if message.HasField(name) else default  # type: ignore[attr-defined]
-
-
-def _optional(message: object, name: str, field: str, low: float, high: float) -> float | None:
-    return _between(getattr(message, name), field, low, high) if message.HasField(name) else None  # type: ignore[attr-defined]
-
-
-def _between(value: float, field: str, low: float, high: float) -> float:
-    if math.isnan(value) or not low <= value <= high:
-        raise Invalid(field, f"must be between {low:g} and {high:g}, got {value:g}")
-    return value
-
-
-def _count(value: int, field: str, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise Invalid(field, f"must have {low} to {high} entries, has {value}")
-
-
-def _unique(names: list[str], field: str) -> None:
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise Invalid(field, f"{min(twice)!r} is named twice", remedy="give every target an id of its own")
-
-
-def _text(value: str, field: str, limit: int) -> str:
-    try:
-        size = len(value.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise Invalid(field, "is not valid text", remedy="send UTF-8") from None
-    if size > limit:
-        raise Invalid(field, f"has {size} bytes, at most {limit} are allowed", remedy="shorten it")
-    if "\0" in value:
-        raise Invalid(field, "holds a zero byte", remedy="send plain text")
-    return value
-
-
-def _name(value: str, field: str) -> str | None:
-    """An optional name from the catalog; a path or address is refused before it is looked up."""
-    _text(value, field, 128)
-    if any(mark in value for mark in ("/", "\\", ":", "..")) or value.lower().endswith(_FILE_ENDINGS):
-        raise Invalid(
-            field, f"{value!r} looks like a path, file or address", reason="PATH_NOT_ALLOWED",
-            remedy="name things by their id in the catalog (velatura list); install models into the models folder",
-        )  # fmt: skip
-    return value or None
