@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..data.fields import blur
 from ..data.palette import colour_names
 from ..data.renders import Painter, disparity, texture_tiles
 from ..data.textures import Program, draw
-from ..judge import DepthJudge, Judge, spearman
+from ..judge import DepthJudge, Judge, load_depth_judge, load_judge, spearman
 from .clock import Budget, learning_rate, load, save, set_rate
 from .precision import mixed
 
@@ -102,8 +103,31 @@ def accuracy(judge: Judge, pictures: Pictures) -> tuple[float, float]:
     return float((m == pictures[1]).float().mean()), float((c == pictures[2]).float().mean())
 
 
-def train_judge(run: Path, vae: AutoencoderKL, out: Path, *, minutes: float, seed: int = 3, log: Log = print) -> None:
-    """Train the material and colour judge; a sixth of its pictures went through the autoencoder."""
+def earlier_judge(start: Path) -> Judge:
+    """The judge of a weights folder, its rows rearranged to the materials of today; all of them must be known there."""
+    told = json.loads((start / "vocabulary.json").read_text(encoding="utf-8"))["materials"]
+    judge = load_judge(start / "judge.safetensors", len(told), len(colour_names()))
+    rows = [told.index(material) for material in material_names()]
+    judge.material.weight, judge.material.bias = (
+        nn.Parameter(values[rows]) for values in (judge.material.weight, judge.material.bias)
+    )
+    return judge.requires_grad_(True).train()
+
+
+def train_judge(
+    run: Path,
+    vae: AutoencoderKL,
+    out: Path,
+    *,
+    minutes: float,
+    seed: int = 3,
+    start: Path | None = None,
+    log: Log = print,
+) -> None:
+    """Train the material and colour judge; a sixth of its pictures went through the autoencoder.
+
+    It goes on from the judge of the weights folder ``start``, where that is given.
+    """
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     if not (state := load(run / "judge_data.pt")):
@@ -114,7 +138,8 @@ def train_judge(run: Path, vae: AutoencoderKL, out: Path, *, minutes: float, see
         save(run / "judge_data.pt", state)
     images, m, c = state["images"], state["m"], state["c"]
     real = labelled(family_a(), 512, 128, torch.Generator().manual_seed(seed + 1))
-    judge, budget, step = Judge(len(material_names()), len(colour_names())), Budget(minutes * 60), 0
+    judge = earlier_judge(start) if start else Judge(len(material_names()), len(colour_names()))
+    budget, step = Budget(minutes * 60), 0
     optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.05)
     while budget.fraction() < 1:
         refresh(images, m, c, generator)
@@ -148,8 +173,10 @@ def scenes(count: int, family: dict[str, tuple[Program, ...]], generator: torch.
     return torch.stack(images), torch.stack(hints)
 
 
-def train_depth_judge(run: Path, out: Path, *, minutes: float, seed: int = 5, log: Log = print) -> None:
-    """Train the depth judge on renders with family B textures."""
+def train_depth_judge(
+    run: Path, out: Path, *, minutes: float, seed: int = 5, start: Path | None = None, log: Log = print
+) -> None:
+    """Train the depth judge on renders with family B textures; ``start`` as above."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     if not (state := load(run / "depth_judge_data.pt")):
@@ -158,7 +185,9 @@ def train_depth_judge(run: Path, out: Path, *, minutes: float, seed: int = 5, lo
         save(run / "depth_judge_data.pt", state)
     images, hints = state["images"], state["hints"]
     real, truth = scenes(128, family_a(), torch.Generator().manual_seed(seed + 1))
-    judge, budget, step = DepthJudge(), Budget(minutes * 60), 0
+    judge = load_depth_judge(start / "depth_judge.safetensors").requires_grad_(True) if start else DepthJudge()
+    judge.train()
+    budget, step = Budget(minutes * 60), 0
     optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.05)
     while budget.fraction() < 1:
         pick = torch.randint(len(images), (32,), generator=generator)

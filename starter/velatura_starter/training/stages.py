@@ -100,7 +100,7 @@ def unet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, 
     train_unet(run, pools_of(run, log), minutes=minutes, start=start, export=export, log=log)
 
 
-def controlnet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
+def controlnet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
     """Train the depth ControlNet and export it to ``out``/depth."""
 
     once(lambda: log(f"pools: {len(pools_of(run, log).middle.captions)} tiles"))
@@ -108,13 +108,13 @@ def controlnet_stage(run: Path, minutes: float, out: Path, log: Log = print) -> 
     def export(average: Average) -> None:
         export_depth(average, out / "depth")
 
-    train_controlnet(run, pools_of(run, log), minutes=minutes, export=export, log=log)
+    train_controlnet(run, pools_of(run, log), minutes=minutes, start=start, export=export, log=log)
 
 
-def judge_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
+def judge_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
     """Train both judges and write them to ``out``."""
-    train_judge(run, load_vae(run / "vae_white.pt"), out, minutes=minutes * 0.6, log=log)
-    train_depth_judge(run, out, minutes=minutes * 0.4, log=log)
+    train_judge(run, load_vae(run / "vae_white.pt"), out, minutes=minutes * 0.6, start=start, log=log)
+    train_depth_judge(run, out, minutes=minutes * 0.4, start=start, log=log)
 
 
 def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> None:
@@ -141,8 +141,8 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
     stages = {
         "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, log))),
         "unet": (0.65, lambda m: unet_stage(run, m, out, start, log)),
-        "controlnet": (0.14, lambda m: controlnet_stage(run, m, out, log)),
-        "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, log))),
+        "controlnet": (0.14, lambda m: controlnet_stage(run, m, out, start, log)),
+        "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, start, log))),
     }
     for name, (share, work) in stages.items():
         if stage in (name, "all") and not (name == "vae" and start):
