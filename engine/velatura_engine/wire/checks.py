@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from ..errors import Invalid
 
@@ -35,6 +36,13 @@ def between(value: float, field: str, low: float, high: float) -> float:
     if math.isnan(value) or not low <= value <= high:
         raise Invalid(field, f"must be between {low:g} and {high:g}, got {value:g}")
     return value
+
+
+def known(field: str, value: int, kind: EnumTypeWrapper) -> None:
+    """Raises Invalid for a number that the contract's enum does not have."""
+    if value not in kind.values():
+        words = [name for name, number in kind.items() if number]
+        raise Invalid(field, f"{value} is not known", remedy=f"use one of: {', '.join(words)}")
 
 
 def how_many(value: int, field: str, low: int, high: int) -> None:

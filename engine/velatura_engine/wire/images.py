@@ -17,6 +17,7 @@ from velatura.v1 import pixels_pb2 as pb
 
 from ..errors import Invalid, Unsupported
 from ..pixels.picture import Picture, Space, as_srgb, linear_to_srgb, to_bytes, to_float
+from .checks import known
 
 RAW: dict[pb.PixelFormat, tuple[type[np.integer | np.floating], int]] = {
     pb.PIXEL_FORMAT_R8: (np.uint8, 1),
@@ -48,6 +49,8 @@ def decode(message: pb.Image, content: bytes, *, field: str, max_side: int, max_
     """Bytes of a picture message -> Picture. Raises Invalid or Unsupported, naming `field`."""
     if not content:
         raise Invalid(field, "is empty", remedy="send the picture's bytes")
+    known(f"{field}.color_space", message.color_space, pb.ColorSpace)
+    known(f"{field}.alpha", message.alpha, pb.AlphaMode)
     if message.format in RAW:
         pixels = _decode_raw(message, content, field, max_side, max_pixels)
     elif message.format in FILES:

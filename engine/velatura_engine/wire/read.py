@@ -30,8 +30,9 @@ from ..request import (
     Tiling,
     View,
 )
-from .checks import between, catalog_name, distinct, given, how_many, matrix, optional, text
+from .checks import between, catalog_name, distinct, given, how_many, known, matrix, optional, text
 from .images import content_of, decode
+from .later import refuse_in_diffuse, refuse_in_view
 
 if TYPE_CHECKING:
     from ..server.limits import Limits
@@ -44,6 +45,7 @@ _FILLS: dict[int, Fill | None] = {
     diffuse_pb2.FILL_MODE_NOISE: "noise",
 }
 _LATER = ("upscale", "preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_PROJECTIONS = (geometry_pb2.PROJECTION_TYPE_PERSPECTIVE, geometry_pb2.PROJECTION_TYPE_ORTHOGRAPHIC)
 MIN_SIDE = 16
 
 
@@ -62,6 +64,8 @@ def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]
     if spec.output.format == pixels_pb2.PIXEL_FORMAT_EXR:
         raise Unsupported("output.format: OpenEXR files are not written yet", field="output.format",
                           remedy="ask for PIXEL_FORMAT_RGBA32F or PIXEL_FORMAT_PNG")  # fmt: skip
+    known("output.format", spec.output.format, pixels_pb2.PixelFormat)
+    known("lane", spec.lane, jobs_pb2.Lane)
     return Request(steps=tuple(steps), preview=_preview(spec.preview), time_limit=_time_limit(spec, limits))
 
 
@@ -108,7 +112,7 @@ class _Reader:
         raise Invalid(field, "names no operation", remedy="set one, such as diffuse")
 
     def diffuse(self, ask: diffuse_pb2.Diffuse, field: str) -> Diffuse:
-        _refuse_later(ask, field)
+        refuse_in_diffuse(ask, field)
         prompt = self.prompt(ask.prompt, f"{field}.prompt")
         if not prompt.strip() and not ask.allow_empty_prompt:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
@@ -152,9 +156,6 @@ class _Reader:
         return None if value is None else int(value)
 
     def prompt(self, message: diffuse_pb2.Prompt, field: str) -> str:
-        if message.spans or message.regions:
-            raise Unsupported(f"{field}: spans and regions are not painted yet", field=field,
-                              remedy="put everything into text")  # fmt: skip
         return text(message.text, f"{field}.text", self.limits.max_prompt_bytes)
 
     def sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
@@ -168,13 +169,10 @@ class _Reader:
             guidance_rescale=optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
             eta=optional(ask, "eta", f"{field}.eta", 0, 1),
             clip_skip=None if skip is None else int(skip),
-            knobs={text(key, f"{field}.knobs", 64): _knob(value) for key, value in ask.knobs.items()},
+            knobs={key: _knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},
         )
 
     def control(self, ask: diffuse_pb2.Control, field: str) -> Control:
-        if ask.preprocessor or ask.HasField("mask"):
-            raise Unsupported(f"{field}: preprocessors and control masks are not there yet", field=field,
-                              remedy="send a ready hint without a mask")  # fmt: skip
         start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
         end = optional(ask, "end", f"{field}.end", 0, 1)
         end = 1.0 if end is None else end
@@ -190,6 +188,7 @@ class _Reader:
         )  # fmt: skip
 
     def depth(self, ask: pixels_pb2.DepthMap, field: str) -> Depth:
+        known(f"{field}.encoding", ask.encoding, pixels_pb2.DepthEncoding)
         metric = ask.encoding != pixels_pb2.DEPTH_ENCODING_DISPARITY
         image = self.numbers(ask.image, f"{field}.image")
         if isinstance(image, Picture):
@@ -198,6 +197,9 @@ class _Reader:
         far = optional(ask, "far", f"{field}.far", 1e-6, 1e9)
         if near is not None and far is not None and near >= far:
             raise Invalid(f"{field}.near", f"{near:g} is not before {field}.far {far:g}", remedy="swap them")
+        if not metric and (near is not None or far is not None):
+            raise Invalid(f"{field}.{'far' if near is None else 'near'}", "is in metres, and disparity has none",
+                          remedy="leave near and far out, or send metric depth")  # fmt: skip
         return Depth(
             image=image, metric=metric, near=near, far=far,
             validity=self.mask(ask.validity, f"{field}.validity") if ask.HasField("validity") else None,
@@ -292,10 +294,13 @@ class _Reader:
         return values
 
     def view(self, ask: geometry_pb2.View, field: str) -> View:
+        refuse_in_view(ask, field)
         weight = optional(ask, "weight", f"{field}.weight", 1e-6, 1e6)
         if not ask.HasField("depth") or ask.depth.encoding == pixels_pb2.DEPTH_ENCODING_DISPARITY:
             raise Invalid(f"{field}.depth", "must be metric depth: it tells what hides what",
                           remedy="send z in metres as PIXEL_FORMAT_R32F")  # fmt: skip
+        if ask.camera.projection not in _PROJECTIONS:
+            raise Invalid(f"{field}.camera.projection", "is not given", remedy="say perspective or orthographic")
         return View(
             world_to_camera=matrix(ask.camera.world_to_camera, f"{field}.camera.world_to_camera"),
             camera_to_clip=matrix(ask.camera.camera_to_clip, f"{field}.camera.camera_to_clip"),
@@ -306,29 +311,16 @@ class _Reader:
         )
 
 
-def _refuse_later(ask: diffuse_pb2.Diffuse, field: str) -> None:
-    """Fields of the contract that this engine does not act on yet are refused, never silently left out."""
-    given = {name for name in ("outpaint", "variation") if ask.HasField(name)}
-    given |= {name for name in ("references", "adapters", "views") if len(getattr(ask, name))}
-    if ask.vae:
-        given.add("vae")
-    if ask.inpaint.HasField("context"):
-        given.add("inpaint.context")
-    if ask.inpaint.color_match:
-        given.add("inpaint.color_match")
-    if given:
-        name = min(given)
-        raise Unsupported(f"{field}.{name} is not there yet", field=f"{field}.{name}", reason="UNIMPLEMENTED_FIELD",
-                          remedy="leave it out")  # fmt: skip
-
-
-def _knob(value: knobs_pb2.KnobValue) -> object:
-    return getattr(value, value.WhichOneof("value") or "flag")
+def _knob(name: str, value: knobs_pb2.KnobValue, field: str) -> object:
+    text(name, field, 64)
+    kind = value.WhichOneof("value")
+    if kind is None:
+        raise Invalid(f"{field}[{name}]", "has no value", remedy="set one, or leave the knob out")
+    return getattr(value, kind)
 
 
 def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:
-    if ask.fill not in _FILLS:
-        raise Invalid(f"{field}.fill", f"{ask.fill} is not known", remedy="use one of the contract's fill modes")
+    known(f"{field}.fill", ask.fill, diffuse_pb2.FillMode)
     grow = optional(ask, "grow", f"{field}.grow", 0, 1024) or 0
     feather = optional(ask, "feather", f"{field}.feather", 0, 1024) or 0
     return Inpaint(fill=_FILLS[ask.fill], grow=int(grow), feather=int(feather))
@@ -337,4 +329,7 @@ def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:
 def _tiling(ask: diffuse_pb2.Tiling, field: str) -> Tiling:
     start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
     end = optional(ask, "end", f"{field}.end", 0, 1)
-    return Tiling(x=ask.x, y=ask.y, start=start, end=1.0 if end is None else end)
+    end = 1.0 if end is None else end
+    if start > end:
+        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+    return Tiling(x=ask.x, y=ask.y, start=start, end=end)

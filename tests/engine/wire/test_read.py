@@ -38,6 +38,14 @@ def raw(values: np.ndarray) -> pixels_pb2.Image:
 
 
 COLOUR = raw(np.zeros((32, 32, 3), np.uint8))
+
+
+def coloured(**more) -> pixels_pb2.Image:
+    image = pixels_pb2.Image(**more)
+    image.MergeFrom(COLOUR)
+    return image
+
+
 METRE = np.ones((8, 8), np.float32)
 HOLED = METRE.copy()
 HOLED[3, 3] = math.nan
@@ -62,6 +70,24 @@ BAD = {
     "depth of nothing": ((diffuse(depth={"image": raw(0 * METRE)}),), "steps[0].diffuse.depth.image"),
     "metric depth in bytes": ((diffuse(depth={"image": COLOUR}),), "steps[0].diffuse.depth.image"),
     "near behind far": ((diffuse(depth={"image": raw(METRE), "near": 3, "far": 2}),), "steps[0].diffuse.depth.near"),
+    "near of a disparity": (
+        (diffuse(depth={"image": COLOUR, "encoding": "DEPTH_ENCODING_DISPARITY", "near": 3}),),
+        "steps[0].diffuse.depth.near",
+    ),
+    "depth of no known meaning": (
+        (diffuse(depth={"image": COLOUR, "encoding": 9}),), "steps[0].diffuse.depth.encoding",
+    ),
+    "prompt of no known syntax": ((diffuse(prompt={"text": "a", "syntax": 9}),), "steps[0].diffuse.prompt.syntax"),
+    "colours of no known meaning": (
+        (diffuse(init={"image": coloured(color_space=9)}),), "steps[0].diffuse.init.image.color_space",
+    ),
+    "alpha of no known meaning": ((diffuse(init={"image": coloured(alpha=9)}),), "steps[0].diffuse.init.image.alpha"),
+    "tiling that ends before it begins": (
+        (diffuse(tiling={"x": True, "start": 0.6, "end": 0.5}),), "steps[0].diffuse.tiling.start",
+    ),
+    "knob without a value": (
+        (diffuse(sampling={"knobs": {"order": {}}}),), "steps[0].diffuse.sampling.knobs[order]",
+    ),
     "same id twice": ((jobs_pb2.Step(id="a", diffuse=diffuse().diffuse),) * 2, "steps[1].id"),
     "control of no kind": ((diffuse(controls=[{"image": COLOUR}]),), "steps[0].diffuse.controls[0].kind"),
     "control that ends before it begins": (
@@ -82,14 +108,40 @@ def test_a_wrong_field_is_named(case):
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("field", [
-    {"variation": {"strength": 0.5}}, {"outpaint": {"left": 8}}, {"adapters": [{"model": "x"}]}, {"vae": "x"},
-    {"references": [{"image": COLOUR}]}, {"prompt": {"text": "a", "spans": [{"text": "b"}]}},
-])  # fmt: skip
+HINT = {"kind": "depth", "image": COLOUR}
+LATER = {
+    "variation": {"variation": {"strength": 0.5}},
+    "outpaint": {"outpaint": {"left": 8}},
+    "adapters": {"adapters": [{"model": "x"}]},
+    "vae": {"vae": "x"},
+    "references": {"references": [{"image": COLOUR}]},
+    "inpaint.context": {"inpaint": {"context": 8}},
+    "prompt.spans": {"prompt": {"text": "a", "spans": [{"text": "b"}]}},
+    "prompt.syntax": {"prompt": {"text": "(a:1.2)", "syntax": "PROMPT_SYNTAX_WEBUI"}},
+    "negative.syntax": {"negative": {"text": "a++", "syntax": "PROMPT_SYNTAX_COMPEL"}},
+    "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
+    "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
+    "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
+}
+
+
+@pytest.mark.parametrize("field", LATER)
 def test_what_the_engine_cannot_do_yet_is_refused_and_never_left_out_in_silence(field):
     with pytest.raises(Unsupported) as caught:
-        read(diffuse(**field))
-    assert caught.value.field.startswith("steps[0].diffuse")
+        read(diffuse(**LATER[field]))
+    assert caught.value.field == f"steps[0].diffuse.{field}" and caught.value.remedy
+
+
+def test_a_prompt_to_be_taken_as_it_stands_is_welcome():
+    ask = read(diffuse(prompt={"text": "(a:1.2)", "syntax": "PROMPT_SYNTAX_PLAIN"})).steps[0].operation
+    assert ask.prompt == "(a:1.2)"
+
+
+@pytest.mark.parametrize(("settings", "field"), [({"output": {"format": 99}}, "output.format"), ({"lane": 9}, "lane")])
+def test_a_setting_that_the_contract_does_not_know_is_refused_with_those_it_knows(settings, field):
+    with pytest.raises(Invalid) as caught:
+        read(diffuse(), **settings)
+    assert caught.value.field == field and "_" in caught.value.remedy
 
 
 def test_operations_of_the_contract_that_come_later_say_so():
@@ -128,7 +180,7 @@ IDENTITY = tuple(np.eye(4).ravel())
 
 def projection(mesh: geometry_pb2.Mesh, matrix=IDENTITY) -> jobs_pb2.Step:
     view = geometry_pb2.View(
-        camera={"world_to_camera": matrix, "camera_to_clip": matrix},
+        camera={"world_to_camera": matrix, "camera_to_clip": matrix, "projection": "PROJECTION_TYPE_PERSPECTIVE"},
         color={"output": {"step_id": "0"}},
         depth={"image": raw(np.ones((8, 8), np.float32))},
     )
@@ -160,3 +212,18 @@ def test_a_broken_mesh_is_refused(change, field):
 def test_a_flat_camera_is_refused():
     with pytest.raises(Invalid, match="invertible"):
         read(diffuse(), projection(triangle(), matrix=(0,) * 16))
+
+
+@pytest.mark.parametrize(("more", "field", "error"), [
+    ({"prompt": "front"}, "prompt", Unsupported),
+    ({"normal": {"image": COLOUR}}, "normal", Unsupported),
+    ({"depth": {"near": 1}}, "depth.near", Unsupported),
+    ({"depth": {"validity": {"image": COLOUR}}}, "depth.validity", Unsupported),
+    ({"camera": {"projection": 9}}, "camera.projection", Invalid),
+])  # fmt: skip
+def test_what_has_no_meaning_in_a_projection_is_refused(more, field, error):
+    step = projection(triangle())
+    step.project.views[0].MergeFrom(geometry_pb2.View(**more))
+    with pytest.raises(error) as caught:
+        read(diffuse(), step)
+    assert caught.value.field == f"steps[1].project.views[0].{field}" and caught.value.remedy

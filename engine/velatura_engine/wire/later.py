@@ -1,0 +1,64 @@
+"""What the contract has and this engine does not act on yet: refused by name, never left out in silence."""
+
+from __future__ import annotations
+
+from velatura.v1 import diffuse_pb2, geometry_pb2, pixels_pb2
+
+from ..errors import Unsupported
+from .checks import known
+
+_READ = (diffuse_pb2.PROMPT_SYNTAX_UNSPECIFIED, diffuse_pb2.PROMPT_SYNTAX_PLAIN)
+
+
+def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
+    """Raises Unsupported naming the first field of a painting that has no effect yet."""
+    found = {name for name in ("outpaint", "variation") if ask.HasField(name)}
+    found |= {name for name in ("references", "adapters", "views") if len(getattr(ask, name))}
+    if ask.vae:
+        found.add("vae")
+    if ask.inpaint.HasField("context"):
+        found.add("inpaint.context")
+    if ask.inpaint.color_match:
+        found.add("inpaint.color_match")
+    for name in sorted(found):
+        raise _not_yet(f"{field}.{name}", "leave it out")
+    _refuse_in_prompt(ask.prompt, f"{field}.prompt")
+    _refuse_in_prompt(ask.negative, f"{field}.negative")
+    for number, control in enumerate(ask.controls):
+        _refuse_in_control(control, f"{field}.controls[{number}]")
+
+
+def _refuse_in_prompt(ask: diffuse_pb2.Prompt, field: str) -> None:
+    known(f"{field}.syntax", ask.syntax, diffuse_pb2.PromptSyntax)
+    if ask.syntax not in _READ:
+        raise _not_yet(f"{field}.syntax", "leave it out, or send PROMPT_SYNTAX_PLAIN: prompts are read as they stand")
+    for name in ("spans", "regions"):
+        if len(getattr(ask, name)):
+            raise _not_yet(f"{field}.{name}", "put everything into text")
+
+
+def _refuse_in_control(ask: diffuse_pb2.Control, field: str) -> None:
+    if ask.preprocessor:
+        raise _not_yet(f"{field}.preprocessor", "send a ready hint")
+    if len(ask.knobs):
+        raise _not_yet(f"{field}.knobs", "leave them out: they are a preprocessor's, and there is none")
+    if ask.HasField("mask"):
+        raise _not_yet(f"{field}.mask", "leave it out")
+
+
+def refuse_in_view(ask: geometry_pb2.View, field: str) -> None:
+    """Raises Unsupported naming the first field of a projection's view that has no effect there."""
+    if ask.HasField("normal"):
+        raise _not_yet(f"{field}.normal", "leave it out: surfaces have the directions of their meshes")
+    if ask.prompt:
+        raise _not_yet(f"{field}.prompt", "leave it out: a projection lays down a picture that is there")
+    depth: pixels_pb2.DepthMap = ask.depth
+    for name in ("near", "far", "strength", "validity"):
+        if depth.HasField(name):
+            raise _not_yet(f"{field}.depth.{name}", "leave it out; where nothing was hit, send 0 or infinity")
+    if depth.model:
+        raise _not_yet(f"{field}.depth.model", "leave it out: no model reads this depth")
+
+
+def _not_yet(field: str, remedy: str) -> Unsupported:
+    return Unsupported(f"{field} has no effect here yet", field=field, reason="UNIMPLEMENTED_FIELD", remedy=remedy)

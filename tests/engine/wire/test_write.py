@@ -1,0 +1,32 @@
+"""What was left open is filled in where the job is handed back."""
+
+from pathlib import Path
+
+from velatura import spec
+from velatura.v1 import diffuse_pb2, jobs_pb2
+from velatura_engine import plan, wire
+from velatura_engine.models.entry import ModelEntry
+from velatura_engine.server.limits import Limits
+
+TINY = ModelEntry(id="tiny", title="Tiny", kind="checkpoint", family="sd1", path=Path("tiny"), format="diffusers")
+
+
+class Index:
+    """One model at hand."""
+
+    def default(self, field=""):
+        return TINY
+
+    def sha256(self, name):
+        return name
+
+
+def resolve(job: jobs_pb2.JobSpec) -> diffuse_pb2.Diffuse:
+    request = wire.read(job, limits=Limits(), blob=lambda name: b"")
+    return wire.resolve(job, plan.make(request, Index()), put_blob=lambda content: "").steps[0].diffuse
+
+
+def test_a_recipe_says_how_its_prompts_were_read():
+    resolved = resolve(spec.diffuse("(moss:1.2)", negative="moss++"))
+    assert resolved.prompt.syntax == resolved.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN
+    assert not resolve(spec.diffuse("moss")).HasField("negative")
