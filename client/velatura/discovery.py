@@ -113,7 +113,7 @@ def find_program(named: str = "") -> str:
     """
     remedy = (
         "`python3 tools/dev.py demo` in Velatura's folder sets it up; then name the program, which is "
-        f"{_PROGRAM} in that folder, in the settings or in VELATURA_PROGRAM."
+        f"{_PROGRAM} in that folder, in the plug-in's preferences or in VELATURA_PROGRAM."
     )
     named = named or os.environ.get("VELATURA_PROGRAM", "")
     if named:
