@@ -69,7 +69,7 @@ def state():
             thing.hide_get(),
             [slot.name for slot in thing.material_slots],
             thing.mode,
-            [layer.name for layer in thing.data.uv_layers] if thing.type == "MESH" else None,
+            [(layer.name, uv_bytes(layer)) for layer in thing.data.uv_layers] if thing.type == "MESH" else None,
         )
         for thing in scene.objects
     ]
@@ -79,6 +79,12 @@ def state():
     }
     active = bpy.context.view_layer.objects.active
     return settings, things, blocks, scene.frame_current, active and active.name, bpy.context.mode
+
+
+def uv_bytes(layer):
+    values = np.empty(len(layer.uv) * 2, np.float32)
+    layer.uv.foreach_get("vector", values)
+    return values.tobytes()
 
 
 def render(path, samples=4):

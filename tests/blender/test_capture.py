@@ -18,6 +18,20 @@ def build():
     ring = add("torus", "Torus", (-1.5, 0.4, 0.3))
     ring.rotation_euler = (0.5, 0.3, 0)
     add("plane", "Ground", (0, 0, -1), size=8)
+    instances(add("cone", "Source", radius1=0.5, depth=1), "Group").location = (-0.3, 1.8, 0.6)
+    bpy.context.view_layer.update()
+
+
+def instances(thing, name):
+    """An empty that shows a collection with this thing in it, which is nowhere else."""
+    scene = bpy.context.scene
+    group = bpy.data.collections.new(name)
+    scene.collection.objects.unlink(thing)
+    group.objects.link(thing)
+    empty = bpy.data.objects.new("Instances", None)
+    empty.instance_type, empty.instance_collection = "COLLECTION", group
+    scene.collection.objects.link(empty)
+    return empty
 
 
 def camera_of(kind):
@@ -40,6 +54,7 @@ def test_depth_equals_cycles(scene, tmp_path, kind):
     camera = camera_of(kind)
     size = scene.render.resolution_x, scene.render.resolution_y
     seen = capture.frame(camera, graph(), *size)
+    assert seen.mask(["Suzanne"]).any() and seen.mask(["Instances"]).any()
     truth = cycles_depth(tmp_path)
     hit, known = np.isfinite(seen.depth), truth < 1e9
     assert (hit == known).mean() > 0.999
@@ -69,13 +84,7 @@ def test_the_mask_shows_one_object_and_hidden_ones_are_not_seen(scene):
 
 
 def test_instances_are_seen_as_the_object_that_makes_them(scene):
-    box = add("cube", "Source", size=1)
-    group = bpy.data.collections.new("Group")
-    scene.collection.objects.unlink(box)
-    group.objects.link(box)
-    empty = bpy.data.objects.new("Instances", None)
-    empty.instance_type, empty.instance_collection = "COLLECTION", group
-    scene.collection.objects.link(empty)
+    instances(add("cube", "Source", size=1), "Group")
     bpy.context.view_layer.update()
     seen = capture.frame(scene.camera, graph(), 64, 64)
     assert seen.names == ("Instances",) and seen.mask(["Instances"]).any()
