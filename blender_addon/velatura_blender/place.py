@@ -6,8 +6,10 @@ its own materials: switching a slot's link back to "Data" brings them back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -64,43 +66,68 @@ def wear(thing: bpy.types.Object, made: bpy.types.Material) -> None:
         slot.material = made
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """An image that an object wears: the UV layer it lies in, and how it is laid there, uv * scale + shift."""
+
+    image: bpy.types.Image
+    layer: str
+    scale: tuple[float, float] = (1.0, 1.0)
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
 def look_of(thing: bpy.types.Object, layer: str, side: int) -> np.ndarray:
     """An object's present look as a texture (H, W, 3) uint8, row 0 on top: its image in this layer, else its colour.
 
-    `side` pixels square; an image that is larger keeps its size, so that nothing of it is lost.
+    `side` pixels square; an image that lies there once and is larger keeps its size, so that nothing of it is lost.
     """
-    found = next((slot.material for slot in thing.material_slots if slot.material is not None), None)
+    worn = look(thing)
+    if worn is not None and worn.layer == layer:
+        pixels = _pixels(worn.image)
+        if (worn.scale, worn.shift) == ((1, 1), (0, 0)):
+            return _resized(pixels, side)
+        return _laid(pixels, side, worn.scale, worn.shift)
     color: Sequence[float] = (0.8, 0.8, 0.8)
+    found = _material_of(thing)
     if found is not None:
-        color = found.diffuse_color[:3]
-    if found is not None and found.use_nodes:
-        shader = next((node for node in found.node_tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
-        if shader is not None:
-            picture = _wired_image(shader.inputs["Base Color"], thing, layer)
-            if picture is not None:
-                return _resized(_pixels(picture), side)
-            color = shader.inputs["Base Color"].default_value[:3]
-    return np.broadcast_to(_to_bytes(_srgb(np.array(color))), (side, side, 3)).copy()
+        shader = _shader_of(found)
+        color = found.diffuse_color if shader is None else shader.inputs["Base Color"].default_value
+    return np.broadcast_to(_to_bytes(_srgb(np.array(color[:3]))), (side, side, 3)).copy()
 
 
-def _wired_image(socket: bpy.types.NodeSocket, thing: bpy.types.Object, layer: str) -> bpy.types.Image | None:
-    """The image that feeds a socket directly and lies in this UV layer once over 0..1."""
-    if not socket.is_linked or socket.links[0].from_node.type != "TEX_IMAGE":
+def look(thing: bpy.types.Object) -> Look | None:
+    """The image that an object wears; None where its look is a colour, or is made by other nodes."""
+    found = _material_of(thing)
+    shader = None if found is None else _shader_of(found)
+    socket = None if shader is None else shader.inputs["Base Color"]
+    if socket is None or not socket.is_linked or socket.links[0].from_node.type != "TEX_IMAGE":
         return None
     texture = socket.links[0].from_node
-    vector = texture.inputs["Vector"]
-    used = thing.data.uv_layers.active.name if thing.data.uv_layers else ""
-    if vector.is_linked:
-        source = vector.links[0].from_node
-        if source.type == "MAPPING" and tuple(source.inputs["Scale"].default_value) == (1, 1, 1):
-            inner = source.inputs["Vector"]
-            source = inner.links[0].from_node if inner.is_linked else source
-        if source.type == "UVMAP":
-            used = source.uv_map or used
-        elif source.type != "TEX_COORD":
+    if texture.image is None or not texture.image.size[0] or texture.projection != "FLAT":  # asking its size loads it
+        return None
+    scale, shift, vector = (1.0, 1.0), (0.0, 0.0), texture.inputs["Vector"]
+    if vector.is_linked and (mapping := vector.links[0].from_node).type == "MAPPING":
+        place, turn, size = (tuple(mapping.inputs[name].default_value) for name in ("Location", "Rotation", "Scale"))
+        vector = mapping.inputs["Vector"]
+        if mapping.vector_type != "POINT" or any(turn) or not vector.is_linked:
             return None
-    picture = texture.image
-    return picture if picture is not None and used == layer and picture.has_data else None
+        scale, shift = size[:2], place[:2]
+    layers = thing.data.uv_layers
+    layer = next((known.name for known in layers if known.active_render), "")
+    if vector.is_linked and vector.links[0].from_node.type == "UVMAP":
+        layer = vector.links[0].from_node.uv_map or layer
+    elif vector.is_linked and vector.links[0].from_socket.identifier != "UV":
+        return None
+    return Look(image=texture.image, layer=layer, scale=scale, shift=shift) if layer in layers else None
+
+
+def _material_of(thing: bpy.types.Object) -> bpy.types.Material | None:
+    return next((slot.material for slot in thing.material_slots if slot.material is not None), None)
+
+
+def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
+    nodes = worn.node_tree.nodes if worn.use_nodes else ()
+    return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 
 def _pixels(picture: bpy.types.Image) -> np.ndarray:
@@ -123,6 +150,20 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
+def _laid(pixels: np.ndarray, side: int, scale: Sequence[float], shift: Sequence[float]) -> np.ndarray:
+    """A picture (H, W, 3) uint8 repeated over a square texture, each texel the mean of what falls into it."""
+    height, width = pixels.shape[:2]
+    fine = min(max(math.ceil(max(abs(scale[0]) * width, abs(scale[1]) * height) / side), 1), 4)  # samples a texel
+    place = (np.arange(side * fine) + 0.5) / (side * fine)
+    columns = np.floor((place * scale[0] + shift[0]) % 1 * width).astype(int) % width
+    rows = height - 1 - np.floor((place[::-1] * scale[1] + shift[1]) % 1 * height).astype(int) % height
+    total = np.zeros((side, side, 3), np.float32)
+    for down in range(fine):
+        for across in range(fine):
+            total += pixels[rows[down::fine, None], columns[None, across::fine]]
+    return np.rint(total / fine**2).astype(np.uint8)
+
+
 def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     """At least `side` and at most 8192 pixels each way, bilinear."""
     for axis in (0, 1):
@@ -137,16 +178,25 @@ def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
+def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
+    """The UV layer to project into, and whether it was made: that of the present look, so that paint adds to paint.
+
+    With `fresh` only where that layer is one of ours. Else as `uv_layer` says.
+    """
+    worn = look(thing)
+    if worn is not None and (not fresh or worn.layer.startswith(LAYER)):
+        return worn.layer, False
+    return uv_layer(thing, fresh=fresh)
+
+
 def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
-    """The UV layer to paint in, and whether it was made: the active one, else a new unwrap; no layer is changed.
+    """The UV layer to use, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
     Raises ValueError where no further layer fits (a mesh holds 8).
     """
     layers = thing.data.uv_layers
     if layers.active is not None and not fresh:
         return layers.active.name, False
-    if LAYER in layers and not layers:
-        return LAYER, False
     found = _unwrapped(thing)
     active = layers.active_index
     made = layers.new(name=LAYER, do_init=False)

@@ -57,6 +57,17 @@ def test_an_existing_uv_layer_is_used_and_not_touched(scene):
     assert thing.data.uv_layers.active.name == "UVMap"
 
 
+def test_a_projection_goes_where_the_present_look_lies(scene):
+    thing = suzanne()
+    assert place.layer_to_paint(thing) == ("UVMap", False)
+    other, _ = place.uv_layer(thing, fresh=True)
+    place.wear(thing, place.material("Moss", place.image("Moss", gradient()), other))
+    assert place.layer_to_paint(thing) == place.layer_to_paint(thing, fresh=True) == (other, False)
+    place.wear(thing, place.material("Moss", place.image("Moss", gradient()), "UVMap"))
+    assert place.layer_to_paint(thing) == ("UVMap", False)
+    assert place.layer_to_paint(thing, fresh=True) == (f"{place.LAYER}.001", True)
+
+
 def uvs(thing, layer):
     found = np.empty(len(thing.data.loops) * 2, np.float32)
     thing.data.uv_layers[layer].uv.foreach_get("vector", found)
@@ -98,3 +109,28 @@ def test_the_present_look_is_the_image_or_the_color(scene):
     wide = place.look_of(thing, "UVMap", 128)
     assert wide.shape == (128, 128, 3) and np.abs(wide[::4, ::2].astype(int) - gradient()).max() <= 4
     assert place.look_of(thing, "another", 32).std(axis=(0, 1)).max() == 0
+
+
+def test_the_present_look_is_known_in_a_file_that_was_opened_again(scene, tmp_path):
+    thing = add("cube", "Cube")
+    place.wear(thing, place.material("Moss", place.image("Moss", gradient()), "UVMap"))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    np.testing.assert_array_equal(place.look_of(bpy.data.objects["Cube"], "UVMap", 16), gradient())
+
+
+def test_a_look_that_other_nodes_make_is_no_image(scene):
+    thing = add("cube", "Cube")
+    made = place.material("Moss", place.image("Moss", gradient()), "UVMap")
+    place.wear(thing, made)
+    mapping = next(node for node in made.node_tree.nodes if node.type == "MAPPING")
+    mapping.inputs["Scale"].default_value[0] = 2
+    assert place.look(thing).scale == (2, 1)
+    mapping.inputs["Rotation"].default_value[2] = 1
+    assert place.look(thing) is None
+    mapping.inputs["Rotation"].default_value[2] = 0
+    where = made.node_tree.nodes.new("ShaderNodeTexCoord")
+    made.node_tree.links.new(where.outputs["Generated"], mapping.inputs["Vector"])
+    assert place.look(thing) is None
+    made.node_tree.links.new(where.outputs["UV"], mapping.inputs["Vector"])
+    assert place.look(thing).layer == "UVMap"
