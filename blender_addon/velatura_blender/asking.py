@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .client import geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
+from .client import catalog_pb2, geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
 
 KEEP = 16384  # bytes; longer pictures and meshes inside a recipe stay at the engine
 STEEPEST = 90.0  # degrees; one view is best painted right up to its silhouettes
@@ -73,6 +73,15 @@ def target(
 
 def _job(*parts: jobs_pb2.JobSpec) -> jobs_pb2.JobSpec:
     return spec.job(*parts, preview=True, output=pixels_pb2.PIXEL_FORMAT_RGBA8, labels=LABELS)
+
+
+def painters(catalog: catalog_pb2.Catalog) -> tuple[tuple[str, str, str], ...]:
+    """The models that paint: id, title, and what it is."""
+    return tuple(
+        (model.id, model.title or model.id, model.description or f"A model of the family {model.family}")
+        for model in catalog.models
+        if model.kind == "checkpoint"
+    )
 
 
 def picture(artifact: jobs_pb2.Artifact) -> np.ndarray:

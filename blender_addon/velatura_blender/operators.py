@@ -18,6 +18,7 @@ class Asking:
 
     prompt: bpy.props.StringProperty(name="Prompt", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     negative: bpy.props.StringProperty(name="Avoid", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    model: bpy.props.StringProperty(name="Model", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     size: bpy.props.IntProperty(name="Size", default=512, min=64, max=4096, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     seed: bpy.props.IntProperty(name="Seed", default=-1, min=-1, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     steps: bpy.props.IntProperty(name="Steps", min=0, max=1000, options={"SKIP_SAVE"})  # type: ignore[valid-type]
@@ -34,6 +35,8 @@ class Asking:
             if self.wait:
                 session.wait(task)
                 self.report({"INFO"}, task.message)
+                for warning in task.warnings:
+                    self.report({"WARNING"}, warning)
             return {"FINISHED"}
         except (VelaturaError, ValueError) as error:
             session.say(str(error), error if isinstance(error, VelaturaError) else None)
@@ -58,6 +61,7 @@ class Asking:
             size=size,
             seed=None if seed < 0 else seed,
             steps=steps or None,
+            model=self.value(context, "model").strip(),
         )
 
     def targets(self, context):
@@ -158,7 +162,9 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 
 def put_projection(result, layers, made, title):
     """One image and material for each object; says what was done."""
-    notes = [f"unwrapped {name} into «{layer}»" for name, layer in made]
+    seeds = [step.diffuse.seed for step in result.resolved.steps if step.HasField("diffuse")]
+    notes = [f"seed {seed}" for seed in seeds]
+    notes += [f"unwrapped {name} into «{layer}»" for name, layer in made]
     for artifact in result.artifacts:
         for thing in _living([artifact.name]):
             if len({slot.material for slot in thing.material_slots}) > 1:
@@ -174,7 +180,7 @@ def put_projection(result, layers, made, title):
             notes.append(f"UVs of {artifact.name} overlap: try New UV Map")
         if scores.get("outside", 0) > 0.02:
             notes.append(f"UVs of {artifact.name} leave the square and are cut")
-    return "Projected: " + "; ".join(notes) if notes else "Projected"
+    return "Projected: " + "; ".join(notes)
 
 
 def drop_layers(made):
@@ -220,11 +226,29 @@ class VELATURA_OT_start_engine(bpy.types.Operator):
 
     def execute(self, context):
         """Start it on the side."""
-        session.start_engine()
+        session.start_engine(preferences.program(context))
         return {"FINISHED"}
 
 
-CLASSES = (VELATURA_OT_texture, VELATURA_OT_project, VELATURA_OT_cancel, VELATURA_OT_start_engine)
+class VELATURA_OT_look(bpy.types.Operator):
+    """Ask the engine which models it has"""
+
+    bl_idname = "velatura.look"
+    bl_label = "Look for Models"
+
+    def execute(self, context):
+        """Ask, and say what it has or why it does not answer."""
+        try:
+            session.connect(preferences.endpoint(context))
+        except VelaturaError as error:
+            session.say(str(error), error)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        session.say("Models: " + ", ".join(title for _, title, _ in session.models))
+        return {"FINISHED"}
+
+
+CLASSES = (VELATURA_OT_texture, VELATURA_OT_project, VELATURA_OT_cancel, VELATURA_OT_start_engine, VELATURA_OT_look)
 
 
 def register() -> None:

@@ -4,6 +4,7 @@ import textwrap
 
 import bpy
 
+from . import preferences
 from .session import session
 
 COLUMNS = 38  # letters in a line of the panel
@@ -19,11 +20,17 @@ class VELATURA_PT_panel(bpy.types.Panel):
 
     def draw(self, context):
         """The panel."""
+        preferences.look_for_models(context)
         settings, layout = context.scene.velatura, self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
         column = layout.column()
-        for name in ("prompt", "negative", "size", "seed", "steps"):
+        column.prop(settings, "prompt")
+        column.prop(settings, "negative")
+        row = column.row(align=True)
+        row.prop(settings, "model_choice")
+        row.operator("velatura.look", text="", icon="FILE_REFRESH")
+        for name in ("size", "seed", "steps"):
             column.prop(settings, name)
         box = layout.column(align=True)
         box.prop(settings, "tiling")
@@ -35,17 +42,23 @@ class VELATURA_PT_panel(bpy.types.Panel):
         box.operator("velatura.project", icon="CAMERA_DATA")
         self.draw_state(layout)
 
+    def draw_words(self, layout, words, *, icon="NONE", alert=False):
+        """Words in as many lines as they need."""
+        column = layout.column(align=True)
+        column.alert = alert
+        for number, line in enumerate(textwrap.wrap(words, COLUMNS)):
+            column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
+
     def draw_state(self, layout):
-        """Running jobs with their progress, and the last message."""
+        """Running jobs with their progress, the last message, and what the engine warned of."""
         for task in session.tasks:
             row = layout.row(align=True)
             row.progress(factor=task.job.fraction, text=task.message or task.title)
             row.operator("velatura.cancel", text="", icon="CANCEL")
         if session.message and not session.tasks:
-            column = layout.column(align=True)
-            column.alert = session.failed
-            for line in textwrap.wrap(session.message, COLUMNS):
-                column.label(text=line)
+            self.draw_words(layout, session.message, alert=session.failed)
+            for warning in session.warnings:
+                self.draw_words(layout, warning, icon="ERROR")
         if session.failed and session.engine is None:
             layout.operator("velatura.start_engine", icon="PLAY")
 

@@ -1,14 +1,38 @@
 """Where the engine is, and the scene's settings."""
 
+from contextlib import suppress
+
 import bpy
 
-from .client import Endpoint
+from .client import Endpoint, VelaturaError
+from .session import session
 
 TILING = [
     ("xy", "Both", "Left meets right and top meets bottom"),
     ("x", "Horizontal", "Left meets right"),
     ("y", "Vertical", "Top meets bottom"),
 ]
+
+
+AUTOMATIC = ("AUTOMATIC", "Automatic", "The engine's default model")
+_shown = [(*AUTOMATIC, 0)]  # Blender keeps no copy of the words
+
+
+def models(settings, _):
+    """What may be chosen: what the engine had when it was last asked, and what is chosen already. Asks nobody."""
+    known = [AUTOMATIC, *session.models]
+    if settings.model and settings.model not in [model[0] for model in known]:
+        known.append((settings.model, settings.model, "This engine has not said that it has this model"))
+    _shown[:] = [(*model, number) for number, model in enumerate(known)]
+    return _shown
+
+
+def _chosen(settings):
+    return next((number for name, _, _, number in models(settings, None) if name == settings.model), 0)
+
+
+def _choose(settings, number):
+    settings.model = _shown[number][0] if number else ""
 
 
 class VelaturaPreferences(bpy.types.AddonPreferences):
@@ -26,12 +50,20 @@ class VelaturaPreferences(bpy.types.AddonPreferences):
         name="Certificate", description="File of certificates to trust instead of the system's", subtype="FILE_PATH"
     )
 
+    program: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Engine Program",
+        description="File that Start Engine runs, .venv/bin/velatura in Velatura's folder; empty: VELATURA_PROGRAM, "
+        "or velatura on the path",
+        subtype="FILE_PATH",
+    )
+
     def draw(self, context):
         """The fields, and the way to an engine of this computer."""
         column = self.layout.column()
         column.prop(self, "address")
         column.prop(self, "token")
         column.prop(self, "tls_ca")
+        column.prop(self, "program")
         column.operator("velatura.start_engine", icon="PLAY")
 
 
@@ -40,6 +72,12 @@ class VelaturaSettings(bpy.types.PropertyGroup):
 
     prompt: bpy.props.StringProperty(name="Prompt", description="What to paint")  # type: ignore[valid-type]
     negative: bpy.props.StringProperty(name="Avoid", description="What to avoid")  # type: ignore[valid-type]
+    model: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Model", description="Id of the model that paints; empty: the engine's default"
+    )
+    model_choice: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Model", description="What paints", items=models, get=_chosen, set=_choose, options={"SKIP_SAVE"}
+    )
     size: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Size", description="Longer side of what is painted, pixels", default=512, min=64, max=4096, step=8
     )
@@ -71,6 +109,18 @@ def endpoint(context: bpy.types.Context) -> Endpoint | None:
     chosen = addon.preferences
     ca = bpy.path.abspath(chosen.tls_ca) if chosen.tls_ca else None
     return Endpoint(address=chosen.address.strip(), token=chosen.token.strip(), tls_ca=ca)
+
+
+def program(context: bpy.types.Context) -> str:
+    """The engine's program that the preferences name, or ""."""
+    addon = context.preferences.addons.get(__package__)
+    return "" if addon is None else bpy.path.abspath(addon.preferences.program.strip())
+
+
+def look_for_models(context: bpy.types.Context) -> None:
+    """Let the models be learned, once and without waiting."""
+    with suppress(VelaturaError):
+        session.look_once(endpoint(context))
 
 
 CLASSES = (VelaturaPreferences, VelaturaSettings)

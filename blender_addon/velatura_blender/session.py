@@ -1,7 +1,8 @@
 """The connection to the engine and the jobs that run. Blender's data is touched only inside `pump`, on the main thread.
 
 In the window a timer pumps every 50 ms; in background mode `wait` does. A task ends exactly once: its result is placed,
-or what it prepared is taken back.
+or what it prepared is taken back. What would wait otherwise, starting an engine and looking for its models before the
+first job, is done on threads that touch no Blender data.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import bpy
 
-from . import host
+from . import asking, host
 from .client import Endpoint, Engine, Job, Result, VelaturaError, discovery, errors, jobs_pb2
 
 TICK = 0.05  # seconds
@@ -22,26 +24,31 @@ CONNECT_SECONDS = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class Task:
-    """A job and what is to be done with it. `message` and `error` are for the artist."""
+    """A job and what is to be done with it. `message`, `warnings` and `error` are for the artist."""
 
     title: str
     job: Job
     place: Callable[[Result], str]
     take_back: Callable[[], None]
     message: str = ""
+    warnings: tuple[str, ...] = ()
     error: VelaturaError | None = None
     done: bool = False
 
 
 @dataclass(slots=True)
 class Session:
-    """What this Blender has to do with the engine."""
+    """What this Blender has to do with the engine. `models` are id, title and description, as they were last seen."""
 
     engine: Engine | None = None
     tasks: list[Task] = field(default_factory=list)
+    models: tuple[tuple[str, str, str], ...] = ()
     message: str = ""
+    warnings: tuple[str, ...] = ()
     failed: bool = False
     starting: threading.Thread | None = None
+    looking: threading.Thread | None = None
+    _looked: bool = False
     _start_error: VelaturaError | None = None
 
     def connect(self, endpoint: Endpoint | None) -> Engine:
@@ -55,9 +62,10 @@ class Session:
         host.check_online(endpoint)
         if self.engine is not None and self.engine.endpoint == endpoint:
             self.engine.check(timeout=CONNECT_SECONDS)
-            return self.engine
-        self.disconnect()
-        self.engine = Engine.connect(endpoint, timeout=CONNECT_SECONDS)
+        else:
+            self.disconnect()
+            self.engine = Engine.connect(endpoint, timeout=CONNECT_SECONDS)
+        self.models = asking.painters(self.engine.catalog(timeout=CONNECT_SECONDS))
         return self.engine
 
     def run(
@@ -72,7 +80,7 @@ class Session:
             raise errors.Unreachable("There is no connection to an engine")
         task = Task(title=title, job=self.engine.generate(spec), place=place, take_back=take_back)
         self.tasks.append(task)
-        self.message, self.failed = f"{title} …", False
+        self.say(f"{title} …")
         _keep_ticking()
         return task
 
@@ -88,13 +96,17 @@ class Session:
         if self.starting is not None and not self.starting.is_alive():
             self.starting = None
             self.say("The engine runs" if self._start_error is None else str(self._start_error), self._start_error)
+        if self.looking is not None and not self.looking.is_alive():
+            self.looking = None
         host.redraw()
-        return bool(self.tasks) or self.starting is not None
+        return bool(self.tasks) or self.starting is not None or self.looking is not None
 
     def _end(self, task: Task) -> None:
         task.done = True
         try:
-            task.message = task.place(task.job.result())
+            result = task.job.result()
+            task.warnings = tuple(dict.fromkeys(warning.message for warning in result.warnings))
+            task.message = task.place(result)
             host.undo_step(task.title)
         except VelaturaError as error:
             task.take_back()
@@ -103,10 +115,11 @@ class Session:
             task.take_back()
             task.error = errors.Broken(f"{task.title} could not be placed: {error}", debug=repr(error))
             task.message = str(task.error)
-        self.say(task.message, task.error)
+        self.say(task.message, task.error, task.warnings)
 
-    def say(self, message: str, error: VelaturaError | None = None) -> None:
+    def say(self, message: str, error: VelaturaError | None = None, warnings: tuple[str, ...] = ()) -> None:
         """What the panel shows."""
+        self.warnings = warnings
         stopped = isinstance(error, errors.Cancelled)
         self.message, self.failed = "Stopped" if stopped else message, error is not None and not stopped
 
@@ -127,12 +140,12 @@ class Session:
         for task in self.tasks:
             task.job.cancel()
 
-    def start_engine(self) -> None:
-        """Start this computer's engine, without waiting for it."""
+    def start_engine(self, program: str = "") -> None:
+        """Start this computer's engine, without waiting for it; `program` is its file, "" where it is to be found."""
 
         def start() -> None:
             try:
-                discovery.start()
+                self._learn(discovery.start(program=program))
             except VelaturaError as error:
                 self._start_error = error
 
@@ -141,6 +154,30 @@ class Session:
         self.starting.start()
         self.say("The engine starts …")
         _keep_ticking()
+
+    def look_once(self, endpoint: Endpoint | None) -> None:
+        """Learn the models for the panel without waiting, the first time only; trouble is told when a job is sent."""
+        if self._looked:
+            return
+        self._looked = True
+
+        def look() -> None:
+            with suppress(VelaturaError):
+                here = endpoint or discovery.find()
+                if here is not None:
+                    self._learn(here)
+
+        with suppress(VelaturaError):
+            endpoint = endpoint or discovery.from_environment()
+            if endpoint is not None:
+                host.check_online(endpoint)
+            self.looking = threading.Thread(target=look, daemon=True)
+            self.looking.start()
+            _keep_ticking()
+
+    def _learn(self, endpoint: Endpoint) -> None:
+        with Engine.connect(endpoint, timeout=CONNECT_SECONDS) as engine:
+            self.models = asking.painters(engine.catalog(timeout=CONNECT_SECONDS))
 
     def forget(self) -> None:
         """Drop all jobs without placing anything: the scene they were for is gone."""

@@ -139,6 +139,9 @@ def test_cancelling_takes_everything_back(scene, fake):
         ("engine fails", "does not fit"),
         ("no engine", "engine"),
         ("wrong token", "token"),
+        ("another version", "speaks v0"),
+        ("engine dies in between", "engine"),
+        ("unknown model", "No model is called 'oils'"),
     ],
 )
 def test_what_goes_wrong_is_said_and_leaves_the_scene_untouched(scene, fake, monkeypatch, trouble, words):
@@ -146,6 +149,7 @@ def test_what_goes_wrong_is_said_and_leaves_the_scene_untouched(scene, fake, mon
     while thing.data.uv_layers:
         thing.data.uv_layers.remove(thing.data.uv_layers[0])
     prompt = "" if trouble == "no prompt" else "moss"
+    model = "oils" if trouble == "unknown model" else ""
     if trouble == "no camera":
         scene.camera = None
     if trouble == "nothing selected":
@@ -161,10 +165,33 @@ def test_what_goes_wrong_is_said_and_leaves_the_scene_untouched(scene, fake, mon
         fake.kill()
     if trouble == "wrong token":
         monkeypatch.setenv("VELATURA_TOKEN", "wrong")
+    if trouble == "another version":
+        fake.contract = "v0"
+    if trouble == "engine dies in between":
+        fake.once(Script(kill_after=4))
     before = state()
     with pytest.raises(RuntimeError, match=words):
-        bpy.ops.velatura.project(prompt=prompt, size=64, wait=True)
+        bpy.ops.velatura.project(prompt=prompt, model=model, size=64, wait=True)
     assert state() == before and session.failed
+
+
+def test_after_an_engine_that_died_the_next_job_works(scene, fake):
+    build()
+    fake.once(Script(kill_after=4))
+    with pytest.raises(RuntimeError):
+        texture()
+    fake.start()
+    assert texture() == {"FINISHED"} and not session.failed
+
+
+def test_what_the_engine_warns_of_is_reported(scene, fake, capfd):
+    build()
+    fake.once(Script(warn="The starter does not know 'gargoyle'"))
+    texture()
+    assert session.warnings == ("The starter does not know 'gargoyle'",) and not session.failed
+    assert "Warning: The starter does not know 'gargoyle'" in capfd.readouterr().out
+    texture()
+    assert not session.warnings
 
 
 def test_with_no_engine_anywhere_it_says_how_to_get_one(scene, monkeypatch, tmp_path):
@@ -179,9 +206,10 @@ def test_settings_of_the_scene_are_used_where_the_operator_is_given_none(scene, 
     build()
     settings = scene.velatura
     settings.prompt, settings.size, settings.seed, settings.tiling = "moss", 128, 9, "x"
+    settings.model = "fake/painter"
     bpy.ops.velatura.texture(wait=True)
     asked = fake.specs[0].steps[0].diffuse
-    assert (asked.prompt.text, asked.width, asked.seed) == ("moss", 128, 9)
+    assert (asked.prompt.text, asked.width, asked.seed, asked.model) == ("moss", 128, 9, "fake/painter")
     assert asked.tiling.x and not asked.tiling.y
 
 

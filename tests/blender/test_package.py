@@ -10,7 +10,7 @@ import pytest
 import vendor
 
 CLEAN = """
-import os, sys, json
+import os, sys, json, time
 import bpy
 repo = "user_default"
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo=repo, enable_on_install=True)
@@ -25,6 +25,14 @@ try:
     words = "placed"
 except RuntimeError as error:
     words = str(error)
+if len(sys.argv) > 2:
+    bpy.context.preferences.addons[name].preferences.program = sys.argv[2]
+    bpy.ops.velatura.start_engine()
+    session = sys.modules[name + ".session"].session
+    while session.pump():
+        time.sleep(0.05)
+    words = [words, session.message, [title for _, title, _ in session.models]]
+    bpy.ops.velatura.texture(prompt="moss", wait=True, size=64)
 seen = bpy.context.object.material_slots[0].material.name if bpy.context.object.material_slots else ""
 bpy.ops.preferences.addon_disable(module=name)
 left = [known for known in dir(bpy.types) if known.lower().startswith("velatura")]
@@ -66,14 +74,17 @@ def test_its_imports_are_relative(package):
                 assert build_blender.PRIVATE not in source and "velatura_blender" not in source
 
 
-def clean_run(package, home, **environment):
-    """Install, use, disable in a Blender of its own; what the texture operator said and the material it left."""
+def clean_run(package, home, *more, **environment):
+    """Install, use, disable in a Blender of its own; what the texture operator said and the material it left.
+
+    `more` is an engine's program to be started then, and used.
+    """
     import json
 
     settings = {**os.environ, "BLENDER_USER_RESOURCES": str(home), "VELATURA_HOME": str(home), **environment}
     settings = {key: value for key, value in settings.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", CLEAN, str(package)], capture_output=True, text=True, env=settings, timeout=120
+        [sys.executable, "-c", CLEAN, str(package), *more], capture_output=True, text=True, env=settings, timeout=120
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("WORDS"))
@@ -86,7 +97,23 @@ def test_it_installs_works_and_goes_without_a_trace(package, tmp_path, fake):
     assert fake.specs[0].steps[0].diffuse.prompt.text == "moss"
 
 
-def test_without_an_engine_it_says_so(package, tmp_path):
-    environment = {"VELATURA_ENGINE": ""}
-    words, seen = clean_run(package, tmp_path, **environment)
-    assert "Press Start Engine" in words and not seen
+ENGINE = """#!/bin/sh
+exec "{python}" -c '
+import json, os, pathlib, time
+from velatura.testing import FakeEngine
+address = FakeEngine().start().address
+pathlib.Path(os.environ["VELATURA_HOME"], "engine.json").write_text(json.dumps(dict(address=address)))
+time.sleep(20)
+'
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the program is a shell script")
+def test_without_an_engine_it_says_so_and_starts_the_one_that_the_preferences_name(package, tmp_path):
+    program = tmp_path / "velatura"
+    program.write_text(ENGINE.format(python=sys.executable))
+    program.chmod(0o755)
+    words, seen = clean_run(package, tmp_path, str(program), VELATURA_ENGINE="")
+    refusal, started, models = words
+    assert "Press Start Engine" in refusal and started == "The engine runs"
+    assert models == ["Fake painter"] and seen == "moss"

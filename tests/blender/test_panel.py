@@ -1,6 +1,7 @@
 """The panel and the preferences draw what exists."""
 
-from types import SimpleNamespace
+import time
+from types import MethodType, SimpleNamespace
 
 import bpy
 import pytest
@@ -31,7 +32,7 @@ class Layout:
         assert hasattr(bpy.types, f"{group.upper()}_OT_{verb}"), name
         self.drawn.append(name)
 
-    def label(self, text):
+    def label(self, text, icon):
         self.drawn.append(text)
 
     def progress(self, factor, text):
@@ -40,7 +41,9 @@ class Layout:
 
 def drawn():
     layout = Layout()
-    state = SimpleNamespace(layout=layout, draw_state=lambda place: panel.VELATURA_PT_panel.draw_state(None, place))
+    state = SimpleNamespace(layout=layout)
+    for name in ("draw_state", "draw_words"):
+        setattr(state, name, MethodType(getattr(panel.VELATURA_PT_panel, name), state))
     panel.VELATURA_PT_panel.draw(state, bpy.context)
     return layout.drawn
 
@@ -63,11 +66,47 @@ def test_it_says_what_went_wrong_and_offers_to_start_an_engine(scene, monkeypatc
     assert "No engine is running on this computer" in drawn() and "velatura.start_engine" in drawn()
 
 
+def test_it_shows_what_the_engine_warned_of(scene):
+    session.say("Texture on Cube", warnings=("The starter does not know 'gargoyle'",))
+    assert "The starter does not know 'gargoyle'" in drawn()
+
+
+def test_it_learns_the_models_without_waiting_and_keeps_the_chosen_one(scene, fake, monkeypatch):
+    monkeypatch.setattr(session, "models", ())
+    monkeypatch.setattr(session, "_looked", False)
+    settings = scene.velatura
+    assert names(settings) == ["AUTOMATIC"] and settings.model_choice == "AUTOMATIC"
+    settings.model = "oils"
+    assert names(settings) == ["AUTOMATIC", "oils"]
+    assert "model_choice" in drawn()
+    until = time.monotonic() + 10
+    while session.pump() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert names(settings) == ["AUTOMATIC", "fake/painter", "oils"] and settings.model_choice == "oils"
+    settings.model_choice = "fake/painter"
+    assert settings.model == "fake/painter"
+    settings.model_choice = "AUTOMATIC"
+    assert settings.model == ""
+
+
+def names(settings):
+    return [name for name, *_ in preferences.models(settings, None)]
+
+
+def test_looking_for_models_says_what_there_is_or_why_not(scene, fake):
+    bpy.ops.velatura.look()
+    assert session.message == "Models: Fake painter"
+    fake.kill()
+    with pytest.raises(RuntimeError, match="engine"):
+        bpy.ops.velatura.look()
+    assert session.failed
+
+
 def test_the_preferences_show_where_the_engine_is(scene):
     layout = Layout()
     fields = dict.fromkeys(preferences.VelaturaPreferences.__annotations__)
     preferences.VelaturaPreferences.draw(SimpleNamespace(layout=layout, **fields), bpy.context)
-    assert layout.drawn == ["address", "token", "tls_ca", "velatura.start_engine"]
+    assert layout.drawn == ["address", "token", "tls_ca", "program", "velatura.start_engine"]
 
 
 def test_every_operator_explains_itself():
