@@ -134,7 +134,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         take_back = partial(drop_layers, made)
         try:
             for thing in things:
-                layers[thing.name], new = place.uv_layer(thing, fresh=self.value(context, "fresh_uvs"))
+                layers[thing.name], new = place.layer_to_paint(thing, fresh=self.value(context, "fresh_uvs"))
                 made += [(thing.name, layers[thing.name])] * new
             targets = self.surfaces(context, things, layers)
             lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)

@@ -194,6 +194,32 @@ def test_what_the_engine_warns_of_is_reported(scene, fake, capfd):
     assert not session.warnings
 
 
+def test_projecting_again_adds_to_the_first_in_its_own_uv_map(scene, fake):
+    thing = build()[0]
+    project(fresh_uvs=True)
+    layers = ["UVMap", place.LAYER]
+    assert [layer.name for layer in thing.data.uv_layers] == layers and thing.data.uv_layers.active.name == "UVMap"
+    for again in (False, True):
+        first = place._pixels(place.look(thing).image)
+        project(fresh_uvs=again)
+        sent = next(target for target in fake.specs[-1].steps[1].project.targets if target.id == "Suzanne")
+        np.testing.assert_array_equal(pixels.to_array(sent.base), first)
+        assert [layer.name for layer in thing.data.uv_layers] == layers and place.look(thing).layer == place.LAYER
+
+
+def test_a_repeated_texture_stays_where_a_projection_paints_nothing(scene, fake):
+    thing = build()[1]
+    texture(repeat=4.0)
+    project()
+    sent = next(target for target in fake.specs[-1].steps[1].project.targets if target.id == "Ground")
+    base = pixels.to_array(sent.base).astype(int)
+    tile = place._pixels(bpy.data.images["red brick wall"]).astype(int)
+    for corner in ((0, 0), (16, 0), (0, 48)):  # 64 texels hold the tile of 64 four times
+        part = base[corner[0] : corner[0] + 16, corner[1] : corner[1] + 16]
+        assert np.abs(part - tile.reshape(16, 4, 16, 4, 3).mean((1, 3))).max() <= 1
+    assert place.look(thing).scale == (1, 1)
+
+
 def test_with_no_engine_anywhere_it_says_how_to_get_one(scene, monkeypatch, tmp_path):
     monkeypatch.delenv("VELATURA_ENGINE", raising=False)
     monkeypatch.setenv("VELATURA_HOME", str(tmp_path))
