@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,15 @@ from .entry import ModelEntry
 from .header import shapes as read_shapes
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
+TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors")
+_PARTS = {
+    "denoiser": "model.diffusion_model.input_blocks.0.0.weight",
+    "autoencoder": "first_stage_model.post_quant_conv.weight",
+    "text encoder": "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+}
+"""What a single file must hold, each with a tensor that tells."""
+
+_CONTROL_MARKS = ("control_model.", "controlnet_cond_embedding.", "input_hint_block.")
 _CONTROL_WORDS = (
     "depth", "canny", "normal", "openpose", "scribble", "softedge", "hed", "mlsd", "lineart", "tile", "inpaint",
 )  # fmt: skip
@@ -35,6 +44,8 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     vae, unet = _config(path / "vae"), _config(path / "unet")
     text, schedule = _config(path / "text_encoder"), _config(path / "scheduler", "scheduler_config.json")
     shapes = read_shapes(weights(path / "unet"))
+    for part, names in (("vae", WEIGHTS), ("text_encoder", TEXT_WEIGHTS)):
+        weights(path / part, names)
     family = _family(shapes, path)
     factor = 2 ** (len(vae["block_out_channels"]) - 1)
     prediction = schedule.get("prediction_type", "epsilon")
@@ -65,18 +76,35 @@ def _control_folder(path: Path, id: str) -> ModelEntry:
 
 def _single_file(path: Path, id: str) -> ModelEntry:
     shapes = read_shapes(path)
+    if any(name.startswith(_CONTROL_MARKS) for name in shapes):
+        raise Unsupported(
+            f"{path.name} is a ControlNet's weights alone", reason="NOT_A_WHOLE_MODEL",
+            remedy="put the ControlNet's whole folder there, with its config.json",
+        )  # fmt: skip
     family = _family(shapes, path)
-    levels = _levels(shapes)
+    _check_whole(shapes, path)
     factor = 2 ** (_vae_levels(shapes) - 1)
-    width = cross_attention(shapes)
-    # Files of the second generation are told by the width of their text encoder, and were trained at 768 by v.
-    second = width == 1024
     return ModelEntry(
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
         size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
-        size_multiple=factor * 2 ** (levels - 1), native_size=768 if second else 512, cross_attention_dim=width,
-        prediction="v_prediction" if second and family.id == "sd1" else "epsilon",
+        size_multiple=factor * 2 ** (_levels(shapes) - 1), cross_attention_dim=cross_attention(shapes),
     )  # fmt: skip
+
+
+def _check_whole(shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raises Unsupported for a file that holds less than a checkpoint, or a text encoder that cannot be read."""
+    if any(name.startswith("cond_stage_model.model.") for name in shapes):
+        raise Unsupported(
+            f"{path.name} is a single file of Stable Diffusion 2, which is read from folders only",
+            reason="UNSUPPORTED_LAYOUT", remedy="get the same model as a folder of diffusers, with model_index.json",
+        )  # fmt: skip
+    missing = [what for what, mark in _PARTS.items() if mark not in shapes]
+    if missing:
+        why = "is a denoiser alone" if "denoiser" in missing else f"lacks its {' and its '.join(missing)}"
+        raise Unsupported(
+            f"{path.name} {why}", reason="NOT_A_WHOLE_MODEL",
+            remedy="get the whole checkpoint, or the model as a folder of diffusers",
+        )  # fmt: skip
 
 
 def _family(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Family:
@@ -105,9 +133,9 @@ def control_kind(name: str) -> str:
     return next((word for word in _CONTROL_WORDS if word in name.lower()), "")
 
 
-def weights(folder: Path) -> Path:
+def weights(folder: Path, names: Sequence[str] = WEIGHTS) -> Path:
     """The weights' file of a diffusers component. Raises Unsupported where there is none in safetensors."""
-    for name in WEIGHTS:
+    for name in names:
         if (folder / name).is_file():
             return folder / name
     raise Unsupported(

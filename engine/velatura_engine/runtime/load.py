@@ -19,7 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..families import family
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
-from ..models.identify import weights
+from ..models.identify import TEXT_WEIGHTS, weights
 from .single_file import adapt
 
 CONFIGS = Path(__file__).parents[1] / "families" / "configs"
@@ -72,7 +72,7 @@ def _component(kind: type, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def _text_encoder(folder: Path, dtype: torch.dtype) -> CLIPTextModel:
-    variant = None if (folder / "model.safetensors").is_file() else "fp16"
+    variant = "fp16" if weights(folder, TEXT_WEIGHTS).name.endswith(".fp16.safetensors") else None
     return CLIPTextModel.from_pretrained(
         folder, dtype=dtype, variant=variant, local_files_only=True, use_safetensors=True
     )

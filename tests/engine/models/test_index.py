@@ -7,18 +7,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from velatura_engine.errors import Invalid, NotFound
 from velatura_engine.models.index import ModelIndex
 
+TEXT = "cond_stage_model.transformer.text_model.embeddings."
 
-def single(path, channels=4, width=768):
+
+def single(path, channels=4, width=768, without=()):
     """Just enough of a single file to be told; the VAE has three downsamplers, the UNet too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names = {"model.diffusion_model.input_blocks.0.0.weight": (8, channels, 3, 3)}
     names |= {f"model.diffusion_model.input_blocks.{block}.0.op.weight": (1,) for block in (3, 6, 9)}
     names |= {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (8, width)}
     names |= {f"first_stage_model.encoder.down.{level}.downsample.conv.weight": (1,) for level in range(3)}
+    names |= {"first_stage_model.post_quant_conv.weight": (4, 4, 1, 1), f"{TEXT}token_embedding.weight": (9, width)}
+    names = {name: shape for name, shape in names.items() if not name.startswith(without)}
     save_file({name: np.zeros(shape, "f2") for name, shape in names.items()}, path)
     return path
 
@@ -37,6 +41,8 @@ def folder(path, *, channels=4, vae=(8, 8, 8), pure_noise=True):
         (path / name).write_text(json.dumps(content))
     tensors = {"conv_in.weight": np.zeros((8, channels, 3, 3), "f2"), "x.attn2.to_k.weight": np.zeros((8, 64), "f2")}
     save_file(tensors, path / "unet" / "diffusion_pytorch_model.safetensors")
+    for name in ("vae/diffusion_pytorch_model", "text_encoder/model"):
+        save_file({"x": np.zeros(1, "f2")}, path / f"{name}.safetensors")
     return path
 
 
@@ -66,7 +72,7 @@ def test_files_and_folders_are_found_and_described_by_content(models):
 
 
 def test_a_flat_folder_works_by_content(tmp_path):
-    single(tmp_path / "paint.safetensors", channels=9), single(tmp_path / "deep.safetensors", channels=5, width=1024)
+    single(tmp_path / "paint.safetensors", channels=9), single(tmp_path / "deep.safetensors", channels=5)
     index = ModelIndex([tmp_path], starter=False)
     assert index.get("paint").family == "sd1_inpaint" and index.get("deep").family == "sd2_depth"
 
@@ -118,6 +124,41 @@ def test_broken_files_are_told_and_disturb_nothing(models):
     assert set(index.refused) == {"old.ckpt", "cut.safetensors", "empty", "odd"}
     assert "convert it to safetensors" in index.refused["old.ckpt"]
     assert len(index.entries()) == 3
+
+
+DENOISER = {"conv_in.weight": (8, 4, 3, 3), "x.attn2.to_k.weight": (8, 768)}
+
+
+@pytest.mark.parametrize(("more", "words"), [
+    ({"control_model.input_blocks.0.0.weight": (8, 4, 3, 3), "control_model.x.attn2.to_k.weight": (8, 768)}, "folder"),
+    (DENOISER | {"controlnet_cond_embedding.conv_in.weight": (1,)}, "folder"),
+    (DENOISER, "denoiser alone"),
+    ({"first_stage_model.post_quant_conv.weight": (4, 4, 1, 1)}, "architecture"),
+])  # fmt: skip
+def test_a_part_of_a_model_is_refused_for_what_it_is(tmp_path, more, words):
+    save_file({name: np.zeros(shape, "f2") for name, shape in more.items()}, tmp_path / "part.safetensors")
+    index = ModelIndex([tmp_path], starter=False)
+    assert not index.entries() and words in index.refused["part.safetensors"]
+
+
+@pytest.mark.parametrize(("without", "what"), [("first_stage_model.", "autoencoder"), ("cond_stage_", "text encoder")])
+def test_a_single_file_that_lacks_a_part_is_refused_by_that_part(tmp_path, without, what):
+    single(tmp_path / "half.safetensors", without=without)
+    assert f"lacks its {what}" in ModelIndex([tmp_path], starter=False).refused["half.safetensors"]
+
+
+def test_a_single_file_of_the_second_generation_is_refused_with_the_way_out(tmp_path):
+    file = single(tmp_path / "second.safetensors", width=1024, without="cond_stage_")
+    tensors = load_file(file) | {"cond_stage_model.model.token_embedding.weight": np.zeros((9, 1024), "f2")}
+    save_file(tensors, file)
+    index = ModelIndex([tmp_path], starter=False)
+    assert not index.entries() and "folder of diffusers" in index.refused["second.safetensors"]
+
+
+@pytest.mark.parametrize("part", ["vae/diffusion_pytorch_model", "text_encoder/model", "unet/diffusion_pytorch_model"])
+def test_a_folder_that_lacks_weights_is_refused_by_that_part(tmp_path, part):
+    (folder(tmp_path / "half") / f"{part}.safetensors").unlink()
+    assert f"half/{part.split('/')[0]} has no" in ModelIndex([tmp_path], starter=False).refused["half"]
 
 
 def test_controls_are_matched_by_kind_width_and_geometry(models):
