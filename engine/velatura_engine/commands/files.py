@@ -10,6 +10,8 @@ from typing import Any
 from velatura import errors, pixels, png
 from velatura.v1 import pixels_pb2
 
+_READABLE = "Save it as PNG (8 or 16 bits), JPEG or WebP; depth in metres as .npy."
+
 PREVIEW_SIDE = 1536
 """Longest side of a 3 x 3 sheet, pixels; larger tiles are shown smaller."""
 
@@ -26,10 +28,12 @@ def picture(path: str, field: str, *, data: bool = False) -> pixels_pb2.Image:
     """A picture file as it is; `data` says that it holds plain numbers, not colours. Raises Invalid."""
     space = pixels_pb2.COLOR_SPACE_DATA if data else pixels_pb2.COLOR_SPACE_UNSPECIFIED
     try:
-        return pixels.from_file(read(path, field), color_space=space)
-    except errors.Unsupported as trouble:
-        remedy = "Give a PNG, JPEG, WebP or OpenEXR file."
-        raise errors.Invalid(f"{path}: {trouble.message}", field=field, remedy=remedy) from None
+        image = pixels.from_file(read(path, field), color_space=space)
+    except errors.Unsupported:
+        raise errors.Invalid(f"{path} is not a PNG, JPEG or WebP file", field=field, remedy=_READABLE) from None
+    if image.format == pixels_pb2.PIXEL_FORMAT_EXR:
+        raise errors.Invalid(f"{path} is an OpenEXR file, which is not read yet", field=field, remedy=_READABLE)
+    return image
 
 
 def mask(path: str) -> pixels_pb2.Mask:
@@ -40,17 +44,14 @@ def mask(path: str) -> pixels_pb2.Mask:
 def depth(path: str, *, near: float | None, far: float | None, strength: float | None) -> pixels_pb2.DepthMap:
     """Depth from a file.
 
-    `.npy` with floats and OpenEXR: metres along the camera's axis. A picture with both `near` and `far`: black is
-    near, white is far, evenly between, and white itself is nothing. Any other picture: white is near, as depth
-    estimators draw it. Raises Invalid.
+    `.npy` with floats: metres along the camera's axis. A PNG with both `near` and `far`: black is near, white is far,
+    evenly between, and white itself is nothing. Any other picture: white is near, as depth estimators draw it. Raises
+    Invalid.
     """
     if path.lower().endswith(".npy"):
         return pixels.depth_map(_array(path), near=near, far=far, strength=strength)
     image = picture(path, "depth", data=True)
     more: dict[str, Any] = {"strength": strength}
-    if image.format == pixels_pb2.PIXEL_FORMAT_EXR:
-        encoding = pixels_pb2.DEPTH_ENCODING_METRIC_Z
-        return pixels_pb2.DepthMap(image=image, encoding=encoding, near=near, far=far, **more)
     if near is None and far is None:
         return pixels_pb2.DepthMap(image=image, encoding=pixels_pb2.DEPTH_ENCODING_DISPARITY, **more)
     if near is None or far is None or image.format != pixels_pb2.PIXEL_FORMAT_PNG:
