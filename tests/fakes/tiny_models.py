@@ -1,7 +1,7 @@
 """Random models, tiny but in the true layouts: what loads them loads users' models.
 
 `make_tiny(folder, layout)` writes a diffusers folder, `make_control(folder, layout)` a depth ControlNet for it, and
-`make_single_file(path)` the weights of "sd1" in the original key layout.
+`make_single_file(path)` the weights of one of the `FIRST` layouts with the original names.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ LAYOUTS = {
     "sd2_depth": (5, (32, 32, 32, 32), "v_prediction"),
     "starter": (4, (16, 16, 32), "v_prediction"),
 }
+FIRST = ("sd1", "sd1_inpaint")
+"""Layouts whose single files the engine reads, with CLIP's own vocabulary, which those files do not hold."""
+
 TEXT = 32
 
 
@@ -41,8 +44,8 @@ def make_tiny(folder: Path, layout: str = "starter", seed: int = 0) -> Path:
     parts = {
         "vae": _vae(widths, attention=layout != "starter"),
         "unet": _unet(channels, levels=4 if layout != "starter" else 3),
-        "text_encoder": _text_encoder(49408 if layout == "sd1" else 514),
-        "tokenizer": _real_tokenizer(folder / "words") if layout == "sd1" else _tokenizer(folder / "words"),
+        "text_encoder": _text_encoder(49408 if layout in FIRST else 514),
+        "tokenizer": _real_tokenizer(folder / "words") if layout in FIRST else _tokenizer(folder / "words"),
         "scheduler": _scheduler(prediction, pure_noise=layout == "starter"),
     }
     if layout == "sd2_depth":
@@ -72,7 +75,7 @@ def make_control(folder: Path, base: Path, seed: int = 0) -> Path:
 
 
 def make_single_file(path: Path, base: Path) -> Path:
-    """Write the weights of a folder of layout "sd1" as one file in the original key layout; returns the path."""
+    """Write the weights of a folder of one of the `FIRST` layouts as one file, original names; returns the path."""
     pipeline = StableDiffusionPipeline.from_pretrained(base)
     tensors = {f"model.diffusion_model.{_unet_key(name)}": value for name, value in pipeline.unet.state_dict().items()}
     for name, value in pipeline.vae.state_dict().items():

@@ -12,7 +12,7 @@ from diffusers import (
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
-from fakes.tiny_models import LAYOUTS, make_control, make_single_file, make_tiny
+from fakes.tiny_models import FIRST, LAYOUTS, make_control, make_single_file, make_tiny
 from velatura_engine.errors import Unsupported
 from velatura_engine.models.identify import identify
 from velatura_engine.models.index import ModelIndex
@@ -115,14 +115,20 @@ def test_a_controlnet_fits_its_base_and_has_an_effect(folders, layout, tmp_path)
     assert not torch.equal(one, other)
 
 
-def test_a_single_file_paints_bit_for_bit_what_its_folder_paints(folders, tmp_path):
-    file = make_single_file(tmp_path / "tiny.safetensors", folders["sd1"])
+@pytest.mark.parametrize("layout", FIRST)
+def test_a_single_file_holds_what_its_folder_holds(folders, layout, tmp_path):
+    file = make_single_file(tmp_path / "tiny.safetensors", folders[layout])
     entry = identify(file, "tiny")
-    assert (entry.family, entry.latent_factor, entry.in_channels, entry.prediction) == ("sd1", 8, 4, "epsilon")
-    single, folder = load(file), load(folders["sd1"])
+    assert (entry.family, entry.latent_factor, entry.prediction) == (layout, 8, "epsilon")
+    assert entry.in_channels == LAYOUTS[layout][0]
+    single, folder = load(file), load(folders[layout])
     for name in ("unet", "vae", "text_encoder"):
         ours, theirs = getattr(single, name).state_dict(), getattr(folder, name).state_dict()
         assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_a_single_file_paints_bit_for_bit_what_its_folder_paints(folders, tmp_path):
+    single, folder = load(make_single_file(tmp_path / "tiny.safetensors", folders["sd1"])), load(folders["sd1"])
     assert torch.equal(paint(StableDiffusionPipeline, single, 64), paint(StableDiffusionPipeline, folder, 64))
 
 
