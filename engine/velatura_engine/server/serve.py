@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import signal
 import sys
 import time
@@ -27,13 +25,12 @@ from ..jobs.office import JobOffice
 from ..models.index import ModelIndex
 from ..settings import Settings, read
 from ..worker.host import PAINTER, WorkerHost
+from . import whereabouts
 from .auth import TokenGate, read_or_make_token
 from .registry import handlers
 from .services import BlobService, EngineService, JobService
 
 log = logging.getLogger("velatura.front")
-
-ENDPOINT_FILE = "engine.json"
 
 OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -82,8 +79,7 @@ class Front:
     @property
     def address(self) -> str:
         """Where it listens."""
-        host = self.settings.host
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return whereabouts.join(self.settings.host, self.port)
 
     def _default(self) -> Any:
         with contextlib.suppress(VelaturaError):
@@ -98,12 +94,12 @@ class Front:
         await self._server.start()
         duties = (self.office.work(), self.office.recover(), self._sweep())
         self._tasks = [asyncio.create_task(duty) for duty in duties]
-        self._write_endpoint()
+        whereabouts.write(self.settings, self.port, self.token_file)
         log.info("Velatura %s listens on %s", VERSION, self.address)
 
     async def stop(self) -> None:
         """Stop everything; calls that run get a second to end."""
-        (self.settings.state / ENDPOINT_FILE).unlink(missing_ok=True)
+        (self.settings.state / whereabouts.ENDPOINT_FILE).unlink(missing_ok=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -138,7 +134,7 @@ class Front:
 
     def _bind(self, server: grpc.aio.Server) -> int:
         settings = self.settings
-        address = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+        address = whereabouts.join(settings.host, settings.port)
         try:
             if not settings.tls_cert:
                 return server.add_insecure_port(address)
@@ -151,17 +147,6 @@ class Front:
         except RuntimeError:
             raise Invalid("port", f"{address} is taken or not allowed",
                           remedy="stop the other program, or choose --port 0") from None  # fmt: skip
-
-    def _write_endpoint(self) -> None:
-        """Say where it is, for hosts on this machine; only the owner can read it, and it appears whole."""
-        facts = {
-            "address": self.address, "token_file": str(self.token_file), "pid": os.getpid(), "version": VERSION,
-            "tls_ca": self.settings.tls_cert or None,
-        }  # fmt: skip
-        part = self.settings.state / f"{ENDPOINT_FILE}.{os.getpid()}"
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(facts, file)
-        part.replace(self.settings.state / ENDPOINT_FILE)
 
     async def _sweep(self) -> None:
         """Drop old blobs now and then, also where no new one asks for room."""
