@@ -73,4 +73,6 @@ def make_hollow_model(folder: Path) -> Path:
         (folder / name).write_text(json.dumps(config))
     zeros = {"conv_in.weight": np.zeros((8, 4, 3, 3), np.float32), "a.attn2.to_k.weight": np.zeros((8, 8), np.float32)}
     save_file(zeros, folder / "unet" / "diffusion_pytorch_model.safetensors")
+    for part in ("vae/diffusion_pytorch_model", "text_encoder/model"):
+        save_file({"x": np.zeros(1, np.float32)}, folder / f"{part}.safetensors")
     return folder
