@@ -73,6 +73,8 @@ def _padding(conv: nn.Conv2d) -> tuple[int, int]:
 
 def wrap(values: torch.Tensor, pad: tuple[int, int, int, int], axes: Axes) -> torch.Tensor:
     """Pad (B, C, H, W) by (left, right, top, bottom): with what is across where the axis wraps, else with zeros."""
+    if axes.x == axes.y:  # one copy instead of two
+        return F.pad(values, pad, mode="circular" if axes.x else "constant")
     left, right, top, bottom = pad
     values = F.pad(values, (left, right, 0, 0), mode="circular" if axes.x else "constant")
     return F.pad(values, (0, 0, top, bottom), mode="circular" if axes.y else "constant")
