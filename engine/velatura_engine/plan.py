@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from . import pairing
 from .errors import Invalid, NotFound, Unsupported
 from .events import Stage, Warning
 from .families import family
@@ -142,14 +143,9 @@ class _Painting:
         size = self.size()
         task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
         native_depth = self.family.depth_channel
-        if native_depth and ask.depth is None:
-            raise Unsupported(
-                f"{model.title} paints only over depth",
-                field=f"{self.field}.depth",
-                remedy="send a depth map, or choose another model",
-            )
+        controlled = bool(ask.controls) or (ask.depth is not None and not native_depth)
+        pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
         controls = self.controls(native_depth)
-        self.family.pipeline(task, bool(controls))  # refuses a pairing that cannot be
         sampling = ask.sampling
         part, schedule = self.sampler()
         first = draw_seed() if ask.seed is None else ask.seed
@@ -260,6 +256,17 @@ class _Painting:
             for number, control in enumerate(self.ask.controls)
         ]
         depth = self.ask.depth
+        if depth is not None and depth.validity is not None:
+            seen, valid = (
+                size_of(source, self.done, f"{self.field}.depth.{name}")
+                for source, name in ((depth.image, "image"), (depth.validity, "validity"))
+            )
+            if seen != valid:
+                raise Invalid(
+                    f"{self.field}.depth.validity",
+                    f"is {valid[0]} x {valid[1]} pixels, the depth {seen[0]} x {seen[1]}",
+                    remedy="send it as large as the depth",
+                )
         if depth is not None and not native_depth:
             model = self.control("depth", depth.model, f"{self.field}.depth")
             strength = 1.0 if depth.strength is None else depth.strength
@@ -271,7 +278,11 @@ class _Painting:
         if name is None:
             if not fits:
                 raise NotFound(
-                    f"{kind} ControlNet for {self.model.title}:", kind, field=field, reason="NO_CONTROL_MODEL"
+                    f"{kind} ControlNet for {self.model.title}:",
+                    kind,
+                    field=field,
+                    reason="NO_CONTROL_MODEL",
+                    remedy="install one for this model's family into the models folder, or leave the hint out",
                 )
             return fits[0]
         entry = self.index.get(name, kind="controlnet", field=f"{field}.model")
@@ -338,7 +349,11 @@ def size_of(source: Source, done: Mapping[str, tuple[Size, ...]], field: str) ->
             remedy=f"earlier steps: {', '.join(done) or 'none'}",
         )
     if source.index >= len(outputs):
-        raise Invalid(field, f"step {source.step_id!r} makes {len(outputs)} pictures, there is no {source.index}")
+        raise Invalid(
+            field,
+            f"step {source.step_id!r} makes {len(outputs)} pictures, there is no {source.index}",
+            remedy="count from 0",
+        )
     return outputs[source.index]
 
 

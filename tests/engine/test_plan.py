@@ -130,6 +130,50 @@ def test_a_five_channel_model_reads_depth_itself_and_needs_it():
         make(Diffuse(prompt="brick", model="deep"))
 
 
+def deep(**more) -> Diffuse:
+    return Diffuse(prompt="brick", model="deep", depth=Depth(image=picture(64, 48, 1)), **more)
+
+
+RESCALED = Sampling(guidance_rescale=0.7)
+
+
+@pytest.mark.parametrize(("ask", "field"), [
+    (replace(deep(), depth=Depth(image=picture(64, 48, 1), strength=0.5)), "depth.strength"),
+    (replace(deep(), depth=Depth(image=picture(64, 48, 1), model="leash")), "depth.model"),
+    (deep(controls=(Control(kind="depth", image=picture(8, 8)),)), "model"),
+    (deep(sampling=RESCALED), "sampling.guidance_rescale"),
+    (Diffuse(prompt="brick", init=picture(64, 64), sampling=RESCALED), "sampling.guidance_rescale"),
+    (Diffuse(prompt="brick", depth=Depth(image=picture(64, 64, 1)), sampling=RESCALED), "sampling.guidance_rescale"),
+    (Diffuse(prompt="brick", model="nine"), "model"),
+    (Diffuse(prompt="brick", model="nine", sampling=RESCALED, init=picture(64, 64), mask=picture(64, 64)),
+     "sampling.guidance_rescale"),
+])  # fmt: skip
+def test_what_a_model_would_leave_out_is_refused_by_the_name_of_the_field(ask, field):
+    nine = replace(DEEP, id="nine", title="Nine", family="sd1_inpaint", in_channels=9)
+    with pytest.raises(Unsupported) as caught:
+        make(ask, index=Index(STARTER, DEEP, LEASH, nine))
+    assert caught.value.field == f"steps[0].diffuse.{field}" and caught.value.remedy
+
+
+def test_the_guidance_is_rescaled_where_a_picture_comes_from_words_alone():
+    (step,) = make(Diffuse(prompt="brick", sampling=RESCALED)).steps
+    assert step.guidance_rescale == 0.7
+
+
+def test_one_layer_of_the_text_encoder_is_left():
+    short = replace(STARTER, text_layers=4)
+    assert make(Diffuse(prompt="brick", sampling=Sampling(clip_skip=3)), index=Index(short))
+    with pytest.raises(Invalid) as caught:
+        make(Diffuse(prompt="brick", sampling=Sampling(clip_skip=4)), index=Index(short))
+    assert caught.value.field == "steps[0].diffuse.sampling.clip_skip" and "3 at most" in caught.value.remedy
+
+
+def test_what_is_valid_of_a_depth_is_as_large_as_the_depth():
+    with pytest.raises(Invalid, match="32 x 32 pixels, the depth 64 x 48") as caught:
+        make(Diffuse(prompt="brick", depth=Depth(image=picture(64, 48, 1), validity=picture(32, 32, 1))))
+    assert caught.value.field == "steps[0].diffuse.depth.validity"
+
+
 def test_a_hint_for_another_base_is_refused_before_anything_runs():
     stranger = replace(LEASH, id="stranger", control_kind="canny")
     with pytest.raises(Unsupported) as caught:

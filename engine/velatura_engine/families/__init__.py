@@ -25,6 +25,8 @@ class Family:
     control_pipelines: Mapping[str, str] = field(default_factory=dict)
     depth_channel: bool = False
     mask_channel: bool = False
+    rescaling: tuple[str, ...] = ()
+    """Those of its pipelines that can rescale the guidance."""
     config: str = ""
     """Folder of configs, under `configs`, for single files of this family."""
 
@@ -33,13 +35,14 @@ class Family:
         """Its pipelines take the picture to start from as pixels, because they read more than its latents."""
         return self.depth_channel or self.mask_channel
 
-    def pipeline(self, task: str, controlled: bool) -> str:
+    def pipeline(self, task: str, controlled: bool, *, field: str = "") -> str:
         """Class name of the diffusers pipeline for a task. Raises Unsupported naming what the family can do."""
         table = self.control_pipelines if controlled else self.pipelines
         if task not in table:
             able = ", ".join(sorted(table)) or "nothing"
             raise Unsupported(
                 f"{self.title} cannot do {task}{' with a ControlNet' if controlled else ''}",
+                field=field,
                 remedy=f"it can do: {able}; or choose another model",
             )
         return table[task]

@@ -16,5 +16,6 @@ def build() -> Family:
         # Repainting is img2img whose scheduler keeps what is outside the mask.
         pipelines={"txt2img": "StableDiffusionPipeline", "img2img": again, "inpaint": again},
         control_pipelines={"txt2img": "StableDiffusionControlNetPipeline", "img2img": led, "inpaint": led},
+        rescaling=("StableDiffusionPipeline",),
         config="sd1",
     )

@@ -35,6 +35,7 @@ class ModelEntry:
     prediction: str = "epsilon"
     control_kind: str = ""
     cross_attention_dim: int = 0
+    text_layers: int = 12
     license: str = ""
     vocabulary: tuple[str, ...] = field(default_factory=tuple)
     is_default: bool = False

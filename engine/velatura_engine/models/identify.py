@@ -55,7 +55,8 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
         latent_channels=vae["latent_channels"], latent_factor=factor,
         size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
         native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
-        cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0), license=_license(path),
+        cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0),
+        text_layers=text.get("num_hidden_layers", 12), license=_license(path),
     )  # fmt: skip
     # Models trained to pure noise fry at the usual guidance.
     return replace(entry, guidance=5.0) if schedule.get("rescale_betas_zero_snr") else entry
@@ -88,6 +89,7 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
         size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
         size_multiple=factor * 2 ** (_levels(shapes) - 1), cross_attention_dim=cross_attention(shapes),
+        text_layers=_text_layers(shapes),
     )  # fmt: skip
 
 
@@ -126,6 +128,11 @@ def _levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
 def _vae_levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
     mark = "first_stage_model.encoder.down."
     return 1 + sum(name.startswith(mark) and name.endswith(".downsample.conv.weight") for name in shapes)
+
+
+def _text_layers(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    mark = "cond_stage_model.transformer.text_model.encoder.layers."
+    return sum(name.startswith(mark) and name.endswith(".layer_norm1.weight") for name in shapes) or 12
 
 
 def control_kind(name: str) -> str:

@@ -161,7 +161,7 @@ class _Run:
         }
         if plan.eta is not None:
             call["eta"] = plan.eta
-        if plan.guidance_rescale and plan.task == "txt2img" and not plan.controls:
+        if plan.guidance_rescale:
             call["guidance_rescale"] = plan.guidance_rescale
         if plan.controls:
             call |= self.control_arguments()
@@ -186,15 +186,18 @@ class _Run:
         }
 
     def depth_arguments(self) -> dict[str, Any]:
-        """Five-channel models take depth at their own size; the pipeline stretches it, and a flat map needs a nudge."""
+        """Five-channel models take depth at the latents' size; the pipeline stretches it to its span, so it needs one.
+
+        It is brought to that size here, by area: the pipeline picks single pixels, and misses a small surface.
+        """
         assert self.scene.depth is not None
-        depth = torch.from_numpy(self.scene.depth).to(self.model.device, self.model.dtype)[None]
+        width, height = (side // self.plan.model.latent_factor for side in self.plan.canvas)
+        depth = torch.from_numpy(self.scene.depth)[None, None].to(self.model.device, self.model.dtype)
+        depth = F.interpolate(depth, size=(height, width), mode="bilinear", antialias=True)[0]  # (1, h, w)
         if float(depth.max() - depth.min()) < 1e-3:
-            # The pipeline divides by the map's span; two corners give a flat map one, and leave the rest in its middle.
-            corner = self.plan.model.latent_factor
-            depth = depth.clone()
-            depth[..., :corner, :corner] += 0.5
-            depth[..., -corner:, -corner:] -= 0.5
+            # Two corners give a flat map a span, and leave the rest in its middle.
+            depth[..., 0, 0] += 0.5
+            depth[..., -1, -1] -= 0.5
         width, height = self.plan.canvas
         shape = (len(self.plan.seeds), 3, height, width)
         grey = torch.full(shape, 0.5, dtype=self.model.dtype, device=self.model.device)

@@ -1,5 +1,6 @@
 """Families are told by content, and say what they can do."""
 
+import inspect
 import subprocess
 import sys
 from typing import Annotated
@@ -35,6 +36,17 @@ def test_a_task_that_a_family_cannot_do_is_refused_with_those_it_can(name):
     with pytest.raises(Unsupported) as refusal:
         found.pipeline("sculpt", controlled=False)
     assert all(task in refusal.value.remedy for task in found.pipelines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_family_rescales_the_guidance_with_those_pipelines_that_can(name):
+    import diffusers
+
+    found = family(name)
+    kinds = {*found.pipelines.values(), *found.control_pipelines.values()}
+    calls = {kind: inspect.signature(getattr(diffusers, kind).__call__).parameters for kind in kinds}
+    assert set(found.rescaling) == {kind for kind, call in calls.items() if "guidance_rescale" in call}
+    assert all({"eta", "clip_skip", "generator"} <= call.keys() for call in calls.values())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -32,7 +32,7 @@ def folder(path, *, channels=4, vae=(8, 8, 8), pure_noise=True):
     parts = {
         "unet/config.json": {"in_channels": channels, "block_out_channels": [8, 8, 8], "sample_size": 32},
         "vae/config.json": {"block_out_channels": vae, "latent_channels": 4},
-        "text_encoder/config.json": {"hidden_size": 64},
+        "text_encoder/config.json": {"hidden_size": 64, "num_hidden_layers": 3},
         "scheduler/scheduler_config.json": {"prediction_type": "v_prediction", "rescale_betas_zero_snr": pure_noise},
         "model_index.json": {},
     }
@@ -67,7 +67,7 @@ def test_files_and_folders_are_found_and_described_by_content(models):
     fine, tiles = index.get("my-fine_model-v1.5"), index.get("tiles")
     assert (fine.family, fine.format, fine.latent_factor, fine.size_multiple) == ("sd1", "single", 8, 64)
     assert (tiles.latent_factor, tiles.size_multiple, tiles.native_size) == (4, 16, 128)
-    assert tiles.prediction == "v_prediction"
+    assert tiles.prediction == "v_prediction" and (fine.text_layers, tiles.text_layers) == (12, 3)
     assert tiles.cross_attention_dim == 64 and tiles.guidance == 5.0 and "inpaint" in tiles.tasks
 
 

@@ -1,0 +1,46 @@
+"""Whether a model can do what was asked of it: what would be left out, or fail on the way, is refused beforehand."""
+
+from __future__ import annotations
+
+from .errors import Invalid, Unsupported
+from .families import Family
+from .models.entry import ModelEntry
+from .request import Depth, Diffuse, Sampling
+
+
+def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, controlled: bool, field: str) -> None:
+    """Raises Unsupported or Invalid naming the first field that does not go with the model."""
+    if family.depth_channel:
+        _check_depth(ask.depth, model, f"{field}.depth")
+    name = family.pipeline(task, controlled, field=f"{field}.model")
+    _check_sampling(ask.sampling, model, name in family.rescaling, f"{field}.sampling")
+
+
+def _check_depth(depth: Depth | None, model: ModelEntry, field: str) -> None:
+    if depth is None:
+        raise Unsupported(
+            f"{model.title} paints only over depth", field=field, remedy="send a depth map, or choose another model"
+        )
+    if depth.model is not None:
+        raise Unsupported(
+            f"{model.title} reads depth by itself, without {depth.model}", field=f"{field}.model",
+            remedy="leave it out, or choose a model that needs a ControlNet",
+        )  # fmt: skip
+    if depth.strength not in (None, 1):
+        raise Unsupported(
+            f"{model.title} reads depth by itself, always at full strength", field=f"{field}.strength",
+            remedy="leave it out, or choose a model that follows depth by a ControlNet",
+        )  # fmt: skip
+
+
+def _check_sampling(ask: Sampling, model: ModelEntry, rescales: bool, field: str) -> None:
+    if ask.guidance_rescale and not rescales:
+        raise Unsupported(
+            f"{model.title} can rescale its guidance only where it paints from words alone",
+            field=f"{field}.guidance_rescale", remedy="leave it out, or lower the guidance",
+        )  # fmt: skip
+    if ask.clip_skip is not None and ask.clip_skip >= model.text_layers:
+        raise Invalid(
+            f"{field}.clip_skip", f"{model.title} has {model.text_layers} layers of text, one must be left",
+            remedy=f"leave out {model.text_layers - 1} at most",
+        )  # fmt: skip
