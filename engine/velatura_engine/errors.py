@@ -60,6 +60,7 @@ class NotFound(VelaturaError):
     """A named thing is not here: choose or install another."""
 
     reason = "UNKNOWN_NAME"
+    default_remedy = "see what there is with: velatura list"
 
     def __init__(
         self,

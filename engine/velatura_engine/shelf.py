@@ -74,7 +74,11 @@ class Knob:
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
         if not low <= value <= high:
-            raise Invalid(field, f"must be between {low:g} and {high:g}, got {value:g}")
+            raise Invalid(
+                field,
+                f"must be between {low:g} and {high:g}, got {value:g}",
+                remedy=f"choose a number from {low:g} to {high:g}",
+            )
         return type(self.default)(value)
 
 

@@ -50,7 +50,7 @@ class BlobStore:
         if self.has(blob_id):
             with contextlib.suppress(FileNotFoundError):
                 return self._path(blob_id).stat().st_size
-        raise NotFound("blob", blob_id, field="blob_id", reason="UNKNOWN_BLOB")
+        raise _unknown(blob_id)
 
     def chunks(self, blob_id: str) -> Iterator[bytes]:
         """The content in pieces of 1 MiB. Raises NotFound or Invalid."""
@@ -58,7 +58,7 @@ class BlobStore:
         try:
             file = self._path(blob_id).open("rb")
         except FileNotFoundError:
-            raise NotFound("blob", blob_id, field="blob_id", reason="UNKNOWN_BLOB") from None
+            raise _unknown(blob_id) from None
         with file:
             while piece := file.read(CHUNK):
                 yield piece
@@ -100,7 +100,8 @@ class BlobStore:
 
     def _path(self, blob_id: str) -> Path:
         if not _NAME.fullmatch(blob_id):
-            raise Invalid("blob_id", "is not a SHA-256 of 64 lower-case hexadecimal digits")
+            raise Invalid("blob_id", "is not a SHA-256 of 64 lower-case hexadecimal digits",
+                          remedy="send the id that PutBlob gave")  # fmt: skip
         return self._folder / blob_id
 
     def _make_room(self, size: int) -> None:
@@ -122,6 +123,11 @@ class BlobStore:
                 with contextlib.suppress(FileNotFoundError):
                     facts = file.stat()
                     yield facts.st_mtime, facts.st_size, file
+
+
+def _unknown(blob_id: str) -> NotFound:
+    remedy = "send the content again: what nobody uses for long is dropped"
+    return NotFound("blob", blob_id, field="blob_id", reason="UNKNOWN_BLOB", remedy=remedy)
 
 
 class Upload:

@@ -143,7 +143,9 @@ class JobOffice:
         """A client's own job. Raises NotFound, also for the jobs of others."""
         job = self._jobs.get(job_id)
         if job is None or job.client != client:
-            raise NotFound("job", job_id[:64], field="job_id", reason="UNKNOWN_JOB")
+            raise NotFound(
+                "job", job_id[:64], field="job_id", reason="UNKNOWN_JOB", remedy="list the jobs; old ones are forgotten"
+            )
         return job
 
     def list(self, client: str) -> list[Job]:

@@ -34,7 +34,11 @@ def optional(message: object, name: str, field: str, low: float, high: float) ->
 def between(value: float, field: str, low: float, high: float) -> float:
     """A number within its range. Raises Invalid."""
     if math.isnan(value) or not low <= value <= high:
-        raise Invalid(field, f"must be between {low:g} and {high:g}, got {value:g}")
+        raise Invalid(
+            field,
+            f"must be between {low:g} and {high:g}, got {value:g}",
+            remedy=f"choose a number from {low:g} to {high:g}",
+        )
     return value
 
 
@@ -48,7 +52,9 @@ def known(field: str, value: int, kind: EnumTypeWrapper) -> None:
 def how_many(value: int, field: str, low: int, high: int) -> None:
     """Raises Invalid where there are too few or too many."""
     if not low <= value <= high:
-        raise Invalid(field, f"must have {low} to {high} entries, has {value}")
+        raise Invalid(
+            field, f"must have {low} to {high} entries, has {value}", remedy=f"send at least {low} and at most {high}"
+        )
 
 
 def distinct(names: list[str], field: str) -> None:

@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from PIL import PngImagePlugin
 from velatura.v1 import pixels_pb2 as pb
 
-from ..errors import Invalid, Unsupported
+from ..errors import Invalid, Unsupported, VelaturaError
 from ..pixels.picture import Picture, Space, as_srgb, linear_to_srgb, to_bytes, to_float
 from .checks import known
 
@@ -224,5 +224,9 @@ def content_of(message: pb.Image | pb.Buffer, blob: Callable[[str], bytes], *, f
                           remedy="put it into the blob store and send its blob_id")  # fmt: skip
         return message.data
     if source == "blob_id":
-        return blob(message.blob_id)
+        try:
+            return blob(message.blob_id)
+        except VelaturaError as trouble:
+            trouble.field = f"{field}.blob_id"  # the store knows the id, not who named it
+            raise
     raise Invalid(field, "has no content", remedy="set data or blob_id")
