@@ -167,6 +167,8 @@ class Engine:
                                     await blobs.land(self._wire, answer.event, TRANSFER_SECONDS)
                                 last = answer.event.sequence
                                 yield answer.event
+                            if answer.event.HasField("finished"):
+                                return
                     return
                 except Unreachable:
                     delay = waiting.next_delay()

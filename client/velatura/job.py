@@ -116,7 +116,7 @@ class Result:
 
     @property
     def seeds(self) -> list[int]:
-        """The seed of each artifact that is a painted picture."""
+        """The seed of each of `images`; 0 where it was not painted."""
         return [artifact.seed for artifact in self.artifacts if artifact.HasField("image")]
 
     @property

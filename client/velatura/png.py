@@ -6,7 +6,6 @@ After the PNG specification (W3C, third edition). Palettes, fewer bits, colour k
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -242,6 +241,3 @@ def _paeth(row: bytearray, above: bytearray, step: int) -> None:
             row[x] = (row[x] + up) & 255
         else:
             row[x] = (row[x] + corner) & 255
-
-
-assert sys.byteorder == "little", "raw pixels are little-endian; a big-endian machine would need a swap here"
