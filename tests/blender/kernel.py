@@ -18,7 +18,7 @@ for folder in sys.argv[1:]:
     mesh = Mesh(positions=given["positions"], triangles=given["triangles"], uvs=given["uvs"])
     view = ViewArrays(world_to_camera=given["world_to_camera"], camera_to_clip=given["camera_to_clip"],
                       color=given["color"], depth=given["depth"], mask=given["mask"])
-    made = project(mesh, [view], tuple(given["size"]), base=given["base"])
+    made = project(mesh, [view], tuple(given["size"]), base=given["base"], max_angle=float(given["max_angle"]))
     np.savez(folder + "/made.npz", rgba=made.rgba, **made.scores)
 """
 
@@ -61,6 +61,7 @@ def install(monkeypatch, fake, folder, paint):
                 color=paint(*depth.shape[::-1]) / np.float32(255),
                 base=image(target.base) / np.float32(255),
                 size=np.array([target.width, target.height]),
+                max_angle=step.project.max_angle,
             )
         alone = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([PYTHON, "-c", PROGRAM, *places], check=True, cwd=ROOT / "engine", env=alone)
