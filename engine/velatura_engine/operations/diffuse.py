@@ -40,13 +40,16 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     scene = _scene(plan, context)
     run = _Run(plan, context, model, scene)
     modules = [model.vae, model.unet, *controls]
-    with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
-        context.stage(f"{plan.step_id}:diffuse")
-        latents = run.denoise(controls, axes)
-        context.check()
-        context.stage(f"{plan.step_id}:decode")
-        axes.x, axes.y = plan.tiling.x, plan.tiling.y
-        painted = _decode(model, latents, context.check)
+    if scene.init is not None and plan.strength == 0:
+        painted = [scene.init] * len(plan.seeds)  # nothing is to move
+    else:
+        with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
+            context.stage(f"{plan.step_id}:diffuse")
+            latents = run.denoise(controls, axes)
+            context.check()
+            context.stage(f"{plan.step_id}:decode")
+            axes.x, axes.y = plan.tiling.x, plan.tiling.y
+            painted = _decode(model, latents, context.check)
     pictures = [_finish(plan, scene, picture) for picture in painted]
     for index, (picture, seed) in enumerate(zip(pictures, plan.seeds, strict=True)):
         context.emit(
@@ -206,14 +209,20 @@ class _Run:
     def start_arguments(self) -> dict[str, Any]:
         """Most pipelines take the start as latents; those that read it with eyes of their own want pixels."""
         if not self.model.family.pixels_first:
-            return {"image": self.start, "strength": self.plan.strength}
+            return {"image": self.start, "strength": self.strength}
         assert self.scene.init is not None
         picture = _tensor(self.scene.init, self.model).repeat(len(self.plan.seeds), 1, 1, 1)
-        start = {"image": picture, "strength": self.plan.strength}
+        start = {"image": picture, "strength": self.strength}
         if self.model.family.mask_channel:
             width, height = self.plan.canvas
             start |= {"mask_image": self.mask, "width": width, "height": height}
         return start
+
+    @property
+    def strength(self) -> float:
+        """As planned, but for one step at least: pipelines round down, and fail where nothing is left."""
+        enough = int(self.plan.steps * self.plan.strength) >= 1
+        return self.plan.strength if enough else min(1.0, 1.000001 / self.plan.steps)
 
     @property
     def start(self) -> torch.Tensor:

@@ -41,6 +41,10 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     parts = _from_folder(entry.path, dtype) if entry.format == "diffusers" else _from_file(entry, dtype)
     for module in (parts.vae, parts.unet, parts.text_encoder):
         _settle(module, device)
+    if not hasattr(parts.text_encoder, "text_model"):
+        # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
+        # torch's register, which would take it for a module inside itself.
+        object.__setattr__(parts.text_encoder, "text_model", parts.text_encoder)
     return parts
 
 
