@@ -58,8 +58,6 @@ class Inpaint:
     fill: Fill | None = None
     grow: int = 0
     feather: int = 0
-    context: int | None = None
-    color_match: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,11 @@ def _predicts_clean(scheduler: Any) -> bool:
 
 @contextmanager
 def steer(denoiser: nn.Module, change: Callable[[tuple, dict], tuple[tuple, dict] | None]) -> Iterator[None]:
-    """Let `change` rewrite the denoiser's arguments before each call inside the block."""
+    """Let `change` rewrite the denoiser's arguments before each call inside the block.
+
+    The seam for prompts that change during a run or hold in places only: those rewrite `encoder_hidden_states` call by
+    call. No operation does so yet; what it promises is held by its tests.
+    """
     handle = denoiser.register_forward_pre_hook(lambda _, args, kwargs: change(args, kwargs), with_kwargs=True)
     try:
         yield
