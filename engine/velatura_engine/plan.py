@@ -135,7 +135,8 @@ class _Painting:
 
     def __init__(self, ask: Diffuse, index: ModelIndex, done: Mapping[str, tuple[Size, ...]], field: str) -> None:
         self.ask, self.index, self.done, self.field = ask, index, done, field
-        self.model = index.get(ask.model, field=f"{field}.model") if ask.model else index.default()
+        where = f"{field}.model"
+        self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
         self.family = family(self.model.family)
 
     def plan(self, step_id: str, hidden: bool, draw_seed: Callable[[], int]) -> DiffusePlan:

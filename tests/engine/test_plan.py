@@ -44,7 +44,7 @@ class Index:
             raise NotFound(kind, name, known=self._entries, field=field)
         return self._entries[name]
 
-    def default(self):
+    def default(self, field=""):
         return next(entry for entry in self._entries.values() if entry.is_default)
 
     def controls(self, kind, family, cross_attention_dim, latent_factor):

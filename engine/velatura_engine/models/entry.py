@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["checkpoint", "controlnet", "vae"]
+Kind = Literal["checkpoint", "controlnet"]
 Format = Literal["diffusers", "single"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
-    """An installed model. Sizes in pixels; `latent_factor` pixels a latent; `size_multiple` for exact tiling."""
+    """An installed model. Sizes in pixels; `latent_factor` pixels a latent; `size_multiple` for exact tiling.
+
+    `stamp` is another where the weights have changed.
+    """
 
     id: str
     title: str
@@ -24,7 +27,6 @@ class ModelEntry:
     description: str = ""
     tasks: tuple[str, ...] = ()
     in_channels: int = 4
-    latent_channels: int = 4
     latent_factor: int = 8
     size_multiple: int = 64
     native_size: int = 512
@@ -39,4 +41,4 @@ class ModelEntry:
     license: str = ""
     vocabulary: tuple[str, ...] = field(default_factory=tuple)
     is_default: bool = False
-    sha256: str = ""
+    stamp: str = ""

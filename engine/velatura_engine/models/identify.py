@@ -52,8 +52,7 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     entry = ModelEntry(
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="diffusers",
         size=_size(path), tasks=tuple(family.pipelines), in_channels=unet["in_channels"],
-        latent_channels=vae["latent_channels"], latent_factor=factor,
-        size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
+        latent_factor=factor, size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
         native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
         cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0),
         text_layers=text.get("num_hidden_layers", 12), license=_license(path),

@@ -38,7 +38,7 @@ class ModelIndex:
         for path, fixed in self._candidates():
             id = fixed.get("id") or _free(_slug(path), found)
             try:
-                found[id] = replace(identify(path, id), **fixed)
+                found[id] = replace(identify(path, id), **fixed, stamp=_stamp(path))
             except (VelaturaError, OSError, KeyError, TypeError, ValueError, AttributeError) as trouble:
                 remedy = getattr(trouble, "remedy", "")
                 self.refused[path.name] = f"{trouble}; {remedy}" if remedy else str(trouble)
@@ -51,19 +51,20 @@ class ModelIndex:
     @property
     def etag(self) -> str:
         """Changes whenever the entries do."""
-        facts = [(entry.id, str(entry.path), entry.size) for entry in self._entries.values()]
+        facts = [(entry.id, entry.stamp) for entry in self._entries.values()]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def entries(self) -> tuple[ModelEntry, ...]:
         """Everything that can be used."""
         return tuple(self._entries.values())
 
-    def default(self) -> ModelEntry:
+    def default(self, *, field: str = "") -> ModelEntry:
         """The checkpoint used when none is named. Raises NotFound where there is none at all."""
         for entry in self._entries.values():
             if entry.is_default:
-                return entry
-        raise NotFound("checkpoint", "default", reason="NO_MODEL")
+                return self._as_it_is(entry, field)
+        remedy = "put one into the models folder, or let the engine have its starter"
+        raise NotFound("checkpoint", "default", field=field, reason="NO_MODEL", remedy=remedy)
 
     def get(self, name: str, *, kind: str = "checkpoint", field: str = "") -> ModelEntry:
         """The model of that id and kind. Raises Invalid for a path or address, NotFound with near matches."""
@@ -77,26 +78,33 @@ class ModelIndex:
         if entry is None or entry.kind != kind:
             known = [other.id for other in self._entries.values() if other.kind == kind]
             raise NotFound(kind, name, known=known, field=field, reason="UNKNOWN_MODEL")
-        return entry
+        return self._as_it_is(entry, field)
+
+    def _as_it_is(self, entry: ModelEntry, field: str) -> ModelEntry:
+        """The entry with the stamp that its files have now. Raises NotFound where they are gone."""
+        stamp = _stamp(entry.path)
+        if not stamp:
+            remedy = f"its files are gone from {entry.path.parent.name}: put them back, or look again for models"
+            raise NotFound(entry.kind, entry.id, field=field, reason="MODEL_GONE", remedy=remedy)
+        return entry if stamp == entry.stamp else replace(entry, stamp=stamp)
 
     def controls(self, kind: str, family: str, cross_attention_dim: int, latent_factor: int) -> list[ModelEntry]:
         """ControlNets that read `kind` and were made for such a checkpoint."""
         del family  # the classic families share their ControlNets; width and geometry tell the base
         return [
-            entry
+            self._as_it_is(entry, "")
             for entry in self._entries.values()
             if entry.kind == "controlnet"
             and entry.control_kind == kind
             and entry.cross_attention_dim == cross_attention_dim
             and entry.latent_factor == latent_factor
+            and _stamp(entry.path)
         ]
 
     def sha256(self, name: str) -> str:
         """Hash over a model's weights, computed once for as long as its files stay as they are."""
-        path = self._entries[name].path
-        files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
         whole = hashlib.sha256()
-        for file in files:
+        for file in _weights(self._entries[name].path):
             facts = file.stat()
             key = (str(file), facts.st_size, facts.st_mtime_ns)
             if key not in self._hashes:
@@ -115,6 +123,19 @@ class ModelIndex:
                     yield from ((inner, {}) for inner in sorted(path.iterdir()) if _worth_a_look(inner))
                 elif _worth_a_look(path):
                     yield path, {}
+
+
+def _weights(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+
+
+def _stamp(path: Path) -> str:
+    """Tells a model's weights apart from those that lay there before, without reading them; "" where there are none."""
+    try:
+        facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _weights(path)]
+    except OSError:
+        return ""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16] if facts else ""
 
 
 def _worth_a_look(path: Path) -> bool:

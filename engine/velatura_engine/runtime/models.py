@@ -95,7 +95,7 @@ class Models:
 
     def checkpoint(self, entry: ModelEntry) -> Loaded:
         """The checkpoint, loaded if need be."""
-        key = (entry.id, entry.sha256 or str(entry.path))
+        key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._checkpoints:
             self._make_room(self._checkpoints)
             parts = load_checkpoint(entry, dtype=self.dtype, device=self.device)
@@ -106,7 +106,7 @@ class Models:
 
     def control(self, entry: ModelEntry) -> torch.nn.Module:
         """The ControlNet, loaded if need be."""
-        key = (entry.id, entry.sha256 or str(entry.path))
+        key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._controls:
             self._make_room(self._controls)
             self._controls[key] = load_control(entry, dtype=self.dtype, device=self.device)

@@ -217,6 +217,6 @@ def _knob(knob: object) -> knobs_pb2.KnobSpec:
 def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:
     names = (
         "id", "title", "description", "kind", "family", "size", "tasks", "native_size", "size_multiple", "sampler",
-        "steps", "guidance", "control_kind", "license", "vocabulary", "is_default", "sha256",
+        "steps", "guidance", "control_kind", "license", "vocabulary", "is_default",
     )  # fmt: skip
     return catalog_pb2.ModelInfo(**{name: getattr(entry, name) for name in names})

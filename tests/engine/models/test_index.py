@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -181,8 +182,9 @@ def test_a_rescan_finds_what_was_added_and_changes_the_etag(models):
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     index = ModelIndex([tmp_path / "none"], starter=False)
     assert index.entries() == ()
-    with pytest.raises(NotFound):
-        index.default()
+    with pytest.raises(NotFound) as refusal:
+        index.default(field="steps[0].diffuse.model")
+    assert refusal.value.field == "steps[0].diffuse.model" and "models folder" in refusal.value.remedy
 
 
 def test_a_hash_changes_with_the_weights_and_only_then(models):
@@ -194,6 +196,27 @@ def test_a_hash_changes_with_the_weights_and_only_then(models):
     file = models / "checkpoints" / "tiles" / "unet" / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes() + b"\0")
     assert index.sha256("tiles") != before
+
+
+def test_weights_that_were_replaced_are_told_apart_without_looking_again(models):
+    index = ModelIndex([models], starter=False)
+    before, etag = index.get("tiles"), index.etag
+    assert index.get("tiles") == before
+    file = models / "checkpoints" / "tiles" / "unet" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert index.get("tiles").stamp != before.stamp
+    index.rescan()
+    assert index.etag != etag
+
+
+def test_a_model_whose_files_are_gone_says_so(models):
+    index = ModelIndex([models], starter=False)
+    (models / "checkpoints" / "My Fine_Model (v1.5).safetensors").unlink()
+    shutil.rmtree(models / "controlnet" / "tiles-depth")
+    with pytest.raises(NotFound) as refusal:
+        index.get("my-fine_model-v1.5", field="steps[0].diffuse.model")
+    assert refusal.value.field == "steps[0].diffuse.model" and "look again" in refusal.value.remedy
+    assert not index.controls("depth", "sd1", 64, 4)
 
 
 def test_the_starter_is_the_default_and_has_its_own_defaults(models, tmp_path, monkeypatch):
