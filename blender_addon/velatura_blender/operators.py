@@ -1,5 +1,6 @@
 """What an artist can ask for. Each operator sends a job and returns at once, or with `wait=True` when it is placed."""
 
+import random
 from functools import partial
 
 import bpy
@@ -59,7 +60,7 @@ class Asking:
             prompt=prompt,
             negative=self.value(context, "negative").strip(),
             size=size,
-            seed=None if seed < 0 else seed,
+            seed=random.randrange(1 << 31) if seed < 0 else seed,  # one that fits into the field, to be used again
             steps=steps or None,
             model=self.value(context, "model").strip(),
         )
