@@ -1,11 +1,11 @@
 """From an empty scene to textured renders, with the add-on's own operators and a running engine.
 
-    python tools/blender_demo.py --out renders [--engine host:port --token secret]
+    .venv-blender/bin/python tools/blender_demo.py --out out/blender [--engine host:port --token secret]
 
 Needs the `bpy` package. Builds a small scene, renders it, puts a seamless texture on floor and wall, projects another
 picture from the camera onto the objects, and renders again from the camera and from the side. Without `--engine` it
-uses this computer's engine, and starts it if need be. Writes before.png, texture.png, projected.png, side.png,
-depth.png and demo.blend.
+uses this computer's engine, and starts the one of `.venv` where none runs. Writes before.png, texture.png,
+projected.png, side.png, depth.png and demo.blend.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "client"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "blender_addon"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bpy
+import environments
 import numpy as np
 import velatura_blender
 from mathutils import Vector
@@ -33,7 +35,7 @@ from velatura_blender.session import session
 def build() -> tuple[list[bpy.types.Object], list[bpy.types.Object]]:
     """The scene: floor and wall, and what stands before them."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    room = [add("plane", "Floor", (0, -1, 0), size=12), add("plane", "Wall", (0, 2.4, 4.0), size=12)]
+    room = [add("plane", "Floor", (0, -9.6, 0), size=24), add("plane", "Wall", (0, 2.4, 12), size=24)]
     room[1].rotation_euler = (math.pi / 2, 0, 0)
     monkey = add("monkey", "Suzanne", (-0.2, -0.2, 1.0), size=2.0)
     monkey.rotation_euler = (math.radians(-12), 0, math.radians(-15))
@@ -45,6 +47,14 @@ def build() -> tuple[list[bpy.types.Object], list[bpy.types.Object]]:
         thing.data.shade_smooth()
     box = add("cube", "Cube", (-2.1, 0.3, 0.7), size=1.4)
     box.rotation_euler = (0, 0, math.radians(30))
+    clay = bpy.data.materials.new("Clay")
+    clay.use_nodes = True
+    clay.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.45, 0.43, 0.41, 1)
+    for thing in (*room, monkey, ring, box):
+        thing.data.materials.append(clay)
+    bpy.context.view_layer.update()
+    for thing in (monkey, ring, box):
+        thing.location.z -= lowest(thing)
     look_from((0.5, -7.4, 2.9), (0.1, 0, 1.0))
     light()
     return room, [monkey, ring, box]
@@ -55,6 +65,12 @@ def add(kind: str, name: str, where: tuple[float, float, float], **more: float) 
     getattr(bpy.ops.mesh, f"primitive_{kind}_add")(location=where, **more)
     bpy.context.object.name = name
     return bpy.context.object
+
+
+def lowest(thing: bpy.types.Object) -> float:
+    """Height of its lowest point."""
+    piece = capture.surface(thing, bpy.context.evaluated_depsgraph_get(), "")
+    return 0.0 if piece is None else float(piece.positions[:, 2].min())
 
 
 def look_from(where: tuple[float, float, float], target: tuple[float, float, float]) -> None:
@@ -86,7 +102,7 @@ def render(path: Path, width: int, samples: int) -> None:
     """What the camera sees, by Cycles."""
     scene = bpy.context.scene
     scene.render.engine, scene.cycles.device = "CYCLES", "CPU"
-    scene.cycles.samples, scene.cycles.max_bounces, scene.cycles.use_denoising = samples, 3, False
+    scene.cycles.samples, scene.cycles.max_bounces, scene.cycles.use_denoising = samples, 3, True
     scene.view_settings.view_transform = "Standard"
     scene.render.resolution_x, scene.render.resolution_y = width, width * 3 // 4
     scene.render.image_settings.file_format = "PNG"
@@ -111,7 +127,7 @@ def timed(words: str, ask: Callable[[], object]) -> None:
     """Run an operator and say how long it took and what it said."""
     began = time.perf_counter()
     ask()
-    print(f"{words}: {time.perf_counter() - began:.1f} s. {session.message}", flush=True)
+    print(f"{words}: {time.perf_counter() - began:.1f} s. {' '.join((session.message, *session.warnings))}", flush=True)
 
 
 def select(things: list[bpy.types.Object]) -> None:
@@ -128,19 +144,20 @@ def main(chosen: argparse.Namespace) -> None:
     if chosen.engine:
         os.environ["VELATURA_ENGINE"], os.environ["VELATURA_TOKEN"] = chosen.engine, chosen.token
     else:
-        discovery.start()
+        program = environments.program(environments.ROOT / ".venv", "velatura")
+        discovery.start(program=str(program) if program.exists() else "", wait=180)
     velatura_blender.register()
     room, things = build()
     render(out / "before.png", chosen.width, chosen.samples)
     save_depth(out / "depth.png")
     more = {"seed": chosen.seed, "steps": chosen.steps, "size": chosen.size, "wait": True}
     select(room)
-    timed("texture", lambda: bpy.ops.velatura.texture(prompt=chosen.texture, repeat=5.0, **more))
+    timed("texture", lambda: bpy.ops.velatura.texture(prompt=chosen.texture, repeat=10.0, **more))
     render(out / "texture.png", chosen.width, chosen.samples)
     select(things)
     timed("projection", lambda: bpy.ops.velatura.project(prompt=chosen.project, texture_size=1024, **more))
     render(out / "projected.png", chosen.width, chosen.samples)
-    look_from((6.0, -4.2, 3.2), (0, 0, 0.9))
+    look_from((6.4, -3.6, 3.2), (0.2, 0, 0.8))
     render(out / "side.png", chosen.width, chosen.samples)
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "demo.blend"))
     velatura_blender.unregister()
