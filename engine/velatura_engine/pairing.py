@@ -16,6 +16,16 @@ def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, control
     _check_sampling(ask.sampling, model, name in family.rescaling, f"{field}.sampling")
 
 
+def check_area(canvas: tuple[int, int], count: int, limit: int | None, *, field: str) -> None:
+    """Raises Invalid where all pictures together are larger than allowed, whatever their size was taken from."""
+    pixels = canvas[0] * canvas[1] * count
+    if limit is not None and pixels > limit:
+        raise Invalid(
+            f"{field}.width", f"{canvas[0]} x {canvas[1]}, {count} times, is {pixels} pixels; allowed are {limit}",
+            remedy="ask for a smaller picture, or for fewer at once",
+        )  # fmt: skip
+
+
 def _check_depth(depth: Depth | None, model: ModelEntry, field: str) -> None:
     if depth is None:
         raise Unsupported(

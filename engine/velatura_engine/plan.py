@@ -12,16 +12,13 @@ from .errors import Invalid, NotFound, Unsupported
 from .events import Stage, Warning
 from .families import family
 from .models.entry import ModelEntry
-from .pixels.picture import Picture
-from .request import Depth, Diffuse, Inpaint, Output, PreviewAsk, Project, Request, Source, Target, Tiling, View
+from .request import Depth, Diffuse, Inpaint, PreviewAsk, Project, Request, Source, Target, Tiling, View
 from .samplers import sampler
+from .sizes import Size, check_depth, check_view, size_of
 
 if TYPE_CHECKING:
     from .models.index import ModelIndex
     from .shelf import Part
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +112,7 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
         field = f"steps[{number}]"
         if isinstance(step.operation, Diffuse):
             planned = _Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
+            pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
         else:
             planned = _projection(step.operation, done, f"{field}.project", step.id, step.hidden)
         done[step.id] = planned.outputs
@@ -257,17 +255,8 @@ class _Painting:
             for number, control in enumerate(self.ask.controls)
         ]
         depth = self.ask.depth
-        if depth is not None and depth.validity is not None:
-            seen, valid = (
-                size_of(source, self.done, f"{self.field}.depth.{name}")
-                for source, name in ((depth.image, "image"), (depth.validity, "validity"))
-            )
-            if seen != valid:
-                raise Invalid(
-                    f"{self.field}.depth.validity",
-                    f"is {valid[0]} x {valid[1]} pixels, the depth {seen[0]} x {seen[1]}",
-                    remedy="send it as large as the depth",
-                )
+        if depth is not None:
+            check_depth(depth, self.done, f"{self.field}.depth")
         if depth is not None and not native_depth:
             model = self.control("depth", depth.model, f"{self.field}.depth")
             strength = 1.0 if depth.strength is None else depth.strength
@@ -301,14 +290,7 @@ def _projection(
     ask: Project, done: Mapping[str, tuple[Size, ...]], field: str, step_id: str, hidden: bool
 ) -> ProjectPlan:
     for number, view in enumerate(ask.views):
-        color = size_of(view.color, done, f"{field}.views[{number}].color")
-        depth = size_of(view.depth, done, f"{field}.views[{number}].depth")
-        if _ratio(color) != _ratio(depth):
-            raise Invalid(
-                f"{field}.views[{number}].color",
-                f"{color[0]} x {color[1]} has another shape than the depth's {depth[0]} x {depth[1]}",
-                remedy="send picture and depth of the same aspect",
-            )
+        check_view(view, done, f"{field}.views[{number}]")
     sizes = tuple(_texture_size(target, done, f"{field}.targets[{n}]") for n, target in enumerate(ask.targets))
     return ProjectPlan(
         step_id=step_id,
@@ -324,10 +306,6 @@ def _projection(
     )
 
 
-def _ratio(size: Size) -> float:
-    return round(size[0] / size[1], 2)
-
-
 def _texture_size(target: Target, done: Mapping[str, tuple[Size, ...]], field: str) -> Size:
     if target.base is None:
         return target.size or (1024, 1024)
@@ -335,27 +313,6 @@ def _texture_size(target: Target, done: Mapping[str, tuple[Size, ...]], field: s
     if target.size not in (None, base):
         raise Invalid(f"{field}.base", f"is {base[0]} x {base[1]}, not the texture's size", remedy="leave the size out")
     return base
-
-
-def size_of(source: Source, done: Mapping[str, tuple[Size, ...]], field: str) -> Size:
-    """Size of a picture at hand or of an earlier step's output. Raises Invalid for an output that will not be."""
-    if isinstance(source, Picture):
-        return source.width, source.height
-    assert isinstance(source, Output)
-    outputs = done.get(source.step_id)
-    if outputs is None:
-        raise Invalid(
-            field,
-            f"no earlier step is called {source.step_id!r}",
-            remedy=f"earlier steps: {', '.join(done) or 'none'}",
-        )
-    if source.index >= len(outputs):
-        raise Invalid(
-            field,
-            f"step {source.step_id!r} makes {len(outputs)} pictures, there is no {source.index}",
-            remedy="count from 0",
-        )
-    return outputs[source.index]
 
 
 def _axes(tiling: Tiling) -> tuple[bool, bool]:

@@ -172,8 +172,9 @@ class PreviewAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A whole job as asked."""
+    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together."""
 
     steps: tuple[Step, ...]
     preview: PreviewAsk | None = None
     time_limit: float | None = None
+    max_pixels: int | None = None

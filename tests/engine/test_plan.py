@@ -92,6 +92,20 @@ def test_a_size_that_cannot_tile_is_refused_with_the_nearest_that_can():
     assert make(Diffuse(prompt="brick", width=96, height=50, tiling=Tiling(x=True)))
 
 
+@pytest.mark.parametrize("ask", [
+    Diffuse(prompt="brick", width=257, height=256),
+    Diffuse(prompt="brick", count=2),
+    Diffuse(prompt="brick", width=512),
+    Diffuse(prompt="brick", init=picture(512, 256)),
+    Diffuse(prompt="brick", depth=Depth(image=picture(512, 256, 1))),
+])  # fmt: skip
+def test_too_many_pixels_in_all_are_refused_wherever_the_size_comes_from(ask):
+    step = Step(id="0", operation=ask)
+    with pytest.raises(Invalid, match="allowed are 65536") as caught:
+        plan.make(Request(steps=(step,), max_pixels=256 * 256), INDEX)
+    assert caught.value.field == "steps[0].diffuse.width"
+
+
 def test_the_last_seed_wraps_around():
     (step,) = make(Diffuse(prompt="brick", seed=2**64 - 1, count=2)).steps
     assert step.seeds == (2**64 - 1, 0)
@@ -223,6 +237,15 @@ def test_a_projection_takes_the_picture_of_an_earlier_step():
         Project(targets=(Target(id="cube", mesh=None),), views=(view(Output("0")),)),
     ).steps
     assert steps[1].outputs == ((1024, 1024),)
+
+
+@pytest.mark.parametrize(
+    ("more", "field"), [({"mask": picture(32, 32, 1)}, "mask"), ({"depth": picture(64, 32)}, "color")]
+)
+def test_what_a_view_shows_and_what_counts_lie_over_each_other(more, field):
+    with pytest.raises(Invalid, match="64 x 64") as caught:
+        make(Project(targets=(Target(id="cube", mesh=None),), views=(replace(view(picture(64, 64)), **more),)))
+    assert caught.value.field == f"steps[0].project.views[0].{field}"
 
 
 @pytest.mark.parametrize("source", [Output("later"), Output("0", 5)])

@@ -66,7 +66,10 @@ def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]
                           remedy="ask for PIXEL_FORMAT_RGBA32F or PIXEL_FORMAT_PNG")  # fmt: skip
     known("output.format", spec.output.format, pixels_pb2.PixelFormat)
     known("lane", spec.lane, jobs_pb2.Lane)
-    return Request(steps=tuple(steps), preview=_preview(spec.preview), time_limit=_time_limit(spec, limits))
+    return Request(
+        steps=tuple(steps), preview=_preview(spec.preview), time_limit=_time_limit(spec, limits),
+        max_pixels=limits.max_generated_pixels,
+    )  # fmt: skip
 
 
 def _preview(message: jobs_pb2.PreviewSettings) -> PreviewAsk | None:
@@ -121,7 +124,7 @@ class _Reader:
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
         count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.limits.max_count))
         init = self.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
-        result = Diffuse(
+        return Diffuse(
             prompt=prompt,
             negative=self.prompt(ask.negative, f"{field}.negative"),
             model=catalog_name(ask.model, f"{field}.model"),
@@ -138,18 +141,6 @@ class _Reader:
             controls=tuple(self.control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
             tiling=_tiling(ask.tiling, f"{field}.tiling"),
         )
-        self.check_area(result, field)
-        return result
-
-    def check_area(self, ask: Diffuse, field: str) -> None:
-        sides = (ask.width or 0) * (ask.height or 0)
-        if isinstance(ask.init, Picture):
-            sides = max(sides, ask.init.width * ask.init.height)
-        if sides * ask.count > self.limits.max_generated_pixels:
-            raise Invalid(
-                f"{field}.width", f"{sides * ask.count} pixels in all, at most {self.limits.max_generated_pixels}",
-                remedy="ask for a smaller picture or fewer at once",
-            )  # fmt: skip
 
     def side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
         value = optional(ask, name, f"{field}.{name}", MIN_SIDE, min(8192, self.limits.max_side))

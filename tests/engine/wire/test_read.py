@@ -57,7 +57,6 @@ BAD = {
     "long prompt": ((diffuse(prompt={"text": "a" * 9000}),), "steps[0].diffuse.prompt.text"),
     "no pixels": ((diffuse(width=0),), "steps[0].diffuse.width"),
     "too many pixels": ((diffuse(height=100_000),), "steps[0].diffuse.height"),
-    "too large in all": ((diffuse(width=8192, height=8192, count=8),), "steps[0].diffuse.width"),
     "no steps to sample": ((diffuse(sampling={"steps": 0}),), "steps[0].diffuse.sampling.steps"),
     "guidance not a number": ((diffuse(sampling={"guidance": math.nan}),), "steps[0].diffuse.sampling.guidance"),
     "strength out of range": ((diffuse(init={"image": COLOUR, "strength": 1.4}),), "steps[0].diffuse.init.strength"),
@@ -158,6 +157,7 @@ def test_what_was_left_open_stays_open_and_what_was_set_arrives():
     assert (ask.width, ask.height, ask.seed, ask.strength) == (64, None, 0, None)
     assert ask.tiling == Tiling(x=True) and ask.init.pixels.shape == (32, 32, 3)
     assert request.preview is None and request.time_limit == LIMITS.max_time_limit
+    assert request.max_pixels == LIMITS.max_generated_pixels
 
 
 def test_infinite_depth_is_background_and_welcome():
