@@ -1,0 +1,43 @@
+"""A real engine in a process of its own, with tiny random models, for everything that is promised over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contract.lab import Lab
+from fakes.tiny_models import make_control, make_single_file, make_tiny
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny checkpoint of every family and layout, and one file that must never be opened.
+
+    "tiny" is what is used where none is named: the first by name. "tiny-depth" is a ControlNet for it.
+    """
+    folder = tmp_path_factory.mktemp("models")
+    make_tiny(folder / "tiny")
+    make_control(folder / "tiny-depth", folder / "tiny")
+    make_tiny(folder / "tiny-five", "sd2_depth")
+    make_tiny(folder / "tiny-nine", "sd1_inpaint")
+    make_single_file(folder / "tiny-one-file.safetensors", make_tiny(folder / "tiny-sd1", "sd1"))
+    (folder / "old.ckpt").write_bytes(b"\x80\x02cposix\nsystem\nq\x00X\x05\x00\x00\x00false\x85R.")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One engine for all tests that leave it well."""
+    running = Lab(tmp_path_factory.mktemp("home"), models)
+    running.paint()  # the first job loads the model
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def fresh_lab(models: Path, tmp_path: Path) -> Iterator[Lab]:
+    """An engine of its own, for tests that do it harm."""
+    running = Lab(tmp_path / "home", models)
+    yield running
+    running.close()
