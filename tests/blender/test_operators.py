@@ -94,7 +94,7 @@ def test_a_projection_gives_each_object_its_image_and_leaves_the_others_alone(sc
 def test_a_seed_that_was_drawn_is_told_and_can_be_used_again(scene, fake):
     build()
     bpy.ops.velatura.texture(prompt="moss", size=64, wait=True)
-    bpy.ops.velatura.project(prompt="moss", size=64, wait=True)
+    bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64, wait=True)
     drawn = [spec.steps[0].diffuse.seed for spec in fake.specs]
     assert drawn[0] != drawn[1] and f"seed {drawn[1]}" in session.message
     for seed in drawn:

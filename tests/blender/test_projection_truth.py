@@ -61,9 +61,12 @@ def test_the_camera_sees_again_what_was_painted(scene, fake, monkeypatch, tmp_pa
     wanted = paint(256, 256) / 255
     foreground = seen.mask([thing.name for thing in things])
     near = np.abs(shown - wanted).max(2) < 0.1
-    assert near[foreground].mean() > 0.93  # the rest is grazing or beside an edge, and keeps its own look
+    assert near[foreground].mean() > 0.97  # the rest is grazing or beside an edge, and keeps its own look
     good = foreground & near
-    assert -10 * np.log10(np.mean((shown - wanted)[good] ** 2)) >= 32
+    psnr = -10 * np.log10(np.mean((shown - wanted)[good] ** 2))
+    whole = -10 * np.log10(np.mean((shown - wanted)[foreground] ** 2))
+    print(f"{near[foreground].mean():.1%} of the foreground, {psnr:.1f} dB; {whole:.1f} dB with the rest")
+    assert psnr >= 32
 
 
 def test_nothing_is_painted_behind_an_occluder_or_on_back_faces(scene, fake, monkeypatch, tmp_path):
