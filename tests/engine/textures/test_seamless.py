@@ -2,7 +2,10 @@
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from fakes.tiny_models import make_control, make_tiny
+from velatura_engine.models.identify import identify
+from velatura_engine.runtime.load import load_checkpoint, load_control
 from velatura_engine.textures.seamless import seamless
 
 TEXT = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(1))
@@ -34,15 +37,6 @@ def vae():
     ).eval()
 
 
-@pytest.fixture(scope="module")
-def control(unet):
-    torch.manual_seed(0)
-    net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(16, 32, 96)).eval()
-    for block in (*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out):
-        torch.nn.init.normal_(block.weight, std=0.2)  # they start at zero and would prove nothing
-    return net
-
-
 def error(function, values: torch.Tensor, shift: int, dim: int, scale: float) -> float:
     """Relative difference between rolling before and after; the output is `scale` times as large."""
     before = function(values.roll(shift, dim))
@@ -50,32 +44,42 @@ def error(function, values: torch.Tensor, shift: int, dim: int, scale: float) ->
     return float((before - after).norm() / after.norm())
 
 
-@pytest.fixture(scope="module")
-def chain(unet, vae, control):
-    """Encoder, denoiser with ControlNet and decoder, one after the other: pictures to pictures."""
+@pytest.fixture(scope="module", params=["starter", "sd1"])
+def chain(request, tmp_path_factory):
+    """Random models of a true layout, and one after the other as a function: encoder, ControlNet, denoiser, decoder."""
+    folder = make_tiny(tmp_path_factory.mktemp("models") / "tiny", request.param)
+    path = make_control(folder.parent / "tiny-depth", folder)
+    full = {"dtype": torch.float32, "device": torch.device("cpu")}
+    parts, control = load_checkpoint(identify(folder, "tiny"), **full), load_control(identify(path, "depth"), **full)
+    text = torch.randn(1, 4, parts.unet.config["cross_attention_dim"], generator=torch.Generator().manual_seed(1))
 
     @torch.no_grad()
     def run(picture: torch.Tensor) -> torch.Tensor:
-        latents = vae.encode(picture).latent_dist.mode()
-        down, mid = control(latents, 500, TEXT, picture, return_dict=False)
-        latents = unet(latents, 500, TEXT, None, None, None, None, None, down, mid).sample
-        return vae.decode(latents).sample
+        latents = parts.vae.encode(picture, return_dict=False)[0].mode()
+        down, mid = control(latents, 500, text, picture, return_dict=False)
+        latents = parts.unet(latents, 500, text, None, None, None, None, None, down, mid).sample
+        return parts.vae.decode(latents, return_dict=False)[0]
 
-    return run
+    return [parts.vae, parts.unet, control], run
+
+
+PICTURE = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(2)) * 2 - 1
+HALF = 64
+"""A shift of 128 pixels that is a multiple of every layout's stride."""
 
 
 @pytest.mark.parametrize(("x", "y"), [(True, True), (True, False), (False, True)])
-def test_the_whole_chain_commutes_with_rolling_along_exactly_the_chosen_axes(chain, unet, vae, control, x, y):
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    with seamless([vae, unet, control], x, y):
+def test_the_whole_chain_commutes_with_rolling_along_exactly_the_chosen_axes(chain, x, y):
+    modules, run = chain
+    with seamless(modules, x, y):
         for dim, tiled in ((3, x), (2, y)):
-            difference = error(chain, picture, 24, dim, 1)
+            difference = error(run, PICTURE, HALF, dim, 1)
             assert difference <= 1e-4 if tiled else difference >= 0.1
 
 
 def test_without_tiling_nothing_commutes(chain):
-    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    assert error(chain, picture, 24, 3, 1) >= 0.1
+    _, run = chain
+    assert all(error(run, PICTURE, HALF, dim, 1) >= 0.1 for dim in (2, 3))
 
 
 def test_the_encoder_alone_commutes_although_diffusers_pads_it_by_hand(vae):
