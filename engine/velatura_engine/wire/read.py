@@ -121,6 +121,8 @@ class _Reader:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
         if ask.HasField("mask") and not ask.HasField("init"):
             raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
+        if ask.inpaint.ListFields() and not ask.HasField("mask"):
+            raise Invalid(f"{field}.inpaint", "says how to repaint, and there is no mask", remedy="send a mask too")
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
         count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.limits.max_count))
         init = self.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None

@@ -61,6 +61,9 @@ BAD = {
     "guidance not a number": ((diffuse(sampling={"guidance": math.nan}),), "steps[0].diffuse.sampling.guidance"),
     "strength out of range": ((diffuse(init={"image": COLOUR, "strength": 1.4}),), "steps[0].diffuse.init.strength"),
     "mask without init": ((diffuse(mask={"image": COLOUR}),), "steps[0].diffuse.mask"),
+    "repainting without a mask": (
+        (diffuse(init={"image": COLOUR}, inpaint={"grow": 4}),), "steps[0].diffuse.inpaint",
+    ),
     "path as model": ((diffuse(model="../../etc/passwd"),), "steps[0].diffuse.model"),
     "address as model": ((diffuse(model="https://example.org/m"),), "steps[0].diffuse.model"),
     "pickle as model": ((diffuse(model="dream.ckpt"),), "steps[0].diffuse.model"),
@@ -114,7 +117,7 @@ LATER = {
     "adapters": {"adapters": [{"model": "x"}]},
     "vae": {"vae": "x"},
     "references": {"references": [{"image": COLOUR}]},
-    "inpaint.context": {"inpaint": {"context": 8}},
+    "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
     "prompt.spans": {"prompt": {"text": "a", "spans": [{"text": "b"}]}},
     "prompt.syntax": {"prompt": {"text": "(a:1.2)", "syntax": "PROMPT_SYNTAX_WEBUI"}},
     "negative.syntax": {"negative": {"text": "a++", "syntax": "PROMPT_SYNTAX_COMPEL"}},
