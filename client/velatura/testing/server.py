@@ -15,6 +15,7 @@ from grpclib.config import Configuration
 from grpclib.const import Handler, Status
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
+from grpclib.protocol import H2Protocol
 from grpclib.server import Server, Stream
 
 from .. import foreign
@@ -29,6 +30,29 @@ from .jobs import FakeJob, Script
 
 _STATUS = {1: Status.INVALID_ARGUMENT, 2: Status.NOT_FOUND, 3: Status.FAILED_PRECONDITION, 4: Status.RESOURCE_EXHAUSTED}
 _STATUS |= {5: Status.CANCELLED, 6: Status.UNAVAILABLE, 8: Status.UNAUTHENTICATED, 9: Status.DEADLINE_EXCEEDED}
+
+
+class _Server(Server):
+    """A server that knows all its connections, also those over which nothing was asked yet."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._connections: weakref.WeakSet[H2Protocol] = weakref.WeakSet()
+
+    def _protocol_factory(self) -> H2Protocol:
+        protocol = super()._protocol_factory()
+        self._connections.add(protocol)
+        return protocol
+
+    async def die(self) -> None:
+        """Stops listening and breaks every connection off."""
+        self.close()
+        await asyncio.sleep(0)  # those that were just accepted get their protocol
+        for protocol in list(self._connections):
+            if hasattr(protocol, "connection"):
+                protocol.connection._transport.abort()
+        await self.wait_closed()
+        await asyncio.sleep(0)  # the sockets close in the loop's next round
 
 
 class FakeEngine:
@@ -63,8 +87,7 @@ class FakeEngine:
         self._tls = tls
         self._next_scripts: deque[Script] = deque()
         self._numbers = itertools.count(1)
-        self._transports: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._server: Server | None = None
+        self._server: _Server | None = None
         self._dying: asyncio.Task[None] | None = None
         self._loop: Loop | None = None
 
@@ -113,7 +136,7 @@ class FakeEngine:
         self.stop()
 
     async def _start(self) -> None:
-        self._server = Server(
+        self._server = _Server(
             [self],
             codec=ProtoCodec(),
             status_details_codec=foreign.ErrorCodec(),
@@ -125,10 +148,7 @@ class FakeEngine:
     async def _kill(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            server.close()
-            for transport in list(self._transports):
-                transport.abort()
-            await server.wait_closed()
+            await server.die()
 
     def __mapping__(self) -> dict[str, Handler]:
         """The methods, as grpclib wants them."""
@@ -142,7 +162,6 @@ class FakeEngine:
 
     def _guarded(self, name: str, handle: Callable[..., Awaitable[None]]) -> Callable[[Stream], Awaitable[None]]:
         async def handler(stream: Stream[Any, Any]) -> None:
-            self._transports.add(stream._stream._transport)
             try:
                 if self.token and name != "Health.Check":
                     sent = (stream.metadata or {}).get("authorization")
