@@ -145,7 +145,7 @@ def train_judge(
         refresh(images, m, c, generator)
         pick = torch.randint(len(images), (32,), generator=generator)
         x = roughen(place(images[pick].float() / 255, generator), generator)
-        set_rate(optimizer, learning_rate(budget.fraction(), step, peak=2e-3))
+        set_rate(optimizer, learning_rate(budget.fraction(), step, peak=1e-3 if start else 2e-3))
         with mixed():
             guess_m, guess_c = judge(x)
         loss_m, loss_c = F.cross_entropy(guess_m.float(), m[pick]), F.cross_entropy(guess_c.float(), c[pick])
@@ -155,9 +155,6 @@ def train_judge(
         step += 1
         if step % 50 == 0:
             log(f"judge {step} {budget.used():.0f}s material {loss_m.item():.3f} colour {loss_c.item():.3f}")
-        if step % 300 == 0:
-            log(f"judge on family A {accuracy(judge, real)}")
-            write(judge, out / "judge.safetensors")
     write(judge, out / "judge.safetensors")
     log(f"judge ceilings on family A: {accuracy(judge, real)}")
 
@@ -194,7 +191,7 @@ def train_depth_judge(
         x, d = roughen(images[pick].float() / 255, generator), hints[pick]
         if step % 2:
             x, d = x.flip(-1), d.flip(-1)
-        set_rate(optimizer, learning_rate(budget.fraction(), step, peak=3e-3))
+        set_rate(optimizer, learning_rate(budget.fraction(), step, peak=1.5e-3 if start else 3e-3))
         with mixed():
             guess = judge(x)
         loss = F.l1_loss(guess.float(), d)

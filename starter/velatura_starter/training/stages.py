@@ -147,7 +147,7 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
     for name, (share, work) in stages.items():
         if stage in (name, "all") and not (name == "vae" and start):
             work(minutes * (share if stage == "all" else 1.0))
-    once(lambda: write_vocabulary(out, steps=20, guidance=4.0, size=256))
+    once(lambda: write_vocabulary(out, steps=20, guidance=3.0, size=256))
 
 
 def prepare() -> None:
