@@ -152,7 +152,8 @@ def main(chosen: argparse.Namespace) -> None:
     save_depth(out / "depth.png")
     more = {"seed": chosen.seed, "steps": chosen.steps, "size": chosen.size, "wait": True}
     select(room)
-    timed("texture", lambda: bpy.ops.velatura.texture(prompt=chosen.texture, repeat=10.0, **more))
+    repeat = 2560 / chosen.size  # the starter's bricks are as many pixels wide at any size
+    timed("texture", lambda: bpy.ops.velatura.texture(prompt=chosen.texture, repeat=repeat, **more))
     render(out / "texture.png", chosen.width, chosen.samples)
     select(things)
     timed("projection", lambda: bpy.ops.velatura.project(prompt=chosen.project, texture_size=1024, **more))
@@ -170,7 +171,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--engine", default="", help="host:port; default: this computer's, started if need be")
     parser.add_argument("--token", default="", help="the engine's token")
     parser.add_argument("--texture", default="red brick wall", help="prompt of the texture")
-    parser.add_argument("--project", default="weathered wooden planks", help="prompt of the projection")
+    parser.add_argument("--project", default="brown weathered wooden planks", help="prompt of the projection")
     parser.add_argument("--size", type=int, default=512, help="longer side of what is painted, pixels")
     parser.add_argument("--seed", type=int, default=7, help="seed of both")
     parser.add_argument("--steps", type=int, default=0, help="0: the model's own")
