@@ -1,0 +1,125 @@
+"""The built-in model through the whole engine: it paints what it is told, follows depth, and tiles.
+
+One set of pictures, 128 pixels a side with the model's own settings, serves every test here: painting is what costs.
+The judges never saw the programs that drew the model's training pictures; `python -m velatura_starter evaluate` says
+how well they do on real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+from contract.lab import Lab, array
+from velatura import pixels, spec
+from velatura_starter import weights_path
+from velatura_starter.data.families import material_names
+from velatura_starter.data.palette import colour_names
+from velatura_starter.data.renders import Painter, disparity, texture_tiles
+from velatura_starter.evaluate import Wish, grid
+from velatura_starter.judge import Verdict, load_depth_judge, load_judge, name, spearman
+from velatura_starter.seams import seam_percentiles
+
+SIDE = 128
+PICTURES, SEAMS, DEPTHS = 256, 64, 48
+# What ships measures 0.62, 0.52 and 0.29 here; the goals are 0.80, 0.70 and 0.40, and a retrained model must raise these.
+MATERIAL, DEPTH, DEPTH_GAIN = 0.55, 0.42, 0.20
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """An engine that has the built-in model and no other."""
+    running = Lab(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models"), starter=True)
+    yield running
+    running.close()
+
+
+def paint(lab: Lab, prompts: Sequence[str], tile: str = "") -> torch.Tensor:
+    """Pictures (N, 3, H, W) in 0..1, each with a seed of its own."""
+    jobs = [spec.texture(said, size=SIDE, seed=1000 + i, tile=tile) for i, said in enumerate(prompts)]
+    return tensor([lab.result(job).images[0].data for job in jobs])
+
+
+def tensor(files: Sequence[bytes]) -> torch.Tensor:
+    """PNG files as one batch (N, 3, H, W) in 0..1."""
+    return torch.from_numpy(np.stack([array(file)[..., :3] for file in files])).permute(0, 3, 1, 2).float() / 255
+
+
+@pytest.fixture(scope="module")
+def wishes() -> list[Wish]:
+    """Prompts over all materials and colours."""
+    return grid(PICTURES)
+
+
+@pytest.fixture(scope="module")
+def tiled(starter: Lab, wishes: list[Wish]) -> torch.Tensor:
+    """What the engine paints for them, seamless both ways."""
+    return paint(starter, [wish.prompt for wish in wishes], "xy")
+
+
+@pytest.fixture(scope="module")
+def seen(tiled: torch.Tensor) -> Verdict:
+    """What the judge reads in them."""
+    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
+    return name(judge, tiled, material_names(), colour_names())
+
+
+def test_most_pictures_show_the_material_asked(wishes, seen):
+    right = [wish.material == shown for wish, shown in zip(wishes, seen.materials, strict=True)]
+    assert sum(right) / len(right) >= MATERIAL
+
+
+def test_at_least_17_of_20_pictures_have_the_colour_asked(wishes, seen):
+    right = [wish.colour == shown for wish, shown in zip(wishes, seen.colours, strict=True)]
+    assert sum(right) / len(right) >= 0.85
+
+
+def test_tiled_pictures_have_no_seam_either_way(tiled):
+    dice = torch.Generator().manual_seed(1)
+    for axis in "xy":
+        ranks = seam_percentiles(tiled[:SEAMS], axis, dice)
+        assert all(0.40 <= rank <= 0.62 for rank in ranks.values()), (axis, ranks)
+
+
+def test_untiled_pictures_have_seams_and_x_only_tiles_only_x(starter, wishes):
+    prompts, dice = [wish.prompt for wish in wishes[:SEAMS]], torch.Generator().manual_seed(1)
+    plain, along_x = paint(starter, prompts), paint(starter, prompts, "x")
+    assert seam_percentiles(plain, "x", dice)["d1"] >= 0.90
+    assert seam_percentiles(plain, "y", dice)["d1"] >= 0.90
+    ranks = seam_percentiles(along_x, "x", dice)
+    assert all(0.40 <= rank <= 0.62 for rank in ranks.values()), ranks
+    assert seam_percentiles(along_x, "y", dice)["d1"] >= 0.90
+
+
+def test_pictures_follow_the_depth_given(starter):
+    dice = torch.Generator().manual_seed(5)
+    painter = Painter(*texture_tiles(128, dice), dice)
+    hints, files = [], []
+    while len(hints) < DEPTHS:
+        scene = painter.render()
+        hint = disparity(scene.depth, scene.mask)
+        if float(hint.std()) < 0.05:  # a flat scene has no order to follow
+            continue
+        depth = pixels.depth_map(torch.where(scene.mask, scene.depth, 0).numpy())
+        said = f"{scene.labels.colour} {scene.labels.material}"
+        job = spec.diffuse(said, width=SIDE, height=SIDE, seed=len(hints), depth=depth)
+        hints.append(hint)
+        files.append(starter.result(job).images[0].data)
+    given = torch.nn.functional.avg_pool2d(torch.stack(hints).unsqueeze(1), 4).squeeze(1)
+    with torch.no_grad():
+        read = load_depth_judge(weights_path() / "depth_judge.safetensors")(tensor(files))
+    right, shuffled = float(spearman(read, given).mean()), float(spearman(read, given.roll(1, 0)).mean())
+    assert right >= DEPTH
+    assert right - shuffled >= DEPTH_GAIN
+
+
+def test_a_red_brick_wall_is_red_brick(starter):
+    images = paint(starter, ["red brick wall"] * 6, "xy")
+    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
+    shown = name(judge, images, material_names(), colour_names())
+    assert shown.materials.count("brick") >= 4
+    assert shown.colours.count("red") >= 5
