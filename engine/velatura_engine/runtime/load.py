@@ -23,6 +23,8 @@ from ..models.identify import TEXT_WEIGHTS, weights
 from .single_file import adapt
 
 CONFIGS = Path(__file__).parents[1] / "families" / "configs"
+ALIGNED = 64
+"""Bytes whose multiples torch's own memory begins at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +51,22 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
 
 
 def _settle(module: torch.nn.Module, device: torch.device) -> None:
+    """Make a module ready to paint on its device, with weights that begin where torch would put them.
+
+    Loaded as they are, weights lie wherever their file has them, and processors add numbers in another order where
+    memory begins elsewhere: the same model in another file would paint other last bits.
+    """
     module.eval().requires_grad_(False).to(device)
+    for values in (*module.parameters(), *module.buffers()):
+        if values.data_ptr() % ALIGNED:
+            values.data = values.data.clone()
 
 
 def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
     """Load a ControlNet from its folder."""
-    return _component(ControlNetModel, entry.path, dtype).eval().requires_grad_(False).to(device)
+    control = _component(ControlNetModel, entry.path, dtype)
+    _settle(control, device)
+    return control
 
 
 def _from_folder(path: Path, dtype: torch.dtype) -> Components:
