@@ -1,5 +1,6 @@
 """Connecting, being refused, losing the engine and finding it again."""
 
+import gc
 import socket
 import subprocess
 import threading
@@ -17,6 +18,15 @@ def unused_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_a_fake_engine_that_stops_leaves_no_socket_behind():
+    for _ in range(5):
+        with FakeEngine() as fake:
+            callers = [socket.create_connection(("127.0.0.1", fake.port)) for _ in range(5)]
+        for caller in callers:
+            caller.close()
+    gc.collect()  # a socket that was left would complain now, and fail the test
 
 
 def test_a_wrong_token_is_told(fake):
