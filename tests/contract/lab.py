@@ -16,6 +16,8 @@ from velatura.v1 import catalog_pb2, jobs_pb2, pixels_pb2
 
 SIDE = 64
 """Of the pictures that tests paint, pixels: small enough for a fraction of a second."""
+PATIENCE = 250.0
+"""Seconds after which what was waited for will not come, also on a machine that others keep busy."""
 
 
 class Lab:
@@ -40,7 +42,7 @@ class Lab:
         feed.cancel()
         return status
 
-    def until(self, seconds: float = 60.0, **wanted: object) -> catalog_pb2.EngineStatus:
+    def until(self, seconds: float = PATIENCE, **wanted: object) -> catalog_pb2.EngineStatus:
         """Waits until the status has these values."""
         end = time.monotonic() + seconds
         while True:
@@ -71,7 +73,7 @@ class Lab:
         images = self.result(quick(output=pixels_pb2.PIXEL_FORMAT_RGB32F, **more)).images
         return [pixels.to_array(image) for image in images]
 
-    def result(self, job: jobs_pb2.JobSpec, timeout: float = 120.0):
+    def result(self, job: jobs_pb2.JobSpec, timeout: float = PATIENCE):
         """What a job makes."""
         return self.engine.generate(job).result(timeout)
 

@@ -9,7 +9,7 @@ import sys
 
 import grpc
 import pytest
-from contract.lab import Lab, array, quick, running, slow
+from contract.lab import PATIENCE, Lab, array, quick, running, slow
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from velatura import Engine, errors
 from velatura.endpoint import Endpoint
@@ -29,7 +29,7 @@ def test_a_cancelled_job_stops_long_before_its_end(lab):
     job = begun(lab)
     job.cancel()
     with pytest.raises(errors.Cancelled):
-        job.result(60)
+        job.result(PATIENCE)
     lab.until(running=0)
     assert job.fraction < 1
 
@@ -74,21 +74,21 @@ def test_a_cancelled_job_leaves_the_model_as_it_was(lab):
 def test_a_job_that_waits_can_be_cancelled(lab):
     first, second = begun(lab), lab.engine.generate(quick())
     second.cancel()
-    assert second.wait(60)
+    assert second.wait(PATIENCE)
     first.cancel()
     lab.until(running=0, queued=0)
 
 
 def test_a_deadline_ends_the_job(lab):
     with pytest.raises(errors.Timeout):
-        lab.result(slow(time_limit=0.5), 30)
+        lab.result(slow(time_limit=0.5))
     lab.until(running=0)
     assert lab.paint()
 
 
 def test_a_job_outlives_its_call(lab):
     made = lab.engine.create_job(quick(seed=31))
-    result = lab.engine.watch_job(made.id).result(60)
+    result = lab.engine.watch_job(made.id).result(PATIENCE)
     assert result.images[0].data == lab.paint(seed=31)
     assert lab.engine.get_job(made.id).state == jobs_pb2.JOB_STATE_SUCCEEDED
     assert made.id in {job.id for job in lab.engine.list_jobs()}
@@ -130,7 +130,7 @@ def test_previews_that_were_not_asked_for_or_would_come_too_late_do_not_come(lab
 def test_a_newer_job_takes_an_older_ones_place(lab):
     older = begun(lab, supersede_key="live")
     assert lab.result(quick(supersede_key="live")).images
-    assert older.wait(60) and isinstance(older.error, errors.Cancelled)
+    assert older.wait(PATIENCE) and isinstance(older.error, errors.Cancelled)
 
 
 def test_somebody_who_looks_goes_before_somebody_who_does_not(lab):
@@ -138,8 +138,8 @@ def test_somebody_who_looks_goes_before_somebody_who_does_not(lab):
     patient = lab.engine.submit(quick(batch=True, seed=41))
     eager = lab.engine.submit(quick(seed=42))
     running.cancel()
-    eager.result(60)
-    patient.result(60)
+    eager.result(PATIENCE)
+    patient.result(PATIENCE)
     ends = [lab.engine.get_job(job.id).end_time.ToNanoseconds() for job in (eager, patient)]
     assert ends[0] < ends[1]
 
@@ -169,15 +169,15 @@ def test_a_killed_worker_costs_its_job_and_nothing_else(fresh_lab):
     front = fresh_lab.pid
     job = begun(fresh_lab)
     os.kill(fresh_lab.worker_pid(), signal.SIGKILL)
-    assert job.wait(60)
+    assert job.wait(PATIENCE)
     assert isinstance(job.error, errors.Broken) and job.error.reason == "WORKER_LOST" and job.error.remedy
     after = array(fresh_lab.paint(seed=51))
     assert (before == after).all()
     # One that waits while the worker dies is painted by the next.
     job, waiting = begun(fresh_lab), fresh_lab.engine.submit(quick(seed=51))
     os.kill(fresh_lab.worker_pid(), signal.SIGKILL)
-    assert (array(waiting.result(120).images[0].data) == before).all()
-    assert job.wait(60) and job.error.reason == "WORKER_LOST"
+    assert (array(waiting.result(PATIENCE).images[0].data) == before).all()
+    assert job.wait(PATIENCE) and job.error.reason == "WORKER_LOST"
     assert fresh_lab.status().worker_restarts == 2
     assert fresh_lab.pid == front and running(front)
 
