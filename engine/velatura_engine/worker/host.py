@@ -146,14 +146,18 @@ class WorkerHost:
                 log.error("worker %s does not get ready; replacing it", self.pid)
                 self.kill()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), 0.05)
+                async with asyncio.timeout(0.05):
+                    await self._ready.wait()
         return None
 
     async def _next(self, errand: _Errand) -> Event:
         """The next event of the running job, be it that its worker is gone."""
         while True:
             try:
-                event = await asyncio.wait_for(errand.events.get(), errand.patience())
+                # Not `wait_for`: Python 3.11's forgets that it was cancelled where the event comes at that moment, and
+                # a front that stops would wait for ever.
+                async with asyncio.timeout(errand.patience()):
+                    event = await errand.events.get()
             except TimeoutError:
                 log.error("worker %s hangs; replacing it", self.pid)
                 self.kill()

@@ -170,3 +170,13 @@ def test_a_worker_ends_with_its_front_however_that_ended(tmp_path):
     while os.path.exists(f"/proc/{worker}") and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not os.path.exists(f"/proc/{worker}")
+
+
+async def test_a_run_that_is_given_up_ends_even_where_an_event_comes_at_that_moment(start):
+    host = await start()
+    running = asyncio.create_task(last(host, plan(steps=1000)))
+    await asyncio.sleep(0.2)  # by now it waits for the worker's events
+    host.cancel("job")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
