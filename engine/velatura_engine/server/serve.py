@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,7 @@ class Front:
     async def stop(self) -> None:
         """Stop everything; calls that run get a second to end."""
         (self.settings.state / whereabouts.ENDPOINT_FILE).unlink(missing_ok=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.office.close()
         await self._server.stop(1.0)
         await self.worker.close()
@@ -163,6 +161,16 @@ class Front:
     def _is_idle(self, patience: float) -> bool:
         busy = self.office.running is not None or self.office.waiting
         return not busy and time.monotonic() - max(self.office.idle_since, self.gate.last_call) > patience
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: on a busy machine a single cancellation was seen to get lost."""
+    going = set(tasks)
+    while going:
+        for task in going:
+            task.cancel()
+        ended, going = await asyncio.wait(going, timeout=1.0)
+        await asyncio.gather(*ended, return_exceptions=True)  # what ended them is in the log already
 
 
 async def serve(settings: Settings) -> None:
