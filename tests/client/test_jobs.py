@@ -196,13 +196,15 @@ def test_the_last_event_is_always_finished_even_where_there_is_no_engine(engine,
 
 
 def test_the_result_can_be_taken_inside_the_callback_of_the_last_event(engine):
-    pictures = []
+    pictures, named = [], threading.Event()
 
     def on_event(event):
+        named.wait(5)  # the last event may come before the job has its name here
         if event.HasField("finished"):
             pictures.extend(job.result().images)
 
     job = engine.generate(small(), on_event)
+    named.set()
     until(lambda: pictures)
 
 
