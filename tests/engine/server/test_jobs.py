@@ -44,7 +44,7 @@ async def test_a_dropped_call_stops_its_job(front, call):
     stream = call("Generate", spec=spec(steps=1000))
     await until(lambda: front.office.running is not None)
     stream.cancel()
-    await until(lambda: front.office.running is None, seconds=2)
+    await until(lambda: front.office.running is None)
     assert kinds(await call.events(spec=spec()))[-1] == "finished" and front.worker.restarts == 0
 
 
