@@ -18,6 +18,8 @@ SIDE = 64
 """Of the pictures that tests paint, pixels: small enough for a fraction of a second."""
 PATIENCE = 250.0
 """Seconds after which what was waited for will not come, also on a machine that others keep busy."""
+IDLE = "5400"
+"""Seconds without work after which an engine that lost its test ends by itself: longer than any tests beside it."""
 
 
 class Lab:
@@ -25,7 +27,7 @@ class Lab:
 
     def __init__(self, home: Path, models: Path, *flags: str, starter: bool = False) -> None:
         self.home = home
-        command = [sys.executable, "-m", "velatura_engine", "serve", "--port", "0", "--idle-exit", "900"]
+        command = [sys.executable, "-m", "velatura_engine", "serve", "--port", "0", "--idle-exit", IDLE]
         command += ["--models", str(models), *([] if starter else ["--no-starter"]), *flags]
         self.endpoint: Endpoint = discovery.start(command, wait=120, folder=home)
         self.engine = Engine.connect(self.endpoint)
