@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .errors import Invalid, Unsupported
 from .families import Family
 from .models.entry import ModelEntry
@@ -23,6 +25,16 @@ def check_area(canvas: tuple[int, int], count: int, limit: int | None, *, field:
         raise Invalid(
             f"{field}.width", f"{canvas[0]} x {canvas[1]}, {count} times, is {pixels} pixels; allowed are {limit}",
             remedy="ask for a smaller picture, or for fewer at once",
+        )  # fmt: skip
+
+
+def check_texels(sizes: Sequence[tuple[int, int]], limit: int | None, *, field: str) -> None:
+    """Raises Invalid where all textures of a projection together are larger than allowed."""
+    texels = sum(width * height for width, height in sizes)
+    if limit is not None and texels > limit:
+        raise Invalid(
+            f"{field}.targets", f"have textures of {texels} texels together; allowed are {limit}",
+            remedy="ask for smaller textures, or for fewer surfaces at once",
         )  # fmt: skip
 
 

@@ -115,6 +115,7 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
             pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
         else:
             planned = _projection(step.operation, done, f"{field}.project", step.id, step.hidden)
+            pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
         done[step.id] = planned.outputs
         steps.append(planned)
     entries = {entry.id: entry for step in steps for entry in _entries(step)}

@@ -172,9 +172,11 @@ class PreviewAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together."""
+    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, `max_texels` what
+    one projection may have in all its textures."""
 
     steps: tuple[Step, ...]
     preview: PreviewAsk | None = None
     time_limit: float | None = None
     max_pixels: int | None = None
+    max_texels: int | None = None

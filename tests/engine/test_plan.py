@@ -239,6 +239,15 @@ def test_a_projection_takes_the_picture_of_an_earlier_step():
     assert steps[1].outputs == ((1024, 1024),)
 
 
+def test_textures_that_are_too_large_together_are_refused():
+    targets = tuple(Target(id=name, mesh=None, size=(64, 64)) for name in "ab")
+    step = Step(id="0", operation=Project(targets=targets, views=(view(picture(64, 64)),)))
+    plan.make(Request(steps=(step,), max_texels=2 * 64 * 64), INDEX)
+    with pytest.raises(Invalid, match="together") as caught:
+        plan.make(Request(steps=(step,), max_texels=2 * 64 * 64 - 1), INDEX)
+    assert caught.value.field == "steps[0].project.targets"
+
+
 @pytest.mark.parametrize(
     ("more", "field"), [({"mask": picture(32, 32, 1)}, "mask"), ({"depth": picture(64, 32)}, "color")]
 )

@@ -16,6 +16,8 @@ class Limits:
     """Of a picture that is sent."""
     max_generated_pixels: int = 16 * MiB
     """Of all pictures that one step paints."""
+    max_projected_pixels: int = 128 * MiB
+    """Of all textures that one step projects onto."""
     max_steps: int = 1000
     max_count: int = 64
     max_job_steps: int = 16

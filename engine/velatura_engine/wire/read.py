@@ -68,7 +68,7 @@ def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]
     known("lane", spec.lane, jobs_pb2.Lane)
     return Request(
         steps=tuple(steps), preview=_preview(spec.preview), time_limit=_time_limit(spec, limits),
-        max_pixels=limits.max_generated_pixels,
+        max_pixels=limits.max_generated_pixels, max_texels=limits.max_projected_pixels,
     )  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def test_what_was_left_open_stays_open_and_what_was_set_arrives():
     assert (ask.width, ask.height, ask.seed, ask.strength) == (64, None, 0, None)
     assert ask.tiling == Tiling(x=True) and ask.init.pixels.shape == (32, 32, 3)
     assert request.preview is None and request.time_limit == LIMITS.max_time_limit
-    assert request.max_pixels == LIMITS.max_generated_pixels
+    assert (request.max_pixels, request.max_texels) == (LIMITS.max_generated_pixels, LIMITS.max_projected_pixels)
 
 
 def test_infinite_depth_is_background_and_welcome():
