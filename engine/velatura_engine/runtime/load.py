@@ -50,13 +50,17 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     return parts
 
 
-def _settle(module: torch.nn.Module, device: torch.device) -> None:
+def _settle(module: Any, device: torch.device) -> None:
     """Make a module ready to paint on its device, with weights that begin where torch would put them.
 
     Loaded as they are, weights lie wherever their file has them, and processors add numbers in another order where
     memory begins elsewhere: the same model in another file would paint other last bits.
     """
     module.eval().requires_grad_(False).to(device)
+    if device.type == "cpu" and module.dtype == torch.float32:
+        # Convolutions take a fifth less time where the channels of a pixel lie together; what they give lies so too.
+        # Not with half formats: there wrapping the borders was measured seven times slower.
+        module.to(memory_format=torch.channels_last)
     for values in (*module.parameters(), *module.buffers()):
         if values.data_ptr() % ALIGNED:
             values.data = values.data.clone()
