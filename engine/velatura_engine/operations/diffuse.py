@@ -278,7 +278,10 @@ def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
 
 
 def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
-    """What of the prompt the model cannot hear: words past its window, and words it never learned."""
+    """What of the prompts the model cannot hear: words past its window, words it never learned, and unguided ones."""
+    if plan.negative and plan.guidance <= 1:
+        heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
+        yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
     for name, text in (("prompt", plan.prompt), ("negative", plan.negative)):
         count, limit = model.count_tokens(text), model.window
         if count > limit:
