@@ -72,7 +72,7 @@ def target(
 
 
 def _job(*parts: jobs_pb2.JobSpec) -> jobs_pb2.JobSpec:
-    return spec.job(*parts, preview=True, output=pixels_pb2.PIXEL_FORMAT_RGBA8, labels=LABELS)
+    return spec.job(*parts, output=pixels_pb2.PIXEL_FORMAT_RGBA8, labels=LABELS)
 
 
 def painters(catalog: catalog_pb2.Catalog) -> tuple[tuple[str, str, str], ...]:

@@ -79,6 +79,13 @@ def test_a_projection_is_one_job_of_two_steps_with_the_scenes_true_depth(scene, 
     assert all(pixels.to_array(target.base).shape == (64, 64, 3) for target in projection.project.targets)
 
 
+def test_previews_that_nobody_would_see_are_not_asked_for(scene, fake):
+    build()
+    texture()
+    project()
+    assert [spec.preview.enabled for spec in fake.specs] == [False, False]
+
+
 def test_a_projection_gives_each_object_its_image_and_leaves_the_others_alone(scene, fake):
     thing, ground, box = build()
     own = bpy.data.materials.new("Own")
