@@ -39,7 +39,16 @@ class ModelIndex:
             id = fixed.get("id") or _free(_slug(path), found)
             try:
                 found[id] = replace(identify(path, id), **fixed, stamp=_stamp(path))
-            except (VelaturaError, OSError, KeyError, TypeError, ValueError, AttributeError) as trouble:
+            except (
+                VelaturaError,
+                OSError,
+                LookupError,
+                ArithmeticError,
+                TypeError,
+                ValueError,
+                AttributeError,
+                RecursionError,
+            ) as trouble:
                 remedy = getattr(trouble, "remedy", "")
                 self.refused[path.name] = f"{trouble}; {remedy}" if remedy else str(trouble)
         if found and not any(entry.is_default for entry in found.values()):

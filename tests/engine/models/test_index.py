@@ -121,8 +121,12 @@ def test_broken_files_are_told_and_disturb_nothing(models):
     (models / "checkpoints" / "empty").mkdir()
     (models / "checkpoints" / "odd").mkdir()
     (models / "checkpoints" / "odd" / "model_index.json").write_text("{}")
+    (models / "checkpoints" / "deep").mkdir()
+    (models / "checkpoints" / "deep" / "model_index.json").write_text("[" * 100_000)
+    flat = {"conv_in.weight": np.zeros((8, 4, 3, 3), "f2"), "x.attn2.to_k.weight": np.zeros(8, "f2")}
+    save_file(flat, models / "checkpoints" / "flat.safetensors")
     index = ModelIndex([models], starter=False)
-    assert set(index.refused) == {"old.ckpt", "cut.safetensors", "empty", "odd"}
+    assert set(index.refused) == {"old.ckpt", "cut.safetensors", "empty", "odd", "deep", "flat.safetensors"}
     assert "convert it to safetensors" in index.refused["old.ckpt"]
     assert len(index.entries()) == 3
 
@@ -134,6 +138,7 @@ DENOISER = {"conv_in.weight": (8, 4, 3, 3), "x.attn2.to_k.weight": (8, 768)}
     ({"control_model.input_blocks.0.0.weight": (8, 4, 3, 3), "control_model.x.attn2.to_k.weight": (8, 768)}, "folder"),
     (DENOISER | {"controlnet_cond_embedding.conv_in.weight": (1,)}, "folder"),
     (DENOISER, "denoiser alone"),
+    (DENOISER | {"class_embedding.linear_1.weight": (8, 8)}, "architecture"),
     ({"first_stage_model.post_quant_conv.weight": (4, 4, 1, 1)}, "architecture"),
 ])  # fmt: skip
 def test_a_part_of_a_model_is_refused_for_what_it_is(tmp_path, more, words):
