@@ -113,8 +113,11 @@ def array(file: bytes) -> np.ndarray:
 
 
 def noise(kind: type = np.uint8, width: int = SIDE, height: int = SIDE, channels: int = 3) -> np.ndarray:
-    """Pixels (H, W, C) of an integer type over its whole range, the same every time."""
-    return np.random.default_rng(1).integers(0, np.iinfo(kind).max, (height, width, channels), kind, endpoint=True)
+    """Pixels (H, W, C) over the whole range of an integer type, or floats from 0 to 2; the same every time."""
+    dice, shape = np.random.default_rng(1), (height, width, channels)
+    if issubclass(kind, np.floating):
+        return dice.random(shape, kind) * 2
+    return dice.integers(0, np.iinfo(kind).max, shape, kind, endpoint=True)
 
 
 def flat(value: int = 128, width: int = SIDE, height: int = SIDE, channels: int = 3) -> pixels_pb2.Image:

@@ -11,12 +11,16 @@ from velatura import pixels, png
 from velatura.v1 import diffuse_pb2, pixels_pb2
 
 RGBA16 = {"kind": np.uint16, "channels": 4}
+FLOAT = {"kind": np.float32}
+"""Linear light, also above 1."""
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     # name: (the picture, what else is asked)
     "RGB": ({}, {}),
     "RGBA": ({"channels": 4}, {}),
     "16 bits": ({"kind": np.uint16}, {"output": pixels_pb2.PIXEL_FORMAT_RGB16}),
     "16 bits with alpha": (RGBA16, {"output": pixels_pb2.PIXEL_FORMAT_RGBA16}),
+    "float": (FLOAT, {"output": pixels_pb2.PIXEL_FORMAT_RGB32F}),
+    "float with alpha": (FLOAT | {"channels": 4}, {"output": pixels_pb2.PIXEL_FORMAT_RGBA32F}),
     "odd sides": ({"width": 67, "height": 45}, {}),
     "odd sides with alpha": ({"width": 33, "height": 71, "channels": 4}, {}),
     "tiled": ({}, {"tile": "xy"}),

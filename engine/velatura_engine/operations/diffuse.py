@@ -20,7 +20,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from ..events import Artifact, Preview, Warning
 from ..pixels import masks
 from ..pixels.depth import disparity, hint
-from ..pixels.picture import Picture, as_single, as_srgb
+from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
 from ..plan import ControlPlan, DiffusePlan, Size
 from ..request import Depth
 from ..runtime.models import Loaded
@@ -313,9 +313,8 @@ def _finish(plan: DiffusePlan, scene: _Scene, picture: np.ndarray) -> Picture:
     picture = picture[:height, :width]
     if scene.composite is None or scene.original is None:
         return Picture(picture)
-    original = scene.original
-    if original.space == "linear":
-        original = Picture(as_srgb(original))
+    original, linear = scene.original, scene.original.space == "linear"
     pixels = original.pixels[..., :3] if original.channels >= 3 else np.repeat(original.pixels[..., :1], 3, axis=2)
-    laid = masks.lay(pixels, picture, scene.composite)
-    return Picture(np.concatenate([laid, original.pixels[..., 3:]], axis=2) if original.channels == 4 else laid)
+    laid = masks.lay(pixels, srgb_to_linear(picture) if linear else picture, scene.composite)
+    laid = np.concatenate([laid, original.pixels[..., 3:]], axis=2) if original.channels == 4 else laid
+    return Picture(laid, "linear" if linear else "srgb")

@@ -58,6 +58,11 @@ def linear_to_srgb(values: np.ndarray) -> np.ndarray:
     return np.where(values <= 0.0031308, values * 12.92, 1.055 * np.power(values, 1 / 2.4) - 0.055).astype(np.float32)
 
 
+def srgb_to_linear(values: np.ndarray) -> np.ndarray:
+    """sRGB curve -> linear light, float32 0..1 (IEC 61966-2-1)."""
+    return np.where(values <= 0.04045, values / 12.92, np.power((values + 0.055) / 1.055, 2.4)).astype(np.float32)
+
+
 def as_srgb(picture: Picture) -> np.ndarray:
     """Colour of a picture as (H, W, 3) float32 sRGB 0..1; grey is spread over three channels, alpha left out."""
     values = to_float(picture.pixels)
