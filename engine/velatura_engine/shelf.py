@@ -97,13 +97,18 @@ class Part:
     reason: str = ""
 
     def checked(self, given: Mapping[str, Any], *, field: str = "knobs") -> dict[str, Any]:
-        """The given knobs, each of its default's type. Raises NotFound for an unknown one, Invalid for a bad value."""
+        """All knobs, given or at their defaults and of their types. Raises NotFound for an unknown one, Invalid for a
+        bad value.
+        """
         known = {knob.name: knob for knob in self.knobs}
         for name in given:
             if name not in known:
                 remedy = "" if known else f"leave it out: {self.title} has no knobs"
                 raise NotFound(f"knob of {self.title}", name, known=known, field=f"{field}[{name}]", remedy=remedy)
-        return {name: known[name].checked(value, field=f"{field}[{name}]") for name, value in given.items()}
+        return {
+            name: knob.checked(given[name], field=f"{field}[{name}]") if name in given else knob.default
+            for name, knob in known.items()
+        }
 
 
 class Shelf:

@@ -51,11 +51,12 @@ def test_a_recipe_from_a_png_paints_the_same_pixels(lab):
 
 
 def test_a_recipe_leaves_nothing_open(lab):
-    found = recipe.read(lab.paint())
+    found = recipe.read(lab.paint(sampler="dpmpp_2m"))
     assert found is not None
     asked = found.spec.steps[0].diffuse
     assert asked.model and asked.sampling.sampler and asked.sampling.schedule
     assert asked.HasField("seed") and asked.HasField("width") and asked.sampling.HasField("guidance")
+    assert asked.sampling.knobs["order"].integer == 2
     assert [len(used.sha256) for used in found.models] == [64]
 
 

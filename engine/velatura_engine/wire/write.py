@@ -90,6 +90,8 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     sampling = message.sampling
     sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
     sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
+    for name, value in plan.knobs.items():
+        _set_knob(sampling.knobs[name], value)
     if plan.init is not None:
         message.init.strength = plan.strength
     if plan.mask is not None:
@@ -209,9 +211,13 @@ def _knob(knob: object) -> knobs_pb2.KnobSpec:
     message.choices.extend(getattr(knob, "choices", ()) or ())
     default = getattr(knob, "default", None)
     if default is not None:
-        kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
-        setattr(message.default, kinds[type(default)], default)
+        _set_knob(message.default, default)
     return message
+
+
+def _set_knob(message: knobs_pb2.KnobValue, value: bool | float | str) -> None:
+    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
+    setattr(message, kinds[type(value)], value)
 
 
 def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:
