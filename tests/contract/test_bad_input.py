@@ -97,6 +97,18 @@ TABLE: dict[str, tuple[Callable[[], JobSpec], type[errors.VelaturaError], str]] 
     "a pickle by its id": (lambda: quick(model="old"), errors.NotFound, f"{DIFFUSE}.model"),
     "a control model as a model": (lambda: quick(model="tiny-depth"), errors.NotFound, f"{DIFFUSE}.model"),
     "depth that is no number": (lambda: with_depth(holed()), errors.Invalid, f"{DIFFUSE}.depth.image"),
+    "a picture that is no number": (
+        lambda: quick(init=pixels.from_array(np.full((SIDE, SIDE, 3), np.nan, np.float32))),
+        errors.Invalid, f"{DIFFUSE}.init.image",
+    ),
+    "an endless picture": (
+        lambda: quick(init=pixels.from_array(np.full((SIDE, SIDE, 3), np.inf, np.float32))),
+        errors.Invalid, f"{DIFFUSE}.init.image",
+    ),
+    "endless disparity": (
+        lambda: with_depth(ramp() * np.inf, disparity=True), errors.Invalid, f"{DIFFUSE}.depth.image",
+    ),
+    "disparity beyond 1": (lambda: with_depth(ramp(), disparity=True), errors.Invalid, f"{DIFFUSE}.depth.image"),
     "depth of nothing": (lambda: with_depth(ramp() * 0), errors.Invalid, f"{DIFFUSE}.depth.image"),
     "near beyond far": (lambda: with_depth(ramp(), near=5.0, far=1.0), errors.Invalid, f"{DIFFUSE}.depth.near"),
     "metric depth in bytes": (
@@ -148,7 +160,7 @@ def test_is_refused_by_its_field_with_a_way_out(lab, case: str):
     assert trouble.field.startswith(field)
     assert trouble.message and (trouble.remedy or trouble.suggestions)
     assert type(trouble) is not errors.Broken
-    assert not {"Traceback", "Error(", "/"} & set(trouble.message.split())
+    assert not any(sign in trouble.message for sign in ("Traceback", "Error(", "/tmp", ".py"))
 
 
 @pytest.mark.parametrize("case", TABLE)

@@ -31,6 +31,8 @@ class Limits:
     max_queue_per_client: int = 32
     max_queue_bytes: int = 4096 * MiB
     """Of decoded pictures and meshes in jobs that wait."""
+    max_job_bytes: int = 2048 * MiB
+    """Of decoded pictures and meshes in one job."""
     max_calls: int = 256
     """Calls at the same time, watching ones among them."""
     max_time_limit: float = 3600.0

@@ -96,12 +96,13 @@ def _check_labels(spec: jobs_pb2.JobSpec) -> None:
     text(spec.request_id, "request_id", 64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reader:
-    """Reads operations under the engine's limits."""
+    """Reads operations under the engine's limits; `held` counts the bytes of what it has decoded."""
 
     limits: Limits
     blob: Callable[[str], bytes]
+    held: int = 0
 
     def operation(self, message: jobs_pb2.Step, field: str) -> Diffuse | Project:
         kind = message.WhichOneof("operation")
@@ -183,7 +184,7 @@ class _Reader:
     def depth(self, ask: pixels_pb2.DepthMap, field: str) -> Depth:
         known(f"{field}.encoding", ask.encoding, pixels_pb2.DepthEncoding)
         metric = ask.encoding != pixels_pb2.DEPTH_ENCODING_DISPARITY
-        image = self.numbers(ask.image, f"{field}.image")
+        image = self.numbers(ask.image, f"{field}.image", finite=False)
         if isinstance(image, Picture):
             self.check_depth(image, metric, f"{field}.image")
         near = optional(ask, "near", f"{field}.near", 1e-6, 1e9)
@@ -212,26 +213,40 @@ class _Reader:
             raise Invalid(
                 field, "no pixel holds a surface", remedy="point the camera at something, distances in metres"
             )
+        if not metric and values.dtype == np.float32 and not 0 <= values.min() <= values.max() <= 1:
+            raise Invalid(field, f"disparity reaches from {values.min():g} to {values.max():g}, not within 0 to 1",
+                          remedy="divide by its largest value: near is 1, nothing is 0")  # fmt: skip
 
-    def numbers(self, message: pixels_pb2.Image, field: str) -> Source:
+    def numbers(self, message: pixels_pb2.Image, field: str, *, finite: bool = True) -> Source:
         """A picture of plain numbers, never converted as colours are."""
-        source = self.source(message, field)
+        source = self.source(message, field, finite=finite)
         return Picture(source.pixels, "data") if isinstance(source, Picture) else source
 
     def mask(self, message: pixels_pb2.Mask, field: str) -> Source:
         source = self.numbers(message.image, f"{field}.image")
         if isinstance(source, Picture):
-            values = as_single(source)
-            if not np.isfinite(values).all():
-                raise Invalid(f"{field}.image", "has pixels that are not numbers", remedy="send 0 to 1")
-            return Picture(np.clip(values, 0, 1)[..., None], "data")
+            return Picture(np.clip(as_single(source), 0, 1)[..., None], "data")
         return source
 
-    def source(self, message: pixels_pb2.Image, field: str) -> Source:
+    def source(self, message: pixels_pb2.Image, field: str, *, finite: bool = True) -> Source:
         if message.WhichOneof("source") == "output":
             return Output(text(message.output.step_id, f"{field}.output.step_id", 64), message.output.index)
         content = content_of(message, self.blob, field=field, max_inline=self.limits.max_inline_bytes)
-        return decode(message, content, field=field, max_side=self.limits.max_side, max_pixels=self.limits.max_pixels)
+        limits = self.limits
+        picture = decode(message, content, field=field, max_side=limits.max_side, max_pixels=limits.max_pixels)
+        self.hold(picture.pixels, field)
+        if finite and not np.isfinite(picture.pixels).all():
+            raise Invalid(field, "has pixels that are not numbers, or infinite", remedy="send finite numbers")
+        return picture
+
+    def hold(self, values: np.ndarray, field: str) -> None:
+        """Raises Invalid where all that the job brings is more than the engine keeps for one job."""
+        self.held += values.nbytes
+        if self.held > self.limits.max_job_bytes:
+            raise Invalid(
+                field, f"makes the job's pictures and meshes more than {self.limits.max_job_bytes} bytes together",
+                remedy="send fewer or smaller ones",
+            )  # fmt: skip
 
     def project(self, ask: operations_pb2.Project, field: str) -> Project:
         how_many(len(ask.targets), f"{field}.targets", 1, 256)
@@ -282,6 +297,7 @@ class _Reader:
         if not content or len(content) % size:
             raise Invalid(field, f"has {len(content)} bytes, not a multiple of {size}", remedy="check type and count")
         values = np.frombuffer(content, np.dtype(kind).newbyteorder("<")).reshape(-1, *shape)
+        self.hold(values, field)
         if np.issubdtype(kind, np.floating) and not np.isfinite(values).all():
             raise Invalid(field, "holds values that are not numbers", remedy="send finite numbers")
         return values

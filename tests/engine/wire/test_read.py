@@ -170,6 +170,19 @@ def test_infinite_depth_is_background_and_welcome():
     assert np.array_equal(ask.depth.image.pixels[..., 0], values) and ask.depth.image.space == "data"
 
 
+def test_what_a_job_brings_is_counted_over_all_its_steps():
+    def together(bytes_: int):
+        steps = [diffuse(init={"image": COLOUR}), diffuse(init={"image": COLOUR})]
+        limits = Limits(max_job_bytes=bytes_)
+        return read_spec(jobs_pb2.JobSpec(steps=steps), limits=limits, blob=lambda _: b"")
+
+    both = 2 * len(COLOUR.data)
+    assert len(together(both).steps) == 2
+    with pytest.raises(Invalid, match="together") as caught:
+        together(both - 1)
+    assert caught.value.field == "steps[1].diffuse.init.image"
+
+
 def triangle() -> geometry_pb2.Mesh:
     return geometry_pb2.Mesh(
         positions={"data": np.eye(3, dtype=np.float32).tobytes()},
