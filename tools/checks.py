@@ -94,7 +94,7 @@ def contract_promises() -> Outcome:
         return left_out("buf needs npm; install Node.js")
     ref = _earlier_contract()
     if ref is None:
-        return Outcome(skipped=1, note="no earlier contract to compare with")
+        return left_out("buf breaking needs the repository's history, or a release, to compare with")
     return check(
         run([node / "buf", "breaking", "proto", "--against", f".git#ref={ref},subdir=proto"]), f"against {ref}"
     )
