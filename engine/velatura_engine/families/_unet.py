@@ -19,7 +19,7 @@ def cross_attention(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def is_classic(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """A UNet of the first kind: text attention, and nothing pooled embedded, as SDXL (text) and unCLIP (pictures) do."""
+    """A UNet of the first kind: text attention, and nothing pooled as SDXL (text) and unCLIP (pictures) have."""
     pooled = ("add_embedding.linear_1.weight", "class_embedding.linear_1.weight")
     pooled += ("model.diffusion_model.label_emb.0.0.weight",)
     return bool(cross_attention(shapes)) and not any(name in shapes for name in pooled)
