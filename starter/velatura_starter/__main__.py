@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = root.add_subparsers(dest="verb", required=True)
     train = verbs.add_parser("train", help="train the model and the judges from procedural data")
     train.add_argument("--minutes", type=float, default=110.0, help="for all stages; one stage alone gets all of it")
-    train.add_argument("--stage", choices=("vae", "unet", "controlnet", "judge", "all"), default="all")
+    train.add_argument("--stage", choices=("vae", "unet", "controlnet", "guided", "judge", "all"), default="all")
     train.add_argument("--out", type=Path, default=Path("starter-weights"), help="where the weights go")
     train.add_argument(
         "--checkpoints", type=Path, default=Path("starter-run"), help="checkpoints and caches; resumes from it"

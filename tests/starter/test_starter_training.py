@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
 from velatura_starter.judge import Judge, spearman
 from velatura_starter.padding import periodic
+from velatura_starter.tokens import load_tokenizer, train_tokenizer
 from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
-from velatura_starter.training.export import latent_moments, whiten
-from velatura_starter.training.objective import noised, spread_times
-from velatura_starter.training.unet import twin
+from velatura_starter.training.controlnet import frozen
+from velatura_starter.training.course import Course, silent
+from velatura_starter.training.export import blank_text, latent_moments, whiten
+from velatura_starter.training.guided import Teacher, guide, train_guided
+from velatura_starter.training.latents import Scenes, Tiles
+from velatura_starter.training.objective import noised, predict, spread_times
+from velatura_starter.training.unet import Feeder, Pools, twin
 from velatura_starter.training.vae import train_vae
 
 
@@ -157,3 +164,53 @@ def test_the_judge_takes_any_size():
         m, c = judge(torch.rand(2, 3, n, n))
         assert m.shape == (2, 5)
         assert c.shape == (2, 3)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with a tokenizer and an untrained UNet whose answers depend on words and depth."""
+    torch.manual_seed(3)
+    train_tokenizer(["red brick", "blue moss"] * 20, tmp_path / "tokenizer")
+    unet = build_unet()
+    parts = {"unet": unet, "text": blank_text(tmp_path)}
+    control = build_controlnet(unet)
+    for layer in (*control.controlnet_down_blocks, control.controlnet_mid_block):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    for name, models in (("unet", parts), ("controlnet", {"controlnet": control})):
+        save(tmp_path / f"{name}.pt", {"average": Average(models).shadow, "step": 0, "spent": 0.0})
+    return tmp_path
+
+
+def pools(count: int = 32) -> Pools:
+    """Noise in the place of latents."""
+    said = [["red brick", "blue moss"]] * count
+
+    def tiles(side: int) -> Tiles:
+        return Tiles(torch.randn(count, 4, side, side).half(), said)
+
+    hints = torch.randint(0, 256, (count, 128, 128), dtype=torch.uint8)
+    return Pools(tiles(16), tiles(32), tiles(64), Scenes(torch.randn(count, 4, 32, 32).half(), hints, said))
+
+
+def answers(run: Path, scale: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the teacher says, what guidance makes of it, and what a student says after a few steps of training."""
+    data = pools()
+    teacher = Teacher(run, Feeder(data, run / "tokenizer", 0))
+    words = load_tokenizer(run / "tokenizer")(["red brick"], padding="max_length", max_length=24, return_tensors="pt")
+    told, bare = (context.expand(8, -1, -1) for context in teacher.contexts(words.input_ids))
+    train_guided(run, data, Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=scale)
+    student = frozen(run / "guided.pt", "unet", build_unet())
+    z, t = torch.randn(8, 4, 16, 16), torch.full((8,), 600)
+    with torch.no_grad():
+        plain = predict(teacher.unet, z, t, told)
+        return plain, guide(predict(teacher.unet, z, t, bare), plain, scale), predict(student, z, t, told)
+
+
+def test_a_student_moves_towards_the_guided_answer(run):
+    plain, guided, learned = answers(run, 6.0)
+    assert float(((learned - plain) * (guided - plain)).sum() / (guided - plain).square().sum()) > 0.1
+
+
+def test_guidance_goes_on_from_the_bare_answer_through_the_told_one():
+    bare, told = torch.tensor([1.0]), torch.tensor([3.0])
+    assert [float(guide(bare, told, scale)) for scale in (0, 1, 3)] == [1, 3, 7]

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from ..architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
 from ..padding import periodic
@@ -50,25 +51,28 @@ def load_vae(path: Path) -> AutoencoderKL:
     return vae.eval().requires_grad_(False)
 
 
+def blank_text(run: Path) -> CLIPTextModel:
+    """An untrained text encoder for the run's tokenizer."""
+    words = load_tokenizer(run / "tokenizer")
+    return build_text(len(words), words.bos_token_id, words.eos_token_id)
+
+
 def averaged(model: nn.Module, average: Average, part: str) -> nn.Module:
     """Put the averaged parameters into a fresh model."""
     model.load_state_dict(average.of(part), strict=False)
     return model.eval().requires_grad_(False)
 
 
-def export_texture(run: Path, average: Average, folder: Path) -> None:
+def export_texture(run: Path, unet: nn.Module, text: nn.Module, folder: Path) -> None:
     """Write the pipeline folder: vae, unet, text_encoder, tokenizer, scheduler; float16 safetensors."""
-    tokenizer = load_tokenizer(run / "tokenizer")
     pipeline = StableDiffusionPipeline(
         vae=load_vae(run / "vae_white.pt"),
-        text_encoder=averaged(
-            build_text(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id), average, "text"
-        ),
-        tokenizer=tokenizer,
-        unet=averaged(build_unet(), average, "unet"),
+        text_encoder=text,  # type: ignore[arg-type]
+        tokenizer=load_tokenizer(run / "tokenizer"),
+        unet=unet,  # type: ignore[arg-type]
         scheduler=build_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
+        safety_checker=None,  # type: ignore[arg-type]
+        feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,
     )
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)

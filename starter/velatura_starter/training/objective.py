@@ -30,6 +30,22 @@ def noised(x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return a * x + s * noise, a * noise - s * x, (snr + 1).clamp_max(6) / (snr + 1)
 
 
+def predict(
+    unet: nn.Module,
+    z: Tensor,
+    t: Tensor,
+    context: Tensor,
+    controlnet: nn.Module | None = None,
+    hint: Tensor | None = None,
+) -> Tensor:
+    """The UNet's v (B, 4, h, w) for z of that shape, t (B,), context (B, T, D); a ControlNet joins with its hint."""
+    extra = {}
+    if controlnet is not None:
+        down, mid = controlnet(z, t, context, hint, return_dict=False)
+        extra = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+    return unet(z, t, context, return_dict=False, **extra)[0]
+
+
 class Denoising(nn.Module):
     """Weighted squared error of the UNet's v; a ControlNet joins when a hint is given."""
 
@@ -41,10 +57,6 @@ class Denoising(nn.Module):
         self, z: Tensor, t: Tensor, context: Tensor, v: Tensor, weight: Tensor, hint: Tensor | None = None
     ) -> Tensor:
         """z, v (B, 4, h, w); t, weight (B,); context (B, T, D); hint (B, 3, 4h, 4w) in 0..1: scalar loss."""
-        extra = {}
-        if self.controlnet is not None:
-            down, mid = self.controlnet(z, t, context, hint, return_dict=False)
-            extra = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
-        out = self.unet(z, t, context, return_dict=False, **extra)[0]
-        error = F.mse_loss(out.float(), v, reduction="none").mean((1, 2, 3))
+        out = predict(self.unet, z, t, context, self.controlnet, hint)
+        error = F.mse_loss(out.float(), v.float(), reduction="none").mean((1, 2, 3))
         return (error * weight).mean()

@@ -1,0 +1,92 @@
+"""Teach the models to answer at once what guidance makes of two answers, so that a picture costs half.
+
+The trained UNet is the teacher: its answer with the words and its answer without them are combined as classifier-free
+guidance does, and a copy learns to give the result by itself (Meng et al., arXiv 2210.03142, with one fixed scale). A
+ControlNet is taught the same way, and there what guidance strengthens is the depth as well as the words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+
+from ..architecture import build_controlnet, build_unet
+from .controlnet import draw_views, frozen
+from .course import Course, follow
+from .export import blank_text
+from .objective import Denoising, predict
+from .precision import mixed
+from .unet import Feeder, Pools, both_ways
+
+
+def guide(bare: Tensor, told: Tensor, scale: float) -> Tensor:
+    """Classifier-free guidance (Ho & Salimans, arXiv 2207.12598): ``bare`` + scale (``told`` - ``bare``)."""
+    return bare + scale * (told - bare)
+
+
+class Teacher:
+    """The frozen networks of a run."""
+
+    def __init__(self, run: Path, feeder: Feeder) -> None:
+        self.unet = frozen(run / "unet.pt", "unet", build_unet())
+        self.text = frozen(run / "unet.pt", "text", blank_text(run))
+        self.empty = feeder.empty
+
+    @torch.no_grad()
+    def contexts(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What the words mean and what no words mean, (B, T, D) each."""
+        return self.text(tokens)[0], self.text(self.empty.expand(len(tokens), -1))[0]
+
+
+def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, seed: int = 8) -> None:
+    """Train a copy of ``unet.pt``'s UNet until the budget is used; ``guided.pt`` holds state and average.
+
+    Where the words are empty it learns what the teacher answers, so that it can still be guided further.
+    """
+    feeder = Feeder(pools, run / "tokenizer", seed)
+    teacher = Teacher(run, feeder)
+    student = build_unet()
+    student.load_state_dict(teacher.unet.state_dict())
+    with both_ways(teacher.unet) as wise, both_ways(student) as unets:
+        losses = {tiled: Denoising(unet) for tiled, unet in unets.items()}
+
+        def score(_: float, __: int) -> tuple[str, Tensor]:
+            sample = feeder.next(0.9)
+            z, t, _, weight = feeder.noised(sample.x, 0.75)
+            told, bare = teacher.contexts(sample.tokens)
+            with mixed():
+                with torch.no_grad():
+                    answers = (predict(wise[sample.tiled], z, t, said) for said in (bare, told))
+                    target = guide(*answers, scale)
+                return sample.kind, losses[sample.tiled](z, t, told, target, weight)
+
+        follow(course, run / "guided.pt", {"unet": student}, score, feeder.reseed)
+
+
+def train_guided_depth(run: Path, pools: Pools, course: Course, *, scale: float, seed: int = 9) -> None:
+    """Train a copy of ``controlnet.pt``'s ControlNet for ``guided.pt``'s UNet; ``guided_depth.pt`` holds its state.
+
+    The answer that guidance starts from knows neither words nor depth.
+    """
+    feeder = Feeder(pools, run / "tokenizer", seed)
+    teacher = Teacher(run, feeder)
+    wise = frozen(run / "controlnet.pt", "controlnet", build_controlnet(build_unet()))
+    student: nn.Module = build_controlnet(build_unet())
+    student.load_state_dict(wise.state_dict())
+    student.set_attn_processor(AttnProcessor())  # type: ignore[operator]
+    loss_of = Denoising(frozen(run / "guided.pt", "unet", build_unet()), student)
+
+    def score(_: float, __: int) -> tuple[str, Tensor]:
+        views = draw_views(feeder)
+        z, t, _, weight = feeder.noised(views.x, 0.6)
+        told, bare = teacher.contexts(views.tokens)
+        with mixed():
+            with torch.no_grad():
+                answers = predict(teacher.unet, z, t, bare), predict(teacher.unet, z, t, told, wise, views.hint)
+                target = guide(*answers, scale)
+            return str(views.x.shape[-1]), loss_of(z, t, told, target, weight, views.hint)
+
+    follow(course, run / "guided_depth.pt", {"controlnet": student}, score, feeder.reseed)
