@@ -120,6 +120,12 @@ def test_the_recipe_beside_a_picture_is_the_one_inside_it(velatura):
     assert beside["tiling"] == inside["tiling"] == {"x": True}
 
 
+def test_a_texture_without_a_size_has_the_models_own(velatura, lab):
+    (model,) = (model for model in lab.engine.catalog().models if model.is_default)
+    assert velatura("texture", *MOSS).code == 0
+    assert read("moss-7.png").shape == (model.native_size, model.native_size, 3)
+
+
 def test_a_texture_may_be_wider_than_high(velatura):
     velatura("texture", *MOSS, "--size", "64x32")
     assert read("moss-7.png").shape == (32, 64, 3)

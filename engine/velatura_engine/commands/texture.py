@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     """Put the command on the command line."""
     command = commands.add_parser("texture", help="paint a seamless texture", description=__doc__)
     command.add_argument("prompt", help='what it is made of, such as "red brick wall"')
-    command.add_argument("--size", default="256", metavar="N|WxH", help="pixels (default 256)")
+    command.add_argument("--size", metavar="N|WxH", help="pixels, such as 512 or 512x256 (default: the model's own)")
     command.add_argument("--tile", choices=TILES, default="xy", help="edges that meet: x = left and right (default xy)")
     add_painting(command)
     connect.add_options(command)
@@ -45,7 +45,8 @@ def painting(options: argparse.Namespace) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> int:
     """Paint; returns the exit code."""
     tile = "" if options.tile == "none" else options.tile
-    job = spec.texture(options.prompt, size(options.size), tile=tile, **painting(options))
+    width, height = size(options.size) if options.size is not None else (None, None)
+    job = spec.diffuse(options.prompt, width=width, height=height, tile=tile, **painting(options))
     with connect.open(options) as engine:
         result = watch.follow(engine, job, options)
     watch.report(result, watch.save(result, options, name=files.slug(options.prompt), tile=tile), options)
