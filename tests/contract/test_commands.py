@@ -382,3 +382,31 @@ def test_doctor_says_what_to_do_about_a_token_that_others_can_read(alone, lab, t
 def test_doctor_is_content_where_no_engine_runs(alone):
     engine = findings(alone("doctor", "--json"))["engine"]
     assert engine["right"] and "not running" in engine["words"]
+
+
+@pytest.mark.usefixtures("quickly")
+def test_doctor_tells_a_variable_that_cannot_be_read(alone, monkeypatch):
+    monkeypatch.setenv("VELATURA_PORT", "abc")
+    said = alone("doctor", "--json")
+    wrong = findings(said)["settings"]
+    assert said.code == cli.BROKEN and {"disk", "port", "engine"} <= set(findings(said))
+    assert wrong["words"] == "VELATURA_PORT: 'abc' is not a number"
+    assert wrong["remedy"] == "Mend or unset VELATURA_PORT."
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize(("line", "told"), [
+    ("port = ", "cannot be read"),
+    ("port = 'abc'", "must be a whole number"),
+    ("harbour = 7860", "'harbour'"),
+    ("port = 70000", "between 0 and 65535"),
+])  # fmt: skip
+def test_doctor_tells_a_settings_file_that_cannot_be_used(alone, tmp_path, line: str, told: str):
+    (tmp_path / "home").mkdir()
+    file = tmp_path / "home" / "engine.toml"
+    file.write_text(line)
+    said = alone("doctor")
+    assert said.code == cli.BROKEN
+    wrong, remedy = said.out.splitlines()[2:4]
+    assert wrong.startswith("WRONG settings") and told in wrong
+    assert "-> Mend" in remedy and str(file) in remedy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -16,8 +17,9 @@ from typing import Any
 from velatura import discovery, errors
 from velatura.endpoint import DEFAULT_PORT, Endpoint
 
+from ..errors import Invalid
 from ..models.index import ModelIndex
-from ..settings import read
+from ..settings import default_config, read
 from . import connect
 
 LEAST_DISK = 2 * 2**30
@@ -99,7 +101,13 @@ def _torch() -> Finding:
 
 
 def _models() -> Iterator[Finding]:
-    index = ModelIndex(read([]).model_folders)
+    try:
+        settings = read([])
+    except Invalid as trouble:
+        # Where the models are is one of the settings, so nothing can be said about them.
+        yield Finding(name="settings", right=False, words=trouble.message, remedy=_mend(trouble))
+        return
+    index = ModelIndex(settings.model_folders)
     names = [entry.id for entry in index.entries()]
     yield Finding(
         name="models",
@@ -109,6 +117,15 @@ def _models() -> Iterator[Finding]:
     )
     for name, why in index.refused.items():
         yield Finding(name="models", right=False, words=f"{name} is not used: {why}", remedy="Remove or replace it.")
+
+
+def _mend(trouble: Invalid) -> str:
+    if trouble.field.startswith("VELATURA_"):
+        return f"Mend or unset {trouble.field}."
+    file = os.environ.get("VELATURA_CONFIG") or default_config(os.environ)
+    if trouble.field.startswith("config"):
+        return f"Mend or remove {file}."
+    return trouble.remedy or f"Mend it in {file}, or in VELATURA_{trouble.field.upper()} where that is set."
 
 
 def _disk() -> Finding:
