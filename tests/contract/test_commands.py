@@ -183,6 +183,16 @@ def test_a_picture_follows_depth_in_metres(velatura):
 # Again
 
 
+@pytest.mark.parametrize("file", ["moss-8.png", "moss-8.json"])
+def test_a_replay_of_one_of_many_is_that_one(velatura, file: str):
+    velatura("texture", "moss", "--seed", "7", "--count", "3", "--steps", "2", "--size", SIDE)
+    first = Path("moss-8.png").read_bytes()
+    said = velatura("generate", "--replay", file, "--out", "again", "--json")
+    assert [facts["seed"] for facts in said.document["pictures"]] == [8]
+    assert sorted(path.name for path in Path("again").iterdir()) == ["moss-8-3x3.png", "moss-8.json", "moss-8.png"]
+    assert Path("again/moss-8.png").read_bytes() == first
+
+
 def test_a_picture_without_a_recipe_cannot_be_replayed(velatura):
     said = velatura("generate", "--replay", save("photo.png", flat(90)))
     assert said.code == 2 and "photo.png holds no recipe" in said.err and ".json beside it" in said.err

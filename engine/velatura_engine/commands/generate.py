@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
-from velatura import Engine, recipe, spec
+from velatura import Result, recipe, spec
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 
@@ -50,15 +51,19 @@ def run(options: argparse.Namespace) -> int:
     """Paint; returns the exit code."""
     if not options.prompt and not options.replay:
         raise Invalid("say what to paint, or which picture to make again", field="prompt")
-    job = build(options)
-    tile = "" if options.tile == "none" else options.tile
+    asked = build(options)
+    made = recorded(options.replay) if options.replay else None
+    job = asked if made is None else recipe.replay(made)
     with connect.open(options) as engine:
-        if options.replay:
-            job = replay(engine, options)
-            tiling = job.steps[0].diffuse.tiling
-            tile = "x" * tiling.x + "y" * tiling.y
+        if made is not None:
+            for image in _pictures(asked):  # what it started from, where the engine looks for it
+                engine.put_blob(image.data)
         result = watch.follow(engine, job, options)
-    name = files.slug(options.prompt or job.steps[0].diffuse.prompt.text)
+    if made is not None:
+        result = only(result, made)
+    first = job.steps[0].diffuse
+    tile = "x" * first.tiling.x + "y" * first.tiling.y
+    name = files.slug(options.prompt or first.prompt.text)
     watch.report(result, watch.save(result, options, name=name, tile=tile), options)
     return 0
 
@@ -89,16 +94,24 @@ def _control(words: str) -> diffuse_pb2.Control:
     return diffuse_pb2.Control(kind=kind, image=files.picture(path, "control", data=kind != "reference"))
 
 
-def replay(engine: Engine, options: argparse.Namespace) -> jobs_pb2.JobSpec:
-    """The job of a recipe. Pictures it started from, when they are given too, go where the engine looks for them."""
-    for image in _pictures(options):
-        engine.put_blob(image.data)
-    content = files.read(options.replay, "replay")
+def recorded(path: str) -> jobs_pb2.Recipe:
+    """The recipe in a file: a PNG, or its JSON. Raises Invalid."""
+    content = files.read(path, "replay")
     found = recipe.read(content) if files.is_png(content) else _recipe_of(content)
     if found is None:
         remedy = "Give a PNG that Velatura wrote, or the .json beside it."
-        raise Invalid(f"{options.replay} holds no recipe", field="replay", remedy=remedy)
-    return recipe.replay(found)
+        raise Invalid(f"{path} holds no recipe", field="replay", remedy=remedy)
+    return found
+
+
+def only(result: Result, made: jobs_pb2.Recipe) -> Result:
+    """A replay's result with nothing but the picture that the recipe is of; all of it where none is named.
+
+    The others are painted with it because the last bits of a picture depend on how many are painted at once.
+    """
+    wanted = (made.step_id, made.index)
+    same = tuple(artifact for artifact in result.artifacts if (artifact.step_id, artifact.index) == wanted)
+    return replace(result, artifacts=same or result.artifacts)
 
 
 def _recipe_of(content: bytes) -> jobs_pb2.Recipe:
@@ -108,7 +121,7 @@ def _recipe_of(content: bytes) -> jobs_pb2.Recipe:
         raise Invalid("this is neither a PNG nor a recipe", field="replay") from None
 
 
-def _pictures(options: argparse.Namespace) -> list[pixels_pb2.Image]:
-    asked = build(options).steps[0].diffuse
+def _pictures(job: jobs_pb2.JobSpec) -> list[pixels_pb2.Image]:
+    asked = job.steps[0].diffuse
     found = [asked.init.image, asked.mask.image, asked.depth.image, *(control.image for control in asked.controls)]
     return [image for image in found if image.data]
