@@ -193,6 +193,21 @@ def test_a_replay_of_one_of_many_is_that_one(velatura, file: str):
     assert Path("again/moss-8.png").read_bytes() == first
 
 
+def test_a_replay_with_the_same_models_has_nothing_to_note(velatura):
+    velatura("generate", *SMALL)
+    assert "Note" not in velatura("generate", "--replay", "moss-7.png").err
+
+
+def test_a_replay_notes_a_model_that_is_another_file_now(velatura):
+    velatura("generate", *SMALL)
+    made = json.loads(Path("moss-7.json").read_text())
+    made["models"][0]["sha256"] = "0" * 64
+    Path("old.json").write_text(json.dumps(made))
+    said = velatura("generate", "--replay", "old.json", "--quiet")
+    (note,) = said.err.splitlines()
+    assert said.code == 0 and note.startswith("Note: tiny is another file now")
+
+
 def test_a_picture_without_a_recipe_cannot_be_replayed(velatura):
     said = velatura("generate", "--replay", save("photo.png", flat(90)))
     assert said.code == 2 and "photo.png holds no recipe" in said.err and ".json beside it" in said.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         result = watch.follow(engine, job, options)
     if made is not None:
         result = only(result, made)
+        for model in replaced(result, made):
+            sys.stderr.write(f"Note: {model} is another file now than when this was made; it may look different\n")
     first = job.steps[0].diffuse
     tile = "x" * first.tiling.x + "y" * first.tiling.y
     name = files.slug(options.prompt or first.prompt.text)
@@ -112,6 +115,12 @@ def only(result: Result, made: jobs_pb2.Recipe) -> Result:
     wanted = (made.step_id, made.index)
     same = tuple(artifact for artifact in result.artifacts if (artifact.step_id, artifact.index) == wanted)
     return replace(result, artifacts=same or result.artifacts)
+
+
+def replaced(result: Result, made: jobs_pb2.Recipe) -> list[str]:
+    """Ids of the models whose content is not what it was for the recipe."""
+    now = {used.id: used.sha256 for artifact in result.artifacts for used in artifact.recipe.models}
+    return [used.id for used in made.models if now.get(used.id, used.sha256) != used.sha256]
 
 
 def _recipe_of(content: bytes) -> jobs_pb2.Recipe:
