@@ -111,3 +111,17 @@ def daylight():
     world.use_nodes = True
     world.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
     bpy.context.scene.world = world
+
+
+def faces_of_texels(thing, side):
+    """The face (side, side) whose UVs hold each texel's centre; -1 for none."""
+    mesh = thing.data
+    mesh.calc_loop_triangles()
+    found = np.full((side, side), -1)
+    x, y = np.meshgrid(np.arange(side) + 0.5, np.arange(side) + 0.5)
+    for triangle in mesh.loop_triangles:
+        a, b, c = ((uv.x * side, (1 - uv.y) * side) for uv in (mesh.uv_layers[0].uv[k].vector for k in triangle.loops))
+        sides = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
+        inside = np.all([each >= 0 for each in sides], 0) | np.all([each <= 0 for each in sides], 0)
+        found[inside] = triangle.polygon_index
+    return found

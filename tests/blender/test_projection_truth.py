@@ -4,7 +4,7 @@ import bpy
 import kernel
 import numpy as np
 import pytest
-from scenes import add, place_camera, render, select, suzanne
+from scenes import add, faces_of_texels, place_camera, render, select, suzanne
 from velatura_blender import capture, place
 
 pytestmark = [
@@ -156,17 +156,3 @@ def faces_seen(width, height, numbers):
             if hit and thing.name in numbers:
                 seen[row, column] = numbers[thing.name] + (0 if thing.name == "Suzanne" else face)
     return seen
-
-
-def faces_of_texels(thing, side):
-    """The face (side, side) whose UVs hold each texel's centre; -1 for none."""
-    mesh = thing.data
-    mesh.calc_loop_triangles()
-    found = np.full((side, side), -1)
-    x, y = np.meshgrid(np.arange(side) + 0.5, np.arange(side) + 0.5)
-    for triangle in mesh.loop_triangles:
-        a, b, c = ((uv.x * side, (1 - uv.y) * side) for uv in (mesh.uv_layers[0].uv[k].vector for k in triangle.loops))
-        sides = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
-        inside = np.all([each >= 0 for each in sides], 0) | np.all([each <= 0 for each in sides], 0)
-        found[inside] = triangle.polygon_index
-    return found

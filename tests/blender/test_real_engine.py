@@ -1,0 +1,165 @@
+"""The add-on's operators against the real engine and its starter: it must take what it is sent, and paint it."""
+
+import json
+import os
+import signal
+import time
+
+import bpy
+import kernel
+import numpy as np
+import pytest
+from scenes import add, faces_of_texels, place_camera, select, state
+from velatura import discovery
+from velatura_blender import place
+from velatura_blender.session import session
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+PATIENCE = 250.0
+"""Seconds after which an engine will not start or end any more, also on a machine that others keep busy."""
+MAGENTA = (255, 0, 255)
+"""What everything looks like before; nothing is painted in it."""
+TEXTURE = 160
+
+
+@pytest.fixture(scope="module")
+def engine(addon, tmp_path_factory):
+    """The engine of .venv, which the add-on finds by itself as this computer's."""
+    if not kernel.PYTHON.exists():
+        pytest.fail(f"there is no {kernel.PYTHON}, so no real engine: `python3 tools/dev.py test` makes it")
+    home = tmp_path_factory.mktemp("home")
+    models = home / "models"
+    models.mkdir()
+    command = [str(kernel.PYTHON), "-m", "velatura_engine", "serve", "--port", "0", "--threads", "1"]
+    command += ["--idle-exit", "900", "--models", str(models)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("VELATURA_ENGINE", raising=False)
+        patch.setenv("VELATURA_HOME", str(home))
+        discovery.start(command, wait=PATIENCE)
+        yield
+        session.disconnect()
+        end(json.loads((home / discovery.ENDPOINT_FILE).read_text())["pid"])
+
+
+def end(process):
+    os.kill(process, signal.SIGTERM)
+    until = time.monotonic() + PATIENCE
+    while alive(process):
+        assert time.monotonic() < until, "the engine does not end"
+        time.sleep(0.05)
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
+
+
+def build():
+    """A box before a wall, both magenta and selected, seen straight from the front."""
+    render = bpy.context.scene.render
+    render.resolution_x, render.resolution_y = 256, 192
+    place_camera((0, -6, 0))
+    wall, box = add("plane", "Wall", (0, 2, 0), size=4), add("cube", "Box", (0, -1, 0), size=1)
+    wall.rotation_euler = (np.pi / 2, 0, 0)
+    flat = np.full((TEXTURE, TEXTURE, 3), MAGENTA, np.uint8)
+    for thing in (wall, box):
+        place.wear(thing, place.material("Magenta", place.image("Magenta", flat), "UVMap"))
+    select(wall, box)
+    bpy.context.view_layer.update()
+    return wall, box
+
+
+def texture(**more):
+    wanted = {"prompt": "red brick wall", "size": 128, "steps": 2, "seed": 3, "wait": True} | more
+    return bpy.ops.velatura.texture(**wanted)
+
+
+def project(**more):
+    wanted = {"prompt": "wooden planks", "size": 128, "texture_size": TEXTURE, "steps": 2, "seed": 3, "wait": True}
+    return bpy.ops.velatura.project(**wanted | more)
+
+
+def worn(thing):
+    """The image whose colours reach the output of an object's only material."""
+    (slot,) = thing.material_slots
+    output = next(node for node in slot.material.node_tree.nodes if node.type == "OUTPUT_MATERIAL")
+    shader = output.inputs["Surface"].links[0].from_node
+    return shader.inputs["Base Color"].links[0].from_node.image
+
+
+def texels(image):
+    """(H, W, 4) uint8, row 0 on top; the fourth says how far a texel was painted."""
+    flat = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(flat)
+    return np.rint(flat.reshape(image.size[1], image.size[0], 4)[::-1] * 255).astype(np.uint8)
+
+
+def changed(shown):
+    return (shown[..., :3] != MAGENTA).any(2)
+
+
+def painting(image):
+    """The painting in an image's recipe, as the engine resolved it."""
+    return json.loads(image[place.RECIPE])["spec"]["steps"][0]["diffuse"]
+
+
+def test_a_texture_is_painted_in_the_size_asked_and_wired_to_the_surface(scene):
+    wall, box = build()
+    assert texture() == {"FINISHED"}
+    image = worn(wall)
+    assert worn(box) == image and tuple(image.size) == (128, 128)
+    shown = texels(image)
+    assert changed(shown).all() and shown[..., :3].std((0, 1)).min() > 2
+    made = painting(image)
+    assert made["model"] == "starter" and made["tiling"] == {"x": True, "y": True} and made["sampling"]["steps"] == 2
+
+
+def test_a_projection_follows_depth_and_paints_only_what_the_camera_sees(scene):
+    wall, box = build()
+    assert project() == {"FINISHED"}
+    made = painting(worn(wall))
+    assert (made["width"], made["height"], made["depth"]["model"]) == (128, 96, "starter-depth")
+    assert tuple(worn(wall).size) == tuple(worn(box).size) == (TEXTURE, TEXTURE)
+    on_wall, on_box = texels(worn(wall)), texels(worn(box))
+    v, u = np.mgrid[:TEXTURE, :TEXTURE]
+    off = np.maximum(np.abs((u + 0.5) / TEXTURE - 0.5), np.abs((v + 0.5) / TEXTURE - 0.5)) * 4  # m from its middle
+    hides = 0.5 * 8 / 4.5  # the box's front is 4.5 m away, the wall 8 m; a pixel shows 0.045 m of it
+    seen, hidden = (off > hides + 0.1) & (off < 1.9), off < hides - 0.1
+    assert changed(on_wall)[seen].all() and not changed(on_wall)[hidden].any()
+    assert on_wall[seen][:, :3].std(0).min() > 2
+    face = faces_of_texels(box, TEXTURE)
+    front = next(polygon.index for polygon in box.data.polygons if polygon.normal.y < -0.9)
+    assert changed(on_box)[face == front].mean() > 0.9 and not changed(on_box)[(face != front) & (face >= 0)].any()
+
+
+@pytest.mark.parametrize("ask", [texture, project])
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"model": "oils"}, "unknown checkpoint 'oils'. Known: starter"),
+        ({"prompt": "moss " * 2000}, "at most 8192 are allowed"),
+    ],
+    ids=["unknown model", "endless prompt"],
+)
+def test_a_job_that_the_engine_refuses_is_said_and_nothing_is_lost(scene, ask, wish, words):
+    _, box = build()
+    box.data.materials.clear()
+    while box.data.uv_layers:
+        box.data.uv_layers.remove(box.data.uv_layers[0])
+    before = state()
+    with pytest.raises(RuntimeError, match=words):
+        ask(**wish)
+    assert session.failed and words in session.message
+    assert state() == before
+
+
+def test_after_a_refused_job_the_next_one_works(scene):
+    wall, _ = build()
+    with pytest.raises(RuntimeError, match="cannot tile"):
+        texture(size=100)
+    assert texture(size=96) == {"FINISHED"} and not session.failed
+    assert tuple(worn(wall).size) == (96, 96)
