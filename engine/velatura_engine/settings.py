@@ -119,6 +119,8 @@ def _from_file(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as trouble:
         raise Invalid("config", f"{path} cannot be read: {trouble}") from None
     limits = found.pop("limits", {})
+    if not isinstance(limits, dict):
+        raise Invalid("config.limits", f"must be a table of limits, got {limits!r}")
     _check_types(found, Settings(), "config")
     _check_types(limits, Limits(), "config.limits")
     return found | ({"limits": Limits(**limits)} if limits else {})

@@ -19,7 +19,8 @@ def test_the_file_in_the_home_folder_is_read_without_being_named(tmp_path, home)
 @pytest.mark.parametrize(("line", "field"), [
     ('port = "7860"', "config.port"), ("port = true", "config.port"), ("models = [1]", "config.models"),
     ('models = "/a"', "config.models"), ("starter = 1", "config.starter"), ('dtype = "int4"', "dtype"),
-    ("[limits]\nmax_steps = 1.5", "config.limits.max_steps"), ("[limits]\nmax_stops = 1", "config.limits"),
+    ("limits = 3", "config.limits"), ("[limits]\nmax_steps = 1.5", "config.limits.max_steps"),
+    ("[limits]\nmax_stops = 1", "config.limits"),
     ("port = ", "config"),
 ])  # fmt: skip
 def test_a_wrong_line_in_the_file_is_named(tmp_path, home, line, field):
