@@ -24,7 +24,8 @@ from ..jobs.journal import Journal
 from ..jobs.office import JobOffice
 from ..models.index import ModelIndex
 from ..settings import Settings, read
-from ..worker.host import PAINTER, WorkerHost
+from ..worker.host import WorkerHost
+from ..worker.launch import PAINTER, Launched
 from . import whereabouts
 from .auth import TokenGate, read_or_make_token
 from .registry import handlers
@@ -47,8 +48,18 @@ OPTIONS = (
 class Front:
     """A running engine: server, office and worker. `start` it, then `stop` it."""
 
-    def __init__(self, settings: Settings, *, factory: str = PAINTER, options: dict[str, Any] | None = None) -> None:
-        """`factory` and `options` make the runner inside the worker; tests put another one there."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        factory: str = PAINTER,
+        options: dict[str, Any] | None = None,
+        launched: Launched | None = None,
+    ) -> None:
+        """`factory` and `options` make the runner inside the worker; tests put another one there.
+
+        `launched` is a worker's process that waits for its options.
+        """
         self.settings = settings
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.token = read_or_make_token(self.token_file)
@@ -62,7 +73,7 @@ class Front:
         own = {"device": settings.device, "dtype": settings.dtype, "threads": settings.threads, "warm": self._default()}
         self.worker = WorkerHost(
             own if options is None else options, factory=factory,
-            stall_seconds=limits.stall_seconds, cancel_seconds=limits.cancel_seconds,
+            stall_seconds=limits.stall_seconds, cancel_seconds=limits.cancel_seconds, launched=launched,
         )  # fmt: skip
         self.gate = TokenGate(self.token)
         self.office = JobOffice(
@@ -173,9 +184,9 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.gather(*ended, return_exceptions=True)  # what ended them is in the log already
 
 
-async def serve(settings: Settings) -> None:
-    """Run an engine until it is told to stop, or has been idle for long enough."""
-    front = Front(settings)
+async def serve(settings: Settings, launched: Launched | None = None) -> None:
+    """Run an engine until it is told to stop, or has been idle for long enough; `launched` as `Front` takes it."""
+    front = Front(settings, launched=launched)
     try:
         await front.start()
     except Invalid:
@@ -195,11 +206,11 @@ async def serve(settings: Settings) -> None:
         await front.stop()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """`velatura serve`: returns the exit code, 2 where the settings are wrong."""
+def main(argv: Sequence[str] | None = None, launched: Launched | None = None) -> int:
+    """`velatura serve`: returns the exit code, 2 where the settings are wrong; `launched` as `Front` takes it."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s front %(levelname)s %(message)s")
     try:
-        asyncio.run(serve(read(sys.argv[1:] if argv is None else argv)))
+        asyncio.run(serve(read(sys.argv[1:] if argv is None else argv), launched))
     except Invalid as trouble:
         sys.stderr.write(f"velatura serve: {trouble.message}{'; ' if trouble.remedy else ''}{trouble.remedy}\n")
         return 2

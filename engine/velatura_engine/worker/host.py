@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import multiprocessing
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -14,12 +13,10 @@ from typing import Any
 
 from ..errors import Broken, Cancelled, TimedOut, VelaturaError, WorkerLost
 from ..events import Done, Event, Failed, Progress
-from . import main
 from .channel import Channel, Packed, pack
+from .launch import PAINTER, Launched, launch
 
 log = logging.getLogger("velatura.front")
-
-PAINTER = "velatura_engine.run:Runner"
 
 MAX_STILLBORN = 3
 """Workers in a row that died before they were ready, after which jobs no longer wait for one."""
@@ -73,14 +70,14 @@ class WorkerHost:
 
     def __init__(
         self, options: Mapping[str, Any], *, factory: str = PAINTER, stall_seconds: float = 300.0,
-        cancel_seconds: float = 30.0,
+        cancel_seconds: float = 30.0, launched: Launched | None = None,
     ) -> None:  # fmt: skip
-        """`factory` makes the runner inside the worker from `options`.
+        """`factory` makes the runner inside the worker from `options`; `launched` is a process that waits for them.
 
         A worker that is silent for `stall_seconds` (or ten of its steps, if that is more) is replaced; so is one that
         has not stopped `cancel_seconds` (or three steps) after it was asked to, or after the job's time limit.
         """
-        self._options, self._factory = dict(options), factory
+        self._options, self._factory, self._launched = dict(options), factory, launched
         self._stall, self._grace = stall_seconds, cancel_seconds
         self.state, self.device, self.resident, self.restarts = "starting", "", "", 0
         self.changed: Callable[[], None] = lambda: None
@@ -101,15 +98,12 @@ class WorkerHost:
 
     def start(self) -> None:
         """Start the process; it is ready some seconds later, and jobs wait for that."""
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=main.main, args=(theirs, self._factory, self._options), daemon=True, name="velatura-worker"
-        )
-        self._process.start()
-        theirs.close()
+        launched, self._launched = self._launched or launch(self._factory), None
+        self._process = launched.process
         self._was_ready = False
-        self._channel, self._started = Channel(ours), time.monotonic()
+        self._channel, self._started = Channel(launched.connection), time.monotonic()
+        with contextlib.suppress(OSError):  # one that is dead already is noticed by its listener
+            self._channel.send(("make", self._options))
         listener = threading.Thread(
             target=self._listen, args=(self._channel, asyncio.get_running_loop()), daemon=True, name="velatura-listen"
         )

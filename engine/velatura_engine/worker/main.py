@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -34,8 +34,8 @@ ENVIRONMENT = {
 }
 
 
-def main(connection: Connection, factory: str, options: Mapping[str, Any]) -> None:
-    """Entry of the process. `factory` is "module:callable" that makes the runner from `options`."""
+def main(connection: Connection, factory: str) -> None:
+    """Entry of the process. `factory` is "module:callable" that makes the runner, from the options that come first."""
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
@@ -43,7 +43,7 @@ def main(connection: Connection, factory: str, options: Mapping[str, Any]) -> No
     channel = Channel(connection)
     inbox = _Inbox(channel)
     threading.Thread(target=inbox.listen, daemon=True).start()
-    runner = _make(factory, dict(options))
+    runner = _make(factory, inbox)
     channel.send(("ready", runner.device))
     while True:
         job_id, plan = inbox.next()
@@ -62,15 +62,17 @@ def _keep_freed_memory() -> None:
             mallopt(-1, 256 * 2**20)  # M_TRIM_THRESHOLD
 
 
-def _make(factory: str, options: dict[str, Any]) -> Any:
+def _make(factory: str, inbox: _Inbox) -> Any:
     import importlib
 
     _keep_bars_in_process()
     module, name = factory.split(":")
-    warm = options.pop("warm", None)
     began = time.monotonic()
-    runner = getattr(importlib.import_module(module), name)(**options)
+    make = getattr(importlib.import_module(module), name)
     made = time.monotonic()
+    options = inbox.options()
+    warm = options.pop("warm", None)
+    runner = make(**options)
     if warm is not None:
         try:
             runner.warm(warm)
@@ -94,6 +96,7 @@ class _Inbox:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._options: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._stopped: set[str] = set()
 
@@ -108,6 +111,12 @@ class _Inbox:
                 self._jobs.put((rest[0], rest[1]))
             elif kind == "cancel":
                 self._stopped.add(rest[0])
+            elif kind == "make":
+                self._options.put(rest[0])
+
+    def options(self) -> dict[str, Any]:
+        """Wait for what the runner is to be made with."""
+        return self._options.get()
 
     def next(self) -> tuple[str, Any]:
         """Wait for the next job."""
