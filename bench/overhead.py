@@ -16,8 +16,9 @@ import torch
 import transformers
 import velatura_starter
 from velatura import Engine, pixels, spec
+from velatura_starter.sampling import vocabulary
 
-GUIDANCE = 2.5
+GUIDANCE = float(vocabulary()["guidance_scale"])
 
 
 def plain(size: int, steps: int) -> Callable[[], np.ndarray]:

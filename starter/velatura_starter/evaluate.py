@@ -81,7 +81,7 @@ def score_depth(settings: Settings, *, count: int = 48, weights: Path | None = N
     """Spearman of the depth judge's reading with the hint given, with another picture's hint, and its ceiling."""
     folder = weights or weights_path()
     generator = torch.Generator().manual_seed(seed)
-    painter = Painter(*texture_tiles(128, generator), generator)
+    painter = Painter(*texture_tiles(512, generator), generator)  # as fine as those that the judge learned from
     prompts, hints, real = [], [], []
     while len(hints) < count:
         r = painter.render()

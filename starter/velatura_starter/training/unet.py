@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from ..architecture import TOKENS, build_unet
-from ..data.captions import ATTRIBUTE_WORDS, SIZE_WORDS
+from ..data.captions import ATTRIBUTE_WORDS, NOUNS, SIZE_WORDS
 from ..padding import periodic
 from ..tokens import load_tokenizer
 from .course import Course, follow
@@ -25,8 +25,11 @@ from .objective import Denoising, noised, spread_times
 from .precision import mixed
 from .together import rank_and_world
 
-HARD = ("hexagon", "marble", "square tile", "water", "wood grain", "grass", "cobblestone", "roof")
-"""Words of the materials that a small network learns last."""
+SHOWN_MORE = {
+    "marble": 5.0, "water": 5.0, "wood grain": 5.0, "square tiles": 5.0,
+    "hexagon tiles": 2.0, "grass": 2.0, "cobblestone": 2.0, "roof tiles": 2.0, "brick": 1.5,
+}  # fmt: skip
+"""Materials that a small network learns last, and the one that is asked for first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Feeder:
         chance = float(torch.rand(1, generator=self.plan))
         if fraction < 0.4:
             return self.take("small", 32) if chance < 0.88 else self.take("middle", 32, 16)
-        if fraction > 0.88 and chance < 0.25:
+        if fraction > 0.92 and chance < 0.25:
             return self.take("large", 4)
         chance = float(torch.rand(1, generator=self.plan))
         if chance < 0.8:
@@ -116,15 +119,19 @@ class Feeder:
 
 
 def favour(captions: list[list[str]]) -> Tensor:
-    """Sampling weights (N,): what is asked for most is shown most, plain and hard materials and brick walls."""
+    """Sampling weights (N,): plain materials before worn and small ones, and some materials before others."""
     rare = {w for words in (*ATTRIBUTE_WORDS.values(), *SIZE_WORDS.values()) for w in words}
     weights = []
     for said in captions:
         special = any(f" {w} " in f" {c.replace(',', ' ')} " for c in said for w in rare)
-        hard = any(w in c for c in said for w in HARD)
-        more = 3.0 if any("brick" in c for c in said) else 2.0 if hard else 1.0
-        weights.append((0.3 if special else 1.0) * more)
+        more = [times for material, times in SHOWN_MORE.items() if any(n in c for n in plain(material) for c in said)]
+        weights.append((0.3 if special else 1.0) * max(more, default=1.0))
     return torch.tensor(weights)
+
+
+def plain(material: str) -> list[str]:
+    """The names of a material that leave no doubt: the plain one, and others of two words."""
+    return [material, *(n for n in NOUNS[material] if " " in n and "{c}" not in n)]
 
 
 def twin(model: nn.Module) -> nn.Module:
