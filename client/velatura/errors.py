@@ -54,7 +54,8 @@ class VelaturaError(Exception):
         self.debug = debug
 
     def __str__(self) -> str:
-        name = self.field.rpartition(".")[2]
+        # What a thing is made of is not what the artist calls it: `init.image` is the init.
+        name = next((part for part in reversed(self.field.split(".")) if part not in ("text", "image")), "")
         words = self.message.removeprefix(self.field + ": ") if self.field else self.message
         said = name.replace("_", " ") in words.replace("_", " ")
         parts = [words if said else f"{name}: {words}"]

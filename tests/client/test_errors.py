@@ -42,6 +42,9 @@ def test_the_engines_own_words_win_over_the_status():
 def test_sentences_read_well():
     error = errors.Invalid("steps[0].diffuse.strength: must be 0 to 1, got 1.4", field="steps[0].diffuse.strength")
     assert str(error) == "Strength: must be 0 to 1, got 1.4."
+    for part in ("prompt.text", "init.image"):
+        field = f"steps[0].diffuse.{part}"
+        assert str(errors.Invalid(f"{field}: is empty", field=field)) == f"{part.split('.')[0].title()}: is empty."
     assert (
         str(errors.NotFound("unknown model 'x'", suggestions=["y", "z"])) == "Unknown model 'x'. Did you mean y or z?"
     )
