@@ -6,6 +6,7 @@ import filecmp
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from environments import BUILD, ROOT, Trouble, program, run, say
 
 CONTINUOUS = bool(os.environ.get("CI"))
 """Nothing may be left out when nobody looks at the screen."""
+MATRIX = ("3.10", "3.11", "3.13")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,12 @@ def everything() -> Outcome:
     return _pytest(program(ROOT / ".venv", "python"), ["--ignore=tests/blender", "tests"])
 
 
+def client_matrix() -> Outcome:
+    """The client's tests with the oldest, this and the newest Python that are here, and every protobuf it promises."""
+    command = [sys.executable, ROOT / "tools" / "client_matrix.py", "--python", *MATRIX]
+    return check(run(command), f"Python {', '.join(MATRIX)} where they are")
+
+
 def blender() -> Outcome:
     """pytest inside Blender as a module."""
     if not any((ROOT / "tests" / "blender").glob("test_*.py")):
@@ -163,5 +171,6 @@ PARTS: dict[str, Callable[[], Outcome]] = {
     "contract style": contract_style,
     "contract promises": contract_promises,
     "tests": everything,
+    "client matrix": client_matrix,
     "blender": blender,
 }
