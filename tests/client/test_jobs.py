@@ -221,7 +221,7 @@ def test_a_wrong_field_is_named(engine):
     with pytest.raises(errors.Invalid) as caught:
         engine.generate(spec.diffuse("")).result(10)
     assert caught.value.field == "steps[0].diffuse.prompt.text"
-    assert str(caught.value) == "Text: say what to paint."
+    assert str(caught.value) == "Prompt: say what to paint."
 
 
 def test_an_unknown_model_brings_suggestions(engine):
