@@ -55,7 +55,8 @@ def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, seed:
 
         def score(_: float, __: int) -> tuple[str, Tensor]:
             sample = feeder.next(0.9)
-            z, t, _, weight = feeder.noised(sample.x, 0.75)
+            # Towards noise: colour is decided there, what guidance adds is largest, and it was seen to be learned last.
+            z, t, _, weight = feeder.noised(sample.x, 0.5)
             told, bare = teacher.contexts(sample.tokens)
             with mixed():
                 with torch.no_grad():

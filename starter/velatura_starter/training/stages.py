@@ -166,9 +166,9 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
         once(lambda: begin(run, start))
     stages = {
         "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, log))),
-        "unet": (0.52, lambda m: unet_stage(run, m, out, start, log)),
-        "controlnet": (0.13, lambda m: controlnet_stage(run, m, out, start, log)),
-        "guided": (0.14, lambda m: guided_stage(run, m, out, log)),
+        "unet": (0.46, lambda m: unet_stage(run, m, out, start, log)),
+        "controlnet": (0.12, lambda m: controlnet_stage(run, m, out, start, log)),
+        "guided": (0.21, lambda m: guided_stage(run, m, out, log)),
         "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, start, log))),
     }
     for name, (share, work) in stages.items():
