@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,12 +31,17 @@ class Script:
     hang: bool = False
 
 
+def stamp(message: Any) -> None:
+    """Set a Timestamp to now. Older protobufs' own way to do it is deprecated by Python 3.12 and warns."""
+    message.FromNanoseconds(time.time_ns())
+
+
 class FakeJob:
     """A job: its events so far, and a bell that rings at each."""
 
     def __init__(self, job_id: str, spec: jobs_pb2.JobSpec) -> None:
         self.state = jobs_pb2.Job(id=job_id, state=jobs_pb2.JOB_STATE_QUEUED, spec=spec)
-        self.state.create_time.GetCurrentTime()
+        stamp(self.state.create_time)
         self.events: list[jobs_pb2.JobEvent] = []
         self.bell = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
@@ -49,7 +55,7 @@ class FakeJob:
         """Adds an event, numbered and dated."""
         self.state.last_sequence += 1
         message = jobs_pb2.JobEvent(sequence=self.state.last_sequence, job_id=self.state.id, **event)
-        message.time.GetCurrentTime()
+        stamp(message.time)
         self.events.append(message)
         self.bell.set()
         self.bell = asyncio.Event()
@@ -60,7 +66,7 @@ class FakeJob:
             return
         detail = None if error is None else to_proto(error)
         self.state.MergeFrom(jobs_pb2.Job(state=state, error=detail))
-        self.state.end_time.GetCurrentTime()
+        stamp(self.state.end_time)
         self.emit(finished=jobs_pb2.Finished(state=state, error=detail, **more))
 
     async def follow(self, after: int = 0, live: bool = False) -> AsyncIterator[jobs_pb2.JobEvent]:

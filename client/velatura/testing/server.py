@@ -27,7 +27,7 @@ from ..v1 import blob_service_pb2, catalog_pb2, engine_service_pb2, job_service_
 from ..version import CONTRACT, VERSION
 from ..wire import METHODS, WINDOW
 from . import painter
-from .jobs import FakeJob, Script
+from .jobs import FakeJob, Script, stamp
 
 _STATUS = {1: Status.INVALID_ARGUMENT, 2: Status.NOT_FOUND, 3: Status.FAILED_PRECONDITION, 4: Status.RESOURCE_EXHAUSTED}
 _STATUS |= {5: Status.CANCELLED, 6: Status.UNAVAILABLE, 8: Status.UNAUTHENTICATED, 9: Status.DEADLINE_EXCEEDED}
@@ -223,7 +223,7 @@ class FakeEngine:
         spec, killed = job.state.spec, False
         job.emit(queued=jobs_pb2.Queued(position=0))
         job.state.state = jobs_pb2.JOB_STATE_RUNNING
-        job.state.start_time.GetCurrentTime()
+        stamp(job.state.start_time)
         job.emit(started=jobs_pb2.Started(stages=[jobs_pb2.Stage(name="diffuse", weight=1)], device="fake"))
         if script.warn:
             job.emit(warning=jobs_pb2.Warning(reason="FAKE", message=script.warn))
