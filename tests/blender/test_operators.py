@@ -186,7 +186,7 @@ def test_what_goes_wrong_is_said_and_leaves_the_scene_untouched(scene, fake, mon
     if trouble == "another version":
         fake.contract = "v0"
     if trouble == "engine dies in between":
-        fake.once(Script(kill_after=4))
+        fake.once(Script(kill_after=2))
     before = state()
     with pytest.raises(RuntimeError, match=words):
         bpy.ops.velatura.project(prompt=prompt, model=model, size=64, wait=True)
@@ -195,7 +195,7 @@ def test_what_goes_wrong_is_said_and_leaves_the_scene_untouched(scene, fake, mon
 
 def test_after_an_engine_that_died_the_next_job_works(scene, fake):
     build()
-    fake.once(Script(kill_after=4))
+    fake.once(Script(kill_after=2))
     with pytest.raises(RuntimeError):
         texture()
     fake.start()
