@@ -215,7 +215,7 @@ def _knob(knob: object) -> knobs_pb2.KnobSpec:
     return message
 
 
-def _set_knob(message: knobs_pb2.KnobValue, value: bool | float | str) -> None:
+def _set_knob(message: knobs_pb2.KnobValue, value: object) -> None:
     kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
     setattr(message, kinds[type(value)], value)
 
