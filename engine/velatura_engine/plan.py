@@ -16,6 +16,9 @@ from .request import Depth, Diffuse, Inpaint, PreviewAsk, Project, Request, Sour
 from .samplers import sampler
 from .sizes import Size, check_depth, check_view, size_of
 
+HEARD = 1.5
+"""Guidance at which a negative prompt is heard by a model whose own guidance is none, having learned it."""
+
 if TYPE_CHECKING:
     from .models.index import ModelIndex
     from .shelf import Part
@@ -162,7 +165,7 @@ class _Painting:
             sampler=part.id,
             schedule=schedule,
             steps=sampling.steps or model.steps,
-            guidance=model.guidance if sampling.guidance is None else sampling.guidance,
+            guidance=self.guidance(),
             guidance_rescale=sampling.guidance_rescale,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
@@ -175,6 +178,13 @@ class _Painting:
             controls=controls,
             tiling=ask.tiling,
         )
+
+    def guidance(self) -> float:
+        """Asked for, else the model's own; but where that is none, as much as a negative prompt needs to be heard."""
+        asked = self.ask.sampling.guidance
+        if asked is not None:
+            return asked
+        return max(self.model.guidance, HEARD) if self.ask.negative.strip() else self.model.guidance
 
     def size(self) -> Size:
         """Asked for, else the init's, the depth's, the model's own."""

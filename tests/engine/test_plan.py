@@ -72,6 +72,15 @@ def test_what_was_left_open_comes_from_the_model():
     assert (step.steps, step.guidance, step.sampler) == (20, 5.0, "euler")
 
 
+@pytest.mark.parametrize(("own", "negative", "asked", "planned"), [
+    (1.0, "", None, 1.0), (1.0, "mud", None, plan.HEARD), (5.0, "mud", None, 5.0), (1.0, "mud", 1.0, 1.0),
+])  # fmt: skip
+def test_a_negative_prompt_is_heard_unless_guidance_was_asked_that_is_deaf_to_it(own, negative, asked, planned):
+    index = Index(replace(STARTER, guidance=own))
+    ask = Diffuse(prompt="brick", negative=negative, sampling=Sampling(guidance=asked))
+    assert make(ask, index=index).steps[0].guidance == planned
+
+
 def test_what_was_asked_is_kept():
     ask = Diffuse(
         prompt="brick", width=96, height=48, seed=7, count=3, sampling=Sampling(steps=5, guidance=1.0, sampler="ddim")
