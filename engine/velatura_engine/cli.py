@@ -16,6 +16,7 @@ from velatura import errors
 from velatura.version import VERSION
 
 from .commands import connect, doctor, generate, listing, stop, texture
+from .worker.launch import Launched
 
 EXIT_CODES: tuple[tuple[type[errors.VelaturaError], int], ...] = (
     (errors.Invalid, 2),
@@ -62,13 +63,13 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+def main(argv: Sequence[str] | None = None, launched: Launched | None = None) -> int:
+    """Run a command; returns the exit code. `launched` is a worker's process for `serve` that waits for its options."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["serve"]:
         from .server.serve import main as serve  # gRPC's server takes a while to import; only this command needs it
 
-        return serve(arguments[1:])
+        return serve(arguments[1:], launched)
     options = parser().parse_args(arguments)
     try:
         return options.run(options)
