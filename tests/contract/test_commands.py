@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -371,7 +372,7 @@ def test_the_version_is_the_engines(alone):
 
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets doctor's look at torch take no time."""
+    """Lets doctor's look at torch take no time, for tests of what else it finds."""
     monkeypatch.setattr(doctor, "_PROBE", 'print(\'{"torch": "9", "device": "easel", "threads": 1}\')')
 
 
@@ -380,14 +381,13 @@ def findings(said: Said) -> dict[str, dict[str, Any]]:
     return {finding["name"]: finding for finding in said.document}
 
 
-@pytest.mark.usefixtures("quickly")
 def test_doctor_looks_at_everything(velatura, lab, models, monkeypatch):
     monkeypatch.setenv("VELATURA_MODELS", str(models))
     said = velatura("doctor", "--json")
     found = findings(said)
     assert list(found) == ["python", "torch", "models", "disk", "port", "engine", "token"]
     assert said.code == (0 if all(finding["right"] for finding in said.document) else cli.BROKEN)
-    assert found["torch"]["words"] == "torch 9 on easel, 1 threads"
+    assert found["torch"]["right"] and f"torch {version('torch')} on " in found["torch"]["words"]
     assert found["engine"]["right"] and lab.endpoint.address in found["engine"]["words"]
     assert any("old.ckpt is not used" in finding["words"] for finding in said.document)
 

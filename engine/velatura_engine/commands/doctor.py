@@ -107,7 +107,7 @@ def _models() -> Iterator[Finding]:
         # Where the models are is one of the settings, so nothing can be said about them.
         yield Finding(name="settings", right=False, words=trouble.message, remedy=_mend(trouble))
         return
-    index = ModelIndex(settings.model_folders)
+    index = ModelIndex(settings.model_folders, starter=settings.starter)
     names = [entry.id for entry in index.entries()]
     yield Finding(
         name="models",
