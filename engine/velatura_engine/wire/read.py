@@ -235,7 +235,8 @@ class _Reader:
         limits = self.limits
         picture = decode(message, content, field=field, max_side=limits.max_side, max_pixels=limits.max_pixels)
         self.hold(picture.pixels, field)
-        if finite and not np.isfinite(picture.pixels).all():
+        floats = np.issubdtype(picture.pixels.dtype, np.floating)
+        if finite and floats and not np.isfinite(picture.pixels).all():
             raise Invalid(field, "has pixels that are not numbers, or infinite", remedy="send finite numbers")
         return picture
 
