@@ -17,7 +17,8 @@ from environments import BUILD, ROOT, Trouble, program, run, say
 
 CONTINUOUS = bool(os.environ.get("CI"))
 """Nothing may be left out when nobody looks at the screen."""
-MATRIX = ("3.10", "3.11", "3.13")
+MATRIX = sorted({"3.10", "{}.{}".format(*sys.version_info), "3.13"})
+"""Pythons that the client is tested with: the oldest and newest, where they are here, and this one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ SETTINGS = "[pytest]\naddopts = --import-mode=importlib -q\ntimeout = 120\nfilte
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of this version: on the path, or among pyenv's."""
-    candidates = [shutil.which(f"python{version}")]
+    """A Python of this version: this one, on the path, or among pyenv's."""
+    candidates = [sys.executable, shutil.which(f"python{version}")]
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates += [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True)]
     for candidate in filter(None, candidates):
