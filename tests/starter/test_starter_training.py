@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
 from velatura_starter.judge import Judge, spearman
 from velatura_starter.padding import periodic
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
+from velatura_starter.training import guided
 from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
-from velatura_starter.training.controlnet import frozen
 from velatura_starter.training.course import Course, silent
-from velatura_starter.training.export import blank_text, latent_moments, whiten
-from velatura_starter.training.guided import Teacher, guide, train_guided
+from velatura_starter.training.export import blank_text, frozen, latent_moments, whiten
+from velatura_starter.training.guided import Teacher, guide, train_guided, train_guided_depth
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.objective import noised, predict, spread_times
 from velatura_starter.training.unet import Feeder, Pools, twin
@@ -192,23 +190,35 @@ def pools(count: int = 32) -> Pools:
     return Pools(tiles(16), tiles(32), tiles(64), Scenes(torch.randn(count, 4, 32, 32).half(), hints, said))
 
 
-def answers(run: Path, scale: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the teacher says, what guidance makes of it, and what a student says after a few steps of training."""
-    data = pools()
-    teacher = Teacher(run, Feeder(data, run / "tokenizer", 0))
+def progress(plain: torch.Tensor, target: torch.Tensor, learned: torch.Tensor) -> float:
+    """How far along the way from the plain answer to the guided one the learned answer is: 0 to 1."""
+    return float(((learned - plain) * (target - plain)).sum() / (target - plain).square().sum())
+
+
+@torch.no_grad()
+def test_a_student_moves_towards_the_guided_answer(run):
+    teacher = Teacher(run, Feeder(pools(), run / "tokenizer", 0))
     words = load_tokenizer(run / "tokenizer")(["red brick"], padding="max_length", max_length=24, return_tensors="pt")
     told, bare = (context.expand(8, -1, -1) for context in teacher.contexts(words.input_ids))
-    train_guided(run, data, Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=scale)
+    with torch.enable_grad():
+        train_guided(run, pools(), Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=6.0)
     student = frozen(run / "guided.pt", "unet", build_unet())
     z, t = torch.randn(8, 4, 16, 16), torch.full((8,), 600)
-    with torch.no_grad():
-        plain = predict(teacher.unet, z, t, told)
-        return plain, guide(predict(teacher.unet, z, t, bare), plain, scale), predict(student, z, t, told)
+    plain = predict(teacher.unet, z, t, told)
+    target = guide(predict(teacher.unet, z, t, bare), plain, 6.0)
+    assert progress(plain, target, predict(student, z, t, told)) > 0.1
 
 
-def test_a_student_moves_towards_the_guided_answer(run):
-    plain, guided, learned = answers(run, 6.0)
-    assert float(((learned - plain) * (guided - plain)).sum() / (guided - plain).square().sum()) > 0.1
+@pytest.mark.parametrize("train", [train_guided, train_guided_depth])
+def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, train):
+    """The first loss, over the same batch: ((scale - 1) (told - bare))^2."""
+    (run / "guided.pt").write_bytes((run / "unet.pt").read_bytes())
+    data, losses = pools(), []
+    monkeypatch.setattr(guided, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
+    for scale in (0, 1, 2, 4):
+        train(run, data, Course(minutes=1, peak=1e-4, decay=0.9), scale=scale)
+    assert losses[0] > 1e-4 and losses[1] < 1e-9
+    assert losses[2:] == pytest.approx([losses[0], 9 * losses[0]], rel=1e-3)
 
 
 def test_guidance_goes_on_from_the_bare_answer_through_the_told_one():

@@ -8,31 +8,15 @@ from pathlib import Path
 import torch
 from diffusers import ControlNetModel
 from diffusers.models.attention_processor import AttnProcessor
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..architecture import build_controlnet, build_unet
-from .clock import Average, load
 from .course import Course, follow
-from .export import averaged, blank_text
+from .export import blank_text, frozen
 from .latents import Scenes
 from .objective import Denoising
 from .precision import mixed
 from .unet import Feeder, Pools
-
-
-def frozen(file: Path, part: str, model: nn.Module) -> nn.Module:
-    """``model`` with the averages of one part of a checkpoint, without gradients, attending plainly where it can.
-
-    Raises FileNotFoundError where the stage that makes the checkpoint has not been run.
-    """
-    if (state := load(file)) is None:
-        raise FileNotFoundError(f"{file} is missing: train its stage first")
-    average = Average({})
-    average.shadow = state["average"]
-    model = averaged(model, average, part)
-    if hasattr(model, "set_attn_processor"):
-        model.set_attn_processor(AttnProcessor())  # type: ignore[operator]
-    return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +67,7 @@ def train_controlnet(run: Path, pools: Pools, course: Course, *, seed: int = 2, 
     control.requires_grad_(True).train().set_attn_processor(AttnProcessor())
     loss_of = Denoising(unet, control)
 
-    def score(_: float, __: int) -> tuple[str, Tensor]:
+    def score(_: float) -> tuple[str, Tensor]:
         views = draw_views(feeder)
         z, t, v, weight = feeder.noised(views.x, 0.6)
         with mixed():

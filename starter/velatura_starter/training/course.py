@@ -13,8 +13,8 @@ from .clock import Average, Budget, learning_rate, load, save, set_rate
 from .together import average_gradients, rank_and_world
 
 Log = Callable[[str], None]
-Score = Callable[[float, int], tuple[str, Tensor]]
-"""(share of the budget used, step) -> (kind of batch, its scalar loss)."""
+Score = Callable[[float], tuple[str, Tensor]]
+"""Share of the budget used -> (kind of batch, its scalar loss)."""
 
 
 def silent(_: object) -> None:
@@ -53,7 +53,7 @@ def follow(
     saved, means, fraction = budget.used(), {}, budget.fraction()
     while fraction < 1:
         set_rate(optimizer, learning_rate(fraction, step, peak=course.peak, warmup=course.warmup))
-        kind, loss = score(fraction, step)
+        kind, loss = score(fraction)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         fraction = average_gradients(parameters, budget.fraction())

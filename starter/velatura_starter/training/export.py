@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from ..architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
 from ..padding import periodic
 from ..tokens import load_tokenizer
-from .clock import Average
+from .clock import Average, load
 from .precision import mixed
 
 
@@ -61,6 +62,21 @@ def averaged(model: nn.Module, average: Average, part: str) -> nn.Module:
     """Put the averaged parameters into a fresh model."""
     model.load_state_dict(average.of(part), strict=False)
     return model.eval().requires_grad_(False)
+
+
+def frozen(file: Path, part: str, model: nn.Module) -> nn.Module:
+    """``model`` with the averages of one part of a checkpoint, without gradients, attending plainly where it can.
+
+    Raises FileNotFoundError where the stage that makes the checkpoint has not been run.
+    """
+    if (state := load(file)) is None:
+        raise FileNotFoundError(f"{file} is missing: train its stage first")
+    average = Average({})
+    average.shadow = state["average"]
+    model = averaged(model, average, part)
+    if hasattr(model, "set_attn_processor"):
+        model.set_attn_processor(AttnProcessor())  # type: ignore[operator]
+    return model
 
 
 def export_texture(run: Path, unet: nn.Module, text: nn.Module, folder: Path) -> None:

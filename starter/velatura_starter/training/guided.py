@@ -14,9 +14,9 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from ..architecture import build_controlnet, build_unet
-from .controlnet import draw_views, frozen
+from .controlnet import draw_views
 from .course import Course, follow
-from .export import blank_text
+from .export import blank_text, frozen
 from .objective import Denoising, predict
 from .precision import mixed
 from .unet import Feeder, Pools, both_ways
@@ -53,7 +53,7 @@ def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, seed:
     with both_ways(teacher.unet) as wise, both_ways(student) as unets:
         losses = {tiled: Denoising(unet) for tiled, unet in unets.items()}
 
-        def score(_: float, __: int) -> tuple[str, Tensor]:
+        def score(_: float) -> tuple[str, Tensor]:
             sample = feeder.next(0.9)
             # Towards noise: colour is decided there, what guidance adds is largest, and it was seen to be learned last.
             z, t, _, weight = feeder.noised(sample.x, 0.5)
@@ -80,7 +80,7 @@ def train_guided_depth(run: Path, pools: Pools, course: Course, *, scale: float,
     student.set_attn_processor(AttnProcessor())  # type: ignore[operator]
     loss_of = Denoising(frozen(run / "guided.pt", "unet", build_unet()), student)
 
-    def score(_: float, __: int) -> tuple[str, Tensor]:
+    def score(_: float) -> tuple[str, Tensor]:
         views = draw_views(feeder)
         z, t, _, weight = feeder.noised(views.x, 0.6)
         told, bare = teacher.contexts(views.tokens)

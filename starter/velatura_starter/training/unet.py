@@ -170,7 +170,7 @@ def train_unet(run: Path, pools: Pools, course: Course, *, seed: int = 1, start:
     with both_ways(parts["unet"]) as unets:
         losses = {tiled: Denoising(unet) for tiled, unet in unets.items()}
 
-        def score(fraction: float, _: int) -> tuple[str, Tensor]:
+        def score(fraction: float) -> tuple[str, Tensor]:
             sample = feeder.next(fraction)
             z, t, v, weight = feeder.noised(sample.x, 0.75)
             with mixed():
