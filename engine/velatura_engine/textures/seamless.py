@@ -72,12 +72,29 @@ def _padding(conv: nn.Conv2d) -> tuple[int, int]:
 
 
 def wrap(values: torch.Tensor, pad: tuple[int, int, int, int], axes: Axes) -> torch.Tensor:
-    """Pad (B, C, H, W) by (left, right, top, bottom): with what is across where the axis wraps, else with zeros."""
-    if axes.x == axes.y:  # one copy instead of two
-        return F.pad(values, pad, mode="circular" if axes.x else "constant")
+    """Pad (B, C, H, W) by (left, right, top, bottom): with what is across where the axis wraps, else with zeros.
+
+    Raises ValueError where a wrapped side is shorter than its padding.
+    """
+    batch, channels, height, width = values.shape
     left, right, top, bottom = pad
-    values = F.pad(values, (left, right, 0, 0), mode="circular" if axes.x else "constant")
-    return F.pad(values, (0, 0, top, bottom), mode="circular" if axes.y else "constant")
+    if (axes.x and max(left, right) > width) or (axes.y and max(top, bottom) > height):
+        raise ValueError(f"{width} x {height} values are too few to wrap by {pad}")
+    # Not F.pad: its circular mode loses the order in which channels lie together, and the convolution restores it
+    # with another copy. On a processor the two cost as much as the convolution.
+    lay = torch.channels_last if values.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    shape = batch, channels, top + height + bottom, left + width + right
+    out = torch.empty(shape, dtype=values.dtype, device=values.device, memory_format=lay)
+    out[..., top : top + height, left : left + width] = values
+    if left:
+        out[..., :left] = out[..., width : width + left] if axes.x else 0
+    if right:
+        out[..., left + width :] = out[..., left : left + right] if axes.x else 0
+    if top:
+        out[..., :top, :] = out[..., height : height + top, :] if axes.y else 0
+    if bottom:
+        out[..., top + height :, :] = out[..., top : top + bottom, :] if axes.y else 0
+    return out
 
 
 def _convolve(

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from fakes.tiny_models import make_control, make_tiny
 from velatura_engine.models.identify import identify
 from velatura_engine.runtime.load import load_checkpoint, load_control
-from velatura_engine.textures.seamless import seamless
+from velatura_engine.textures.seamless import Axes, seamless, wrap
 
 TEXT = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(1))
 
@@ -112,3 +113,21 @@ def test_the_switch_turns_wrapping_off_inside_the_block(unet):
         with seamless([unet], True, True) as axes:
             axes.x = axes.y = False
             assert torch.allclose(unet(latents, 500, TEXT).sample, plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("pad", [(1, 1, 1, 1), (0, 1, 0, 1), (2, 1, 3, 0)])
+@pytest.mark.parametrize(("x", "y"), [(True, True), (True, False), (False, True), (False, False)])
+def test_wrapping_copies_what_is_across_and_keeps_the_order_of_the_values(layout, pad, x, y):
+    values = torch.randn(2, 3, 4, 5).contiguous(memory_format=layout)
+    left, right, top, bottom = pad
+    expected = F.pad(values, (left, right, 0, 0), mode="circular" if x else "constant")
+    expected = F.pad(expected, (0, 0, top, bottom), mode="circular" if y else "constant")
+    padded = wrap(values, pad, Axes(x, y))
+    assert torch.equal(padded, expected)
+    assert padded.is_contiguous(memory_format=layout)
+
+
+def test_a_side_shorter_than_its_padding_cannot_wrap():
+    with pytest.raises(ValueError, match="too few"):
+        wrap(torch.zeros(1, 1, 4, 2), (3, 3, 1, 1), Axes(True, True))
