@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
@@ -15,6 +17,7 @@ from velatura_starter.training.export import blank_text, frozen, latent_moments,
 from velatura_starter.training.guided import Teacher, guide, train_guided, train_guided_depth
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.objective import noised, predict, spread_times
+from velatura_starter.training.reader import Reader
 from velatura_starter.training.unet import Feeder, Pools, twin
 from velatura_starter.training.vae import train_vae
 
@@ -176,6 +179,7 @@ def run(tmp_path):
         torch.nn.init.normal_(layer.weight, std=0.05)
     for name, models in (("unet", parts), ("controlnet", {"controlnet": control})):
         save(tmp_path / f"{name}.pt", {"average": Average(models).shadow, "step": 0, "spent": 0.0})
+    save(tmp_path / "reader.pt", {"reader": Reader().state_dict()})
     return tmp_path
 
 
@@ -184,7 +188,7 @@ def pools(count: int = 32) -> Pools:
     said = [["red brick", "blue moss"]] * count
 
     def tiles(side: int) -> Tiles:
-        return Tiles(torch.randn(count, 4, side, side).half(), said)
+        return Tiles(torch.randn(count, 4, side, side).half(), said, torch.zeros(count, dtype=torch.long))
 
     hints = torch.randint(0, 256, (count, 128, 128), dtype=torch.uint8)
     return Pools(tiles(16), tiles(32), tiles(64), Scenes(torch.randn(count, 4, 32, 32).half(), hints, said))
@@ -201,7 +205,7 @@ def test_a_student_moves_towards_the_guided_answer(run):
     words = load_tokenizer(run / "tokenizer")(["red brick"], padding="max_length", max_length=24, return_tensors="pt")
     told, bare = (context.expand(8, -1, -1) for context in teacher.contexts(words.input_ids))
     with torch.enable_grad():
-        train_guided(run, pools(), Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=6.0)
+        train_guided(run, pools(), Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=6.0, clear=0)
     student = frozen(run / "guided.pt", "unet", build_unet())
     z, t = torch.randn(8, 4, 16, 16), torch.full((8,), 600)
     plain = predict(teacher.unet, z, t, told)
@@ -209,7 +213,7 @@ def test_a_student_moves_towards_the_guided_answer(run):
     assert progress(plain, target, predict(student, z, t, told)) > 0.1
 
 
-@pytest.mark.parametrize("train", [train_guided, train_guided_depth])
+@pytest.mark.parametrize("train", [partial(train_guided, clear=0), train_guided_depth])
 def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, train):
     """The first loss, over the same batch: ((scale - 1) (told - bare))^2."""
     (run / "guided.pt").write_bytes((run / "unet.pt").read_bytes())
@@ -219,6 +223,15 @@ def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, 
         train(run, data, Course(minutes=1, peak=1e-4, decay=0.9), scale=scale)
     assert losses[0] > 1e-4 and losses[1] < 1e-9
     assert losses[2:] == pytest.approx([losses[0], 9 * losses[0]], rel=1e-3)
+
+
+def test_a_student_hears_of_the_readers_doubt_as_much_as_is_asked(run, monkeypatch):
+    losses = []
+    monkeypatch.setattr(guided, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
+    for clear in (0, 1, 3):
+        train_guided(run, pools(), Course(minutes=1, peak=1e-4, decay=0.9), scale=1, clear=clear)
+    assert losses[0] < 1e-9 and losses[1] > 0.1
+    assert losses[2] == pytest.approx(3 * losses[1], rel=1e-4)
 
 
 def test_guidance_goes_on_from_the_bare_answer_through_the_told_one():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .clock import Average, Budget, learning_rate, load, save, set_rate
-from .together import average_gradients, rank_and_world
+from .together import average_gradients, once, rank_and_world
 
 Log = Callable[[str], None]
 Score = Callable[[float], tuple[str, Tensor]]
@@ -72,3 +72,4 @@ def follow(
             state = {n: p.state_dict() for n, p in parts.items()} | {"optimizer": optimizer.state_dict()}
             save(file, state | {"average": average.shadow, "step": step, "spent": budget.used()})
             course.export(average)
+    once(lambda: None)  # what comes next may read the file, in every process

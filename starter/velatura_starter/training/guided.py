@@ -17,8 +17,9 @@ from ..architecture import build_controlnet, build_unet
 from .controlnet import draw_views
 from .course import Course, follow
 from .export import blank_text, frozen
-from .objective import Denoising, predict
+from .objective import Denoising, predict, weighted_error
 from .precision import mixed
+from .reader import load_reader, plainness
 from .unet import Feeder, Pools, both_ways
 
 
@@ -41,17 +42,19 @@ class Teacher:
         return self.text(tokens)[0], self.text(self.empty.expand(len(tokens), -1))[0]
 
 
-def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, seed: int = 8) -> None:
+def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, clear: float, seed: int = 8) -> None:
     """Train a copy of ``unet.pt``'s UNet until the budget is used; ``guided.pt`` holds state and average.
 
-    Where the words are empty it learns what the teacher answers, so that it can still be guided further.
+    Where the words are empty it learns what the teacher answers, so that it can still be guided further. Where they
+    name a material, the reader's doubt of it counts ``clear`` times: guidance by a classifier (Dhariwal & Nichol,
+    arXiv 2105.05233), learned rather than computed in each step.
     """
     feeder = Feeder(pools, run / "tokenizer", seed)
     teacher = Teacher(run, feeder)
     student = build_unet()
     student.load_state_dict(teacher.unet.state_dict())
     with both_ways(teacher.unet) as wise, both_ways(student) as unets:
-        losses = {tiled: Denoising(unet) for tiled, unet in unets.items()}
+        reader = load_reader(run)
 
         def score(_: float) -> tuple[str, Tensor]:
             sample = feeder.next(0.9)
@@ -62,7 +65,9 @@ def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, seed:
                 with torch.no_grad():
                     answers = (predict(wise[sample.tiled], z, t, said) for said in (bare, told))
                     target = guide(*answers, scale)
-                return sample.kind, losses[sample.tiled](z, t, told, target, weight)
+                v = predict(unets[sample.tiled], z, t, told).float()
+            doubt = plainness(reader, z, v, t, sample.materials)
+            return sample.kind, weighted_error(v, target.float(), weight) + clear * doubt
 
         follow(course, run / "guided.pt", {"unet": student}, score, feeder.reseed)
 

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from ..data.captions import Writer
-from ..data.families import family_a
+from ..data.families import family_a, material_names
 from ..data.renders import Painter, disparity, texture_tiles
 from ..data.textures import draw
 from ..padding import periodic
@@ -21,10 +21,11 @@ from .precision import mixed
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Periodic latents (N, 4, h, w) half precision with a list of captions for each."""
+    """Periodic latents (N, 4, h, w) half precision, a list of captions for each, their materials' numbers (N,)."""
 
     latents: Tensor
     captions: list[list[str]]
+    materials: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,14 @@ def make_tiles(vae: AutoencoderKL, count: int, size: int, batch: int, generator:
     """Textures of every program in turn, with three captions each."""
     writer = Writer(generator)
     programs = [(m, p) for m, ps in family_a().items() for p in ps]
-    latents, captions = [], []
+    latents, captions, materials = [], [], []
     for i in range(count // batch):
         material, program = programs[i % len(programs)]
         b = draw(program, material, batch=batch, size=size, generator=generator)
         latents.append(encode(vae, b.image, "xy"))
         captions += [[writer.texture(told) for _ in range(3)] for told in b.labels]
-    return Tiles(torch.cat(latents), captions)
+        materials += [material_names().index(material)] * batch
+    return Tiles(torch.cat(latents), captions, torch.tensor(materials))
 
 
 def make_scenes(vae: AutoencoderKL, count: int, generator: torch.Generator) -> Scenes:
@@ -76,9 +78,9 @@ def make_scenes(vae: AutoencoderKL, count: int, generator: torch.Generator) -> S
 def cached_tiles(path: Path, make: Callable[[], Tiles]) -> Tiles:
     """Tiles from the cache file, made first if it is missing."""
     if state := load(path):
-        return Tiles(state["latents"], state["captions"])
+        return Tiles(state["latents"], state["captions"], state["materials"])
     tiles = make()
-    save(path, {"latents": tiles.latents, "captions": tiles.captions})
+    save(path, {"latents": tiles.latents, "captions": tiles.captions, "materials": tiles.materials})
     return tiles
 
 

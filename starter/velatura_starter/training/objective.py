@@ -46,6 +46,11 @@ def predict(
     return unet(z, t, context, return_dict=False, **extra)[0]
 
 
+def weighted_error(answer: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+    """Squared error of answers (B, 4, h, w), each times its weight (B,): scalar."""
+    return (F.mse_loss(answer, v, reduction="none").mean((1, 2, 3)) * weight).mean()
+
+
 class Denoising(nn.Module):
     """Weighted squared error of the UNet's v; a ControlNet joins when a hint is given."""
 
@@ -58,5 +63,4 @@ class Denoising(nn.Module):
     ) -> Tensor:
         """z, v (B, 4, h, w); t, weight (B,); context (B, T, D); hint (B, 3, 4h, 4w) in 0..1: scalar loss."""
         out = predict(self.unet, z, t, context, self.controlnet, hint)
-        error = F.mse_loss(out.float(), v.float(), reduction="none").mean((1, 2, 3))
-        return (error * weight).mean()
+        return weighted_error(out.float(), v.float(), weight)

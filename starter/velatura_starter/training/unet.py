@@ -26,8 +26,8 @@ from .precision import mixed
 from .together import rank_and_world
 
 SHOWN_MORE = {
-    "marble": 5.0, "water": 5.0, "wood grain": 5.0, "square tiles": 5.0,
-    "hexagon tiles": 2.0, "grass": 2.0, "cobblestone": 2.0, "roof tiles": 2.0, "brick": 1.5,
+    "marble": 5.0, "water": 4.0, "basket weave": 4.0, "wood grain": 4.0, "grass": 3.0, "stripes": 3.0,
+    "square tiles": 3.0, "planks": 2.0, "hexagon tiles": 1.5, "cobblestone": 1.5, "roof tiles": 1.5, "brick": 1.5,
 }  # fmt: skip
 """Materials that a small network learns last, and the one that is asked for first."""
 
@@ -44,11 +44,12 @@ class Pools:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A batch: latents (B, 4, h, w), token numbers (B, T), and whether it repeats."""
+    """A batch: latents (B, 4, h, w), token numbers (B, T), whether it repeats, and materials (B,) or -1 if unsaid."""
 
     x: Tensor
     tokens: Tensor
     tiled: bool
+    materials: Tensor
 
     @property
     def kind(self) -> str:
@@ -98,12 +99,14 @@ class Feeder:
         n = torch.multinomial(self.weights[pool], batch, generator=self.generator).tolist()
         side = latents.shape[-1]
         said = tokens[n, self.integers(tokens.shape[1], batch)]
-        said[torch.rand(batch, generator=self.generator) < 0.1] = self.empty
+        unsaid = torch.rand(batch, generator=self.generator) < 0.1
+        said[unsaid] = self.empty
         if pool == "scenes":
-            return Sample(latents[n].float(), said, False)
+            return Sample(latents[n].float(), said, False, torch.full((batch,), -1))
+        materials = getattr(self.pools, pool).materials[n].masked_fill(unsaid, -1)
         shifts = zip(self.integers(side, batch), self.integers(side, batch), strict=True)
         x = torch.stack([latents[i].roll(s, (-2, -1)) for i, s in zip(n, shifts, strict=True)]).float()
-        return Sample(x if crop is None else x[..., :crop, :crop].contiguous(), said, crop is None)
+        return Sample(x if crop is None else x[..., :crop, :crop].contiguous(), said, crop is None, materials)
 
     def next(self, fraction: float) -> Sample:
         """What to train on at this share of the budget: 64 px, where a sample costs a fourth; then 128; at last 256."""
