@@ -14,7 +14,7 @@ from . import weights_path
 from .data.families import family_a, material_names
 from .data.palette import colour_names
 from .data.renders import Painter, disparity, texture_tiles
-from .judge import load_depth_judge, load_judge, name, spearman
+from .judge import load_depth_judge, load_judge, name, read_disparity, spearman
 from .sampling import Settings, load_depth_pipeline, load_pipeline, paint, paint_depth, vocabulary
 from .seams import seam_percentiles
 from .training.judges import accuracy, labelled
@@ -95,8 +95,7 @@ def score_depth(settings: Settings, *, count: int = 48, weights: Path | None = N
     images = paint_depth(load_depth_pipeline(folder / "texture", folder / "depth"), prompts, asked, settings, seed=seed)
     judge = load_depth_judge(folder / "depth_judge.safetensors")
     low = torch.nn.functional.avg_pool2d(asked.unsqueeze(1), 4).squeeze(1)
-    with torch.no_grad():
-        read, ceiling = judge(images), judge(truth)
+    read, ceiling = read_disparity(judge, images), read_disparity(judge, truth)
     return {
         "spearman": float(spearman(read, low).mean()),
         "spearman_shuffled": float(spearman(read, low.roll(1, 0)).mean()),

@@ -19,7 +19,7 @@ from velatura_starter.data.families import material_names
 from velatura_starter.data.palette import colour_names
 from velatura_starter.data.renders import Painter, disparity, texture_tiles
 from velatura_starter.evaluate import Wish, grid
-from velatura_starter.judge import Verdict, load_depth_judge, load_judge, name, spearman
+from velatura_starter.judge import Verdict, load_depth_judge, load_judge, name, read_disparity, spearman
 from velatura_starter.seams import seam_percentiles
 
 SIDE = 128
@@ -110,8 +110,7 @@ def test_pictures_follow_the_depth_given(starter):
         hints.append(hint)
         files.append(starter.result(job).images[0].data)
     given = torch.nn.functional.avg_pool2d(torch.stack(hints).unsqueeze(1), 4).squeeze(1)
-    with torch.no_grad():
-        read = load_depth_judge(weights_path() / "depth_judge.safetensors")(tensor(files))
+    read = read_disparity(load_depth_judge(weights_path() / "depth_judge.safetensors"), tensor(files))
     right, shuffled = float(spearman(read, given).mean()), float(spearman(read, given.roll(1, 0)).mean())
     assert right >= DEPTH
     assert right - shuffled >= DEPTH_GAIN

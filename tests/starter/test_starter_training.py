@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
-from velatura_starter.judge import Judge, spearman
+from velatura_starter.judge import DepthJudge, Judge, read_disparity, spearman
 from velatura_starter.padding import periodic
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
 from velatura_starter.training import guided
@@ -157,6 +157,17 @@ def test_rank_correlation_is_one_for_any_rising_map():
     assert torch.allclose(spearman(x, x**3), torch.ones(3), atol=1e-5)
     assert torch.allclose(spearman(x, -x), -torch.ones(3), atol=1e-5)
     assert torch.equal(spearman(x, torch.ones(3, 8, 8)), torch.zeros(3))
+
+
+def test_a_picture_read_as_nearly_nothing_is_background():
+    seen = torch.tensor([[0.0, 0.02, 0.03], [0.05, 0.5, 1.0]])
+
+    class Fixed(DepthJudge):
+        def forward(self, x):
+            return seen.expand(len(x), 2, 3)
+
+    expected = torch.tensor([[0.0, 0.0, 0.03], [0.05, 0.5, 1.0]])
+    assert torch.equal(read_disparity(Fixed(), torch.rand(2, 3, 32, 32))[1], expected)
 
 
 def test_the_judge_takes_any_size():

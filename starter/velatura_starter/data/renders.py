@@ -18,6 +18,8 @@ from .textures import Labels, Program, draw
 
 Distance = Callable[[Tensor], Tensor]
 FAR = 12.0
+FARTHEST = 0.05
+"""The hint where the farthest object is; the background is 0."""
 
 
 def sphere(p: Tensor) -> Tensor:
@@ -114,7 +116,7 @@ def disparity(depth: Tensor, mask: Tensor) -> Tensor:
     if float(span * zn) < 1e-3:
         return mask.float()
     d = (1 / depth.clamp_min(1e-6) - 1 / zf) / span
-    return torch.where(mask, d.clamp(0.05, 1), torch.zeros_like(d))
+    return torch.where(mask, d.clamp(FARTHEST, 1), torch.zeros_like(d))
 
 
 def rotation(yaw: float, pitch: float, roll: float = 0.0) -> Tensor:

@@ -17,7 +17,7 @@ from ..data.fields import blur
 from ..data.palette import colour_names
 from ..data.renders import Painter, disparity, texture_tiles
 from ..data.textures import Program, draw
-from ..judge import DepthJudge, Judge, load_depth_judge, load_judge, spearman
+from ..judge import DepthJudge, Judge, load_depth_judge, load_judge, read_disparity, spearman
 from .clock import Budget, learning_rate, load, save, set_rate
 from .precision import mixed
 
@@ -202,8 +202,7 @@ def train_depth_judge(
         if step % 100 == 0:
             log(f"depth judge {step} {budget.used():.0f}s loss {float(loss):.4f}")
     judge.eval()
-    with torch.no_grad():
-        right = spearman(judge(real.float() / 255), truth)
+    right = spearman(read_disparity(judge, real.float() / 255), truth)
     varied = truth.flatten(1).std(1) > 1e-3
     log(f"depth judge ceiling on family A: Spearman {float(right[varied].mean()):.3f}")
     write(judge, out / "depth_judge.safetensors")
