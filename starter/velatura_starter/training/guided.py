@@ -7,6 +7,7 @@ ControlNet is taught the same way, and there what guidance strengthens is the de
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import torch
@@ -17,10 +18,11 @@ from ..architecture import build_controlnet, build_unet
 from .controlnet import draw_views
 from .course import Course, follow
 from .export import blank_text, frozen
-from .objective import Denoising, predict, weighted_error
+from .objective import Denoising, predict, weighted_error, weights_at
 from .precision import mixed
 from .reader import load_reader, plainness
-from .unet import Feeder, Pools, both_ways
+from .unet import Feeder, Pools, Sample, both_ways
+from .walks import Walks
 
 
 def guide(bare: Tensor, told: Tensor, scale: float) -> Tensor:
@@ -45,6 +47,8 @@ class Teacher:
 def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, clear: float, seed: int = 8) -> None:
     """Train a copy of ``unet.pt``'s UNet until the budget is used; ``guided.pt`` holds state and average.
 
+    Three batches of five are what the student itself has painted so far (as in Ross et al., arXiv 1011.0686): a noised
+    real picture gives away what it is, and a student that only sees those never learns to come back from a wrong turn.
     Where the words are empty it learns what the teacher answers, so that it can still be guided further. Where they
     name a material, the reader's doubt of it counts ``clear`` times: guidance by a classifier (Dhariwal & Nichol,
     arXiv 2105.05233), learned rather than computed in each step.
@@ -53,21 +57,29 @@ def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, clear
     teacher = Teacher(run, feeder)
     student = build_unet()
     student.load_state_dict(teacher.unet.state_dict())
+    walks, turns = Walks(feeder, 16), itertools.cycle((True, False, True, True, False))
     with both_ways(teacher.unet) as wise, both_ways(student) as unets:
         reader = load_reader(run)
 
-        def score(_: float) -> tuple[str, Tensor]:
-            sample = feeder.next(0.9)
-            # Towards noise: colour is decided there, what guidance adds is largest, and it was seen to be learned last.
-            z, t, _, weight = feeder.noised(sample.x, 0.5)
+        def answer(z: Tensor, t: Tensor, sample: Sample | Walks, tiled: bool) -> tuple[Tensor, Tensor]:
+            """The student's v, and its loss."""
             told, bare = teacher.contexts(sample.tokens)
             with mixed():
                 with torch.no_grad():
-                    answers = (predict(wise[sample.tiled], z, t, said) for said in (bare, told))
-                    target = guide(*answers, scale)
-                v = predict(unets[sample.tiled], z, t, told).float()
-            doubt = plainness(reader, z, v, t, sample.materials)
-            return sample.kind, weighted_error(v, target.float(), weight) + clear * doubt
+                    target = guide(*(predict(wise[tiled], z, t, said) for said in (bare, told)), scale)
+                v = predict(unets[tiled], z, t, told).float()
+            error = weighted_error(v, target.float(), weights_at(t))
+            return v, error + clear * plainness(reader, z, v, t, sample.materials)
+
+        def score(_: float) -> tuple[str, Tensor]:
+            if next(turns):
+                v, loss = answer(walks.z, walks.t, walks, tiled=True)
+                walks.advance(v.detach())
+                return "walk", loss
+            sample = feeder.next(0.9)
+            # Towards noise: colour is decided there, what guidance adds is largest, and it was seen to be learned last.
+            z, t, *_ = feeder.noised(sample.x, 0.5)
+            return sample.kind, answer(z, t, sample, sample.tiled)[1]
 
         follow(course, run / "guided.pt", {"unet": student}, score, feeder.reseed)
 

@@ -19,15 +19,20 @@ def spread_times(batch: int, generator: torch.Generator, bend: float = 1.0) -> T
 
 
 def noised(x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(z_t, v, weight): z_t = a x + s n, v = a n - s x (Salimans & Ho), clipped-SNR weights (B,).
-
-    The weight is min(SNR + 1, 6) / (SNR + 1): min-SNR-5 in spirit (Hang et al.), but 1 rather than 0 at
-    zero SNR, where the first sampling step decides colour.
-    """
+    """(z_t, v, weight): z_t = a x + s n, v = a n - s x (Salimans & Ho), and ``weights_at`` the times, (B,)."""
     abar = build_scheduler().alphas_cumprod[t]
     a, s = abar.sqrt().view(-1, 1, 1, 1), (1 - abar).sqrt().view(-1, 1, 1, 1)
+    return a * x + s * noise, a * noise - s * x, weights_at(t)
+
+
+def weights_at(t: Tensor) -> Tensor:
+    """min(SNR + 1, 6) / (SNR + 1) at times (B,): min-SNR-5 in spirit (Hang et al., arXiv 2303.09556).
+
+    But 1 rather than 0 at zero SNR, where the first sampling step decides colour.
+    """
+    abar = build_scheduler().alphas_cumprod[t]
     snr = abar / (1 - abar)
-    return a * x + s * noise, a * noise - s * x, (snr + 1).clamp_max(6) / (snr + 1)
+    return (snr + 1).clamp_max(6) / (snr + 1)
 
 
 def predict(
