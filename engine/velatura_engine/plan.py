@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import pairing
+from .conditioning.grammar import parse
+from .conditioning.prompt import Prompt, verbatim
 from .errors import Invalid, NotFound, Unsupported
 from .events import Stage, Warning
 from .families import family
@@ -42,8 +44,8 @@ class DiffusePlan:
 
     step_id: str
     hidden: bool
-    prompt: str
-    negative: str
+    prompt: Prompt
+    negative: Prompt
     model: ModelEntry
     task: str
     size: Size
@@ -150,13 +152,14 @@ class _Painting:
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
         controls = self.controls(native_depth)
         sampling = ask.sampling
+        steps = sampling.steps or model.steps
         part, schedule = self.sampler()
         first = draw_seed() if ask.seed is None else ask.seed
         return DiffusePlan(
             step_id=step_id,
             hidden=hidden,
-            prompt=ask.prompt,
-            negative=ask.negative,
+            prompt=_words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt"),
+            negative=_words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative"),
             model=model,
             task=task,
             size=size,
@@ -164,7 +167,7 @@ class _Painting:
             seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
             sampler=part.id,
             schedule=schedule,
-            steps=sampling.steps or model.steps,
+            steps=steps,
             guidance=self.guidance(),
             guidance_rescale=sampling.guidance_rescale,
             eta=sampling.eta,
@@ -324,6 +327,21 @@ def _texture_size(target: Target, done: Mapping[str, tuple[Size, ...]], field: s
     if target.size not in (None, base):
         raise Invalid(f"{field}.base", f"is {base[0]} x {base[1]}, not the texture's size", remedy="leave the size out")
     return base
+
+
+def _words(text: str, literal: bool, steps: int, field: str) -> Prompt:
+    """A prompt, read. Raises Invalid where it says too much for so many steps, Unsupported where it names adapters."""
+    if literal:
+        return verbatim(text, field=field)
+    prompt = parse(text, field=field)
+    if prompt.adapters:
+        named = prompt.adapters[0]
+        raise Unsupported(
+            f"{field} names {named.kind} {named.name!r}, and adapters have no effect here yet", field=field,
+            reason="UNIMPLEMENTED_FIELD", remedy="leave the tag out",
+        )  # fmt: skip
+    prompt.schedule(steps)
+    return prompt
 
 
 def _axes(tiling: Tiling) -> tuple[bool, bool]:

@@ -87,10 +87,12 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
-    """Paint. The fields present decide the task."""
+    """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
 
     prompt: str
     negative: str = ""
+    prompt_literal: bool = False
+    negative_literal: bool = False
     model: str | None = None
     width: int | None = None
     height: int | None = None

@@ -81,6 +81,31 @@ def test_a_negative_prompt_is_heard_unless_guidance_was_asked_that_is_deaf_to_it
     assert make(ask, index=index).steps[0].guidance == planned
 
 
+@pytest.mark.parametrize(("text", "literal", "words", "plain"), [
+    ("old brick", False, "old brick", True), ("(old:1.2) brick", False, "old brick", False),
+    ("(old:1.2) brick", True, "(old:1.2) brick", True), (r"\(old\) brick", False, "(old) brick", True),
+])  # fmt: skip
+def test_prompts_are_read_before_anything_runs_unless_they_are_literal(text, literal, words, plain):
+    ask = Diffuse(prompt=text, prompt_literal=literal, negative=text, negative_literal=literal)
+    (step,) = make(ask).steps
+    assert (step.prompt.text, step.prompt.plain) == (step.negative.text, step.negative.plain) == (words, plain)
+
+
+def test_a_prompt_that_says_too_much_for_its_steps_is_refused_before_anything_runs():
+    words = "[" + "|".join(f"word{number}" for number in range(600)) + "]"
+    assert make(Diffuse(prompt=words, sampling=Sampling(steps=500)))
+    with pytest.raises(Invalid, match="600 steps") as caught:
+        make(Diffuse(prompt=words, sampling=Sampling(steps=600)))
+    assert caught.value.field == "steps[0].diffuse.prompt"
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative"])
+def test_adapters_named_in_a_prompt_are_refused_until_they_have_an_effect(field):
+    with pytest.raises(Unsupported, match="rust") as caught:
+        make(Diffuse(**({"prompt": "moss"} | {field: "brick <lora:rust:0.5>"})))
+    assert caught.value.field == f"steps[0].diffuse.{field}"
+
+
 def test_what_was_asked_is_kept():
     ask = Diffuse(
         prompt="brick", width=96, height=48, seed=7, count=3, sampling=Sampling(steps=5, guidance=1.0, sampler="ddim")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 
+from ..conditioning.embeddings import Embedder
+from ..conditioning.steering import Conditioning
 from ..events import Artifact, Preview, Warning
 from ..pixels import masks
 from ..pixels.depth import disparity, hint
@@ -38,12 +41,12 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = _scene(plan, context)
-    run = _Run(plan, context, model, scene)
     modules = [model.vae, model.unet, *controls]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
         with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
+            run = _Run(plan, context, model, scene)
             context.stage(f"{plan.step_id}:diffuse")
             latents = run.denoise(controls, axes)
             context.check()
@@ -128,6 +131,7 @@ class _Run:
     def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: _Scene) -> None:
         self.plan, self.context, self.model, self.scene = plan, context, model, scene
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
+        self.conditioning = self._conditioning()
         self.last_glimpse = time.monotonic()
 
     def denoise(self, controls: list[torch.nn.Module], axes: Axes) -> torch.Tensor:
@@ -141,27 +145,28 @@ class _Run:
             self.context.progress(moment.done, moment.total)
             self.glimpse(moment)
             part = moment.done / moment.total
+            if self.conditioning:
+                self.conditioning.go_to(part)
             axes.x, axes.y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
             return blend(moment) if blend else None
 
         axes.x, axes.y = (on and tiling.start <= 0 for on in (tiling.x, tiling.y))
         observe(self.scheduler, after)
         pipeline = self.model.pipeline(self.plan.task, self.scheduler, controls)
-        return pipeline(**self.arguments()).images
+        with self.conditioning.steering(self.model.unet, controls) if self.conditioning else nullcontext():
+            return pipeline(**self.arguments()).images
 
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with."""
-        plan, count = self.plan, len(self.plan.seeds)
+        plan = self.plan
         width, height = plan.canvas
         call: dict[str, Any] = {
-            "prompt": [plan.prompt] * count,
-            "negative_prompt": [plan.negative] * count,
             "num_inference_steps": plan.steps,
             "guidance_scale": plan.guidance,
             "generator": generators(plan.seeds),
             "output_type": "latent",
-            "clip_skip": plan.clip_skip,
         }
+        call |= self.conditioning.arguments if self.conditioning else self.texts()
         if plan.eta is not None:
             call["eta"] = plan.eta
         if plan.guidance_rescale:
@@ -175,6 +180,25 @@ class _Run:
         if plan.task != "txt2img":
             call |= self.start_arguments()
         return call
+
+    def texts(self) -> dict[str, Any]:
+        """Prompts that the pipeline reads by itself."""
+        plan, count = self.plan, len(self.plan.seeds)
+        return {
+            "prompt": [plan.prompt.text] * count,
+            "negative_prompt": [plan.negative.text] * count,
+            "clip_skip": plan.clip_skip,
+        }
+
+    def _conditioning(self) -> Conditioning | None:
+        """What weighted, changing, composed or long prompts mean; None where the pipeline can read them by itself."""
+        plan, model = self.plan, self.model
+        prompts = plan.prompt, plan.negative
+        if all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts):
+            return None
+        embedder = Embedder(model.parts.tokenizer, model.parts.text_encoder, plan.clip_skip)
+        steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
+        return Conditioning(*prompts, embedder, steps=steps, count=len(plan.seeds))
 
     def control_arguments(self) -> dict[str, Any]:
         controls = self.plan.controls
@@ -278,16 +302,11 @@ def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
 
 
 def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
-    """What of the prompts the model cannot hear: words past its window, words it never learned, and unguided ones."""
-    if plan.negative and plan.guidance <= 1:
+    """What of the prompts the model cannot hear: words it never learned, and unguided ones."""
+    if plan.negative.text and plan.guidance <= 1:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    for name, text in (("prompt", plan.prompt), ("negative", plan.negative)):
-        count, limit = model.count_tokens(text), model.window
-        if count > limit:
-            heard = f"{plan.model.title} reads {limit} tokens; the last {count - limit} are not heard"
-            yield Warning(reason="PROMPT_TRUNCATED", field=name, message=heard)
-    unknown = model.unknown_words(plan.prompt) if plan.model.vocabulary else []
+    unknown = model.unknown_words(plan.prompt.text) if plan.model.vocabulary else []
     if unknown:
         words = ", ".join(map(repr, unknown))
         yield Warning(

@@ -88,14 +88,20 @@ def _predicts_clean(scheduler: Any) -> bool:
 
 
 @contextmanager
-def steer(denoiser: nn.Module, change: Callable[[tuple, dict], tuple[tuple, dict] | None]) -> Iterator[None]:
-    """Let `change` rewrite the denoiser's arguments before each call inside the block.
+def steer(
+    denoiser: nn.Module,
+    change: Callable[[tuple, dict], tuple[tuple, dict] | None],
+    finish: Callable[[Any], Any] | None = None,
+) -> Iterator[None]:
+    """Let `change` rewrite the denoiser's arguments before each call inside the block, and `finish` what it answers.
 
-    The seam for prompts that change during a run or hold in places only: those rewrite `encoder_hidden_states` call by
-    call. No operation does so yet; what it promises is held by its tests.
+    The seam for prompts that change during a run: those rewrite `encoder_hidden_states` call by call.
     """
-    handle = denoiser.register_forward_pre_hook(lambda _, args, kwargs: change(args, kwargs), with_kwargs=True)
+    handles = [denoiser.register_forward_pre_hook(lambda _, args, kwargs: change(args, kwargs), with_kwargs=True)]
+    if finish is not None:
+        handles.append(denoiser.register_forward_hook(lambda _, __, output: finish(output)))
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()

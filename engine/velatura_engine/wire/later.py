@@ -7,8 +7,6 @@ from velatura.v1 import diffuse_pb2, geometry_pb2, pixels_pb2
 from ..errors import Unsupported
 from .checks import known
 
-_READ = (diffuse_pb2.PROMPT_SYNTAX_UNSPECIFIED, diffuse_pb2.PROMPT_SYNTAX_PLAIN)
-
 
 def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
     """Raises Unsupported naming the first field of a painting that has no effect yet."""
@@ -30,8 +28,6 @@ def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
 
 def _refuse_in_prompt(ask: diffuse_pb2.Prompt, field: str) -> None:
     known(f"{field}.syntax", ask.syntax, diffuse_pb2.PromptSyntax)
-    if ask.syntax not in _READ:
-        raise _not_yet(f"{field}.syntax", "leave it out, or send PROMPT_SYNTAX_PLAIN: prompts are read as they stand")
     for name in ("spans", "regions"):
         if len(getattr(ask, name)):
             raise _not_yet(f"{field}.{name}", "put everything into text")

@@ -130,6 +130,8 @@ class _Reader:
         return Diffuse(
             prompt=prompt,
             negative=self.prompt(ask.negative, f"{field}.negative"),
+            prompt_literal=ask.prompt.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
+            negative_literal=ask.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
             model=catalog_name(ask.model, f"{field}.model"),
             width=self.side(ask, "width", field),
             height=self.side(ask, "height", field),

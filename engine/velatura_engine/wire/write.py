@@ -83,7 +83,8 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
 
 def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     for text in (message.prompt, *([message.negative] if message.HasField("negative") else ())):
-        text.syntax = diffuse_pb2.PROMPT_SYNTAX_PLAIN
+        if text.syntax == diffuse_pb2.PROMPT_SYNTAX_UNSPECIFIED:
+            text.syntax = diffuse_pb2.PROMPT_SYNTAX_WEBUI
     message.model = plan.model.id
     message.width, message.height = plan.size
     message.seed, message.count = plan.seeds[0], len(plan.seeds)

@@ -98,3 +98,12 @@ def test_steering_rewrites_the_call_inside_the_block_only():
     with torch.no_grad(), steer(layer, lambda args, kwargs: ((args[0] * 0,), kwargs)):
         assert torch.equal(layer(values)[0], layer.bias)
     assert not torch.equal(layer(values)[0], layer.bias)
+
+
+def test_steering_rewrites_what_is_answered_too_and_leaves_no_hook_where_it_fails():
+    layer = torch.nn.Linear(2, 2)
+    values = torch.ones(1, 2)
+    with torch.no_grad(), pytest.raises(KeyError), steer(layer, lambda *asked: asked, lambda answer: answer * 0):
+        assert torch.equal(layer(values), torch.zeros(1, 2))
+        raise KeyError
+    assert not layer._forward_pre_hooks and not layer._forward_hooks

@@ -119,8 +119,6 @@ LATER = {
     "references": {"references": [{"image": COLOUR}]},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
     "prompt.spans": {"prompt": {"text": "a", "spans": [{"text": "b"}]}},
-    "prompt.syntax": {"prompt": {"text": "(a:1.2)", "syntax": "PROMPT_SYNTAX_WEBUI"}},
-    "negative.syntax": {"negative": {"text": "a++", "syntax": "PROMPT_SYNTAX_COMPEL"}},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
     "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
     "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
@@ -134,9 +132,14 @@ def test_what_the_engine_cannot_do_yet_is_refused_and_never_left_out_in_silence(
     assert caught.value.field == f"steps[0].diffuse.{field}" and caught.value.remedy
 
 
-def test_a_prompt_to_be_taken_as_it_stands_is_welcome():
-    ask = read(diffuse(prompt={"text": "(a:1.2)", "syntax": "PROMPT_SYNTAX_PLAIN"})).steps[0].operation
-    assert ask.prompt == "(a:1.2)"
+@pytest.mark.parametrize(
+    ("syntax", "literal"),
+    [("UNSPECIFIED", False), ("WEBUI", False), ("COMPEL", False), ("PLAIN", True)],
+)
+def test_a_prompt_is_read_as_its_language_says_or_taken_as_it_stands(syntax, literal):
+    words = {"text": "(a:1.2)", "syntax": f"PROMPT_SYNTAX_{syntax}"}
+    ask = read(diffuse(prompt=words, negative=words)).steps[0].operation
+    assert (ask.prompt, ask.prompt_literal, ask.negative_literal) == ("(a:1.2)", literal, literal)
 
 
 @pytest.mark.parametrize(("settings", "field"), [({"output": {"format": 99}}, "output.format"), ({"lane": 9}, "lane")])

@@ -27,6 +27,9 @@ def resolve(job: jobs_pb2.JobSpec) -> diffuse_pb2.Diffuse:
 
 
 def test_a_recipe_says_how_its_prompts_were_read():
-    resolved = resolve(spec.diffuse("(moss:1.2)", negative="moss++"))
-    assert resolved.prompt.syntax == resolved.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN
+    job = spec.diffuse("(moss:1.2)", negative="moss++")
+    job.steps[0].diffuse.negative.syntax = diffuse_pb2.PROMPT_SYNTAX_PLAIN
+    resolved = resolve(job)
+    assert resolved.prompt.syntax == diffuse_pb2.PROMPT_SYNTAX_WEBUI
+    assert resolved.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN
     assert not resolve(spec.diffuse("moss")).HasField("negative")

@@ -1,0 +1,126 @@
+"""What the denoiser hears at each step, and how its answers become one: on a denoiser whose answer is known."""
+
+import pytest
+import torch
+from torch import nn
+from velatura_engine.conditioning.grammar import parse
+from velatura_engine.conditioning.steering import Conditioning
+
+VALUES = {"": 0.0, "a": 1.0, "b": 10.0, "c": 100.0}
+
+
+class Words:
+    """An embedder whose embedding is one number a text."""
+
+    def length(self, branches):
+        return 1
+
+    def embed(self, branch, length):
+        text = "".join(span.text for chunk in branch.chunks for span in chunk).strip()
+        return torch.full((1, 1, 1), VALUES[text])
+
+
+class Denoiser(nn.Module):
+    """Answers the picture's first value plus what it hears, and keeps what it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def forward(self, sample, timestep, encoder_hidden_states=None, return_dict=True):
+        self.asked.append(encoder_hidden_states.flatten().tolist())
+        return (sample + encoder_hidden_states.view(-1, 1, 1, 1),)
+
+
+def conditioning(prompt, negative="", steps=10, count=1):
+    return Conditioning(parse(prompt), parse(negative), Words(), steps=steps, count=count)  # type: ignore[arg-type]
+
+
+def ask(heard, denoiser, sample, controls=()):
+    """What the pipeline gets from the denoiser; it sends one embedding a row."""
+    given = heard.arguments
+    halves = [given["prompt_embeds"]] if len(sample) == heard.count else list(given.values())[::-1]
+    with heard.steering(denoiser, controls):
+        return denoiser(sample, torch.tensor(5), encoder_hidden_states=torch.cat(halves), return_dict=False)[0]
+
+
+def at_each_step(heard, denoiser):
+    said = []
+    for step in range(heard.steps):
+        heard.go_to(step / heard.steps)
+        ask(heard, denoiser, torch.zeros(2, 1, 1, 1))
+        said.append(denoiser.asked[-1][-1])
+    return said
+
+
+def test_a_prompt_is_edited_at_the_step_that_is_asked():
+    assert at_each_step(conditioning("[a:b:0.3]"), Denoiser()) == [1.0] * 3 + [10.0] * 7
+
+
+def test_options_take_turns_step_by_step():
+    assert at_each_step(conditioning("[a|b|c]", steps=5), Denoiser()) == [1.0, 10.0, 100.0, 1.0, 10.0]
+
+
+def test_the_negative_is_edited_in_its_own_time():
+    heard, denoiser = conditioning("[a:b:0.5]", "[b:c:0.2]"), Denoiser()
+    at_each_step(heard, denoiser)
+    assert denoiser.asked[0] == [10.0, 1.0] and denoiser.asked[3] == [100.0, 1.0] and denoiser.asked[9] == [100.0, 10.0]
+
+
+def test_sub_prompts_pull_from_the_plain_answer_by_their_weights():
+    pictures = torch.tensor([3.0, 5.0]).view(2, 1, 1, 1)
+    heard, denoiser = conditioning("a AND b :0.5", "c", count=2), Denoiser()
+    plain, told = ask(heard, denoiser, torch.cat([pictures, pictures])).chunk(2)
+    assert torch.equal(plain, pictures + 100)
+    assert torch.allclose(told, pictures + 100 + 1.0 * (1 - 100) + 0.5 * (10 - 100))
+    assert denoiser.asked == [[100.0, 100.0, 1.0, 1.0, 10.0, 10.0]]
+
+
+def test_one_prompt_in_two_halves_is_that_prompt():
+    heard = conditioning("a :0.5 AND a :0.5", "b")
+    answer = ask(heard, Denoiser(), torch.zeros(2, 1, 1, 1))
+    assert answer.flatten().tolist() == [10.0, 1.0]
+
+
+def test_without_guidance_sub_prompts_have_their_weighted_mean():
+    assert ask(conditioning("a :3 AND b :1"), Denoiser(), torch.zeros(1, 1, 1, 1)).item() == pytest.approx(13 / 4)
+
+
+def test_negatives_divided_by_and_have_their_weighted_mean():
+    answer = ask(conditioning("a", "b :1 AND c :1"), Denoiser(), torch.zeros(2, 1, 1, 1))
+    assert answer.flatten().tolist() == [55.0, 1.0]
+
+
+def test_weights_that_add_up_to_nothing_give_no_endless_numbers():
+    answer = ask(conditioning("a :1 AND b :-1"), Denoiser(), torch.zeros(1, 1, 1, 1))
+    assert torch.isfinite(answer).all()
+
+
+class Control(Denoiser):
+    def forward(self, sample, timestep, encoder_hidden_states=None, controlnet_cond=None, return_dict=True):
+        assert len(controlnet_cond) == len(sample) == len(encoder_hidden_states)
+        return super().forward(sample + controlnet_cond, timestep, encoder_hidden_states)
+
+
+def test_controls_hear_the_same_and_see_each_picture_with_its_own_hint():
+    heard, control, denoiser = conditioning("a AND b", "c", count=2), Control(), Denoiser()
+    hints = torch.arange(4.0).view(4, 1, 1, 1)
+    with heard.steering(denoiser, [control]):
+        said = control(torch.zeros(4, 1, 1, 1), 5, encoder_hidden_states=torch.zeros(4, 1, 1), controlnet_cond=hints)[0]
+    assert said.flatten().tolist() == [100.0, 101.0, 3.0, 4.0, 12.0, 13.0]
+
+
+def test_what_the_pipeline_can_do_by_itself_is_left_to_it():
+    heard, denoiser = conditioning("a", "b", count=2), Denoiser()
+    assert {name: rows.flatten().tolist() for name, rows in heard.arguments.items()} == {
+        "prompt_embeds": [1.0, 1.0], "negative_prompt_embeds": [10.0, 10.0],
+    }  # fmt: skip
+    with heard.steering(denoiser, []):
+        assert not denoiser._forward_pre_hooks
+
+
+def test_afterwards_the_denoiser_is_as_it_was_also_where_a_step_failed():
+    denoiser = Denoiser()
+    with pytest.raises(KeyError), conditioning("a AND b").steering(denoiser, []):
+        raise KeyError
+    assert not denoiser._forward_pre_hooks and not denoiser._forward_hooks
