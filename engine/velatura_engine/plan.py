@@ -242,6 +242,12 @@ class _Painting:
                 field=f"{field}.schedule",
                 remedy=f"choose one of: {', '.join(part.schedules)}",
             )
+        if part.alone and self.ask.count > 1:
+            raise Unsupported(
+                f"{part.title} chooses its steps for one picture, and cannot paint {self.ask.count} at once",
+                field=f"{self.field}.count",
+                remedy="ask for one picture at a time, or choose another sampler",
+            )
         return part, schedule
 
     def strength(self, task: str) -> float:

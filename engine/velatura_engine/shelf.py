@@ -84,7 +84,9 @@ class Knob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Something that can be chosen by name. `build` makes it; `schedules` only samplers have."""
+    """Something that can be chosen by name. `build` makes it; `schedules` only samplers have, and some of these can
+    paint only one picture at a time, `alone`.
+    """
 
     id: str
     title: str
@@ -93,6 +95,7 @@ class Part:
     knobs: tuple[Knob, ...] = ()
     families: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
+    alone: bool = False
     available: bool = True
     reason: str = ""
 

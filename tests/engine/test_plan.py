@@ -241,6 +241,14 @@ def test_unknown_samplers_and_schedules_offer_the_known_ones(sampling, error):
     assert caught.value.field.startswith("steps[0].diffuse.sampling") and "euler" in caught.value.remedy + "euler"
 
 
+def test_a_sampler_that_paints_one_picture_at_a_time_is_refused_several():
+    alone = Sampling(sampler="dpm_adaptive")
+    assert make(Diffuse(prompt="brick", sampling=alone))
+    with pytest.raises(Unsupported, match="DPM adaptive") as caught:
+        make(Diffuse(prompt="brick", sampling=alone, count=2))
+    assert caught.value.field == "steps[0].diffuse.count" and "one picture at a time" in caught.value.remedy
+
+
 @pytest.mark.parametrize(("sampler", "knobs", "error", "name", "way_out"), [
     ("dpmpp_2m", {"nonsense": 3}, NotFound, "nonsense", "order"),
     ("dpmpp_2m", {"ordr": 3}, NotFound, "ordr", "did you mean order?"),

@@ -7,20 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Unsupported
-
-SIGMAS = ("normal", "sgm_uniform", "simple", "karras", "exponential")
-"""Schedules of samplers that place their noise levels freely."""
+from ._levels import LEVELS
 
 STEPS = ("normal", "sgm_uniform", "simple")
-"""Schedules of samplers that walk along the training steps."""
+"""Schedules of samplers that walk along the training steps. `normal` is the model's own; the others are trailing."""
 
-_OVERRIDES: dict[str, dict[str, Any]] = {
-    "normal": {},
-    "sgm_uniform": {"timestep_spacing": "trailing"},
-    "simple": {"timestep_spacing": "trailing"},
-    "karras": {"use_karras_sigmas": True},
-    "exponential": {"use_exponential_sigmas": True},
-}
+SIGMAS = (*STEPS, *LEVELS)
+"""Schedules of samplers that place their noise levels freely."""
+
 _MODEL = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
     "timestep_spacing", "steps_offset", "rescale_betas_zero_snr",
@@ -28,23 +22,45 @@ _MODEL = (
 """Facts of the model in a scheduler's config; all else belongs to the sampler it was saved with."""
 
 
-def scheduler(name: str, config: Mapping[str, Any], schedule: str, **settings: Any) -> Any:
-    """A new diffusers scheduler of class `name` for a model. Raises Unsupported for a schedule it cannot follow."""
+def scheduler(kind: str | type, config: Mapping[str, Any], schedule: str, **settings: Any) -> Any:
+    """A new scheduler for a model: of diffusers' class of that name, or of a class of ours.
+
+    Raises Unsupported for a schedule it cannot follow.
+    """
     import diffusers
 
-    kind = _from_the_first_step(getattr(diffusers, name))
-    known = inspect.signature(kind.__init__).parameters
-    able = [word for word, facts in _OVERRIDES.items() if facts.keys() <= known.keys()]
+    made: type = getattr(diffusers, kind) if isinstance(kind, str) else kind
+    known = inspect.signature(made.__init__).parameters
+    able = SIGMAS if "use_karras_sigmas" in known else STEPS
     if schedule not in able:
         raise Unsupported(
-            f"{name.removesuffix('Scheduler')} cannot follow the schedule {schedule!r}", field="schedule",
+            f"this sampler cannot follow the schedule {schedule!r}", field="schedule",
             remedy=f"choose one of: {', '.join(able)}",
         )  # fmt: skip
+    made = _from_the_first_step(made)
     facts = {key: config[key] for key in _MODEL if config.get(key) is not None}
     if facts.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in known:
         facts["trained_betas"] = _zero_snr_betas(facts)
-    facts |= _OVERRIDES[schedule] | settings
-    return kind(**{key: value for key, value in facts.items() if key in known})
+    if schedule in LEVELS:
+        made, facts["use_karras_sigmas"] = _at_levels(made, schedule), True
+    elif schedule != "normal":
+        facts["timestep_spacing"] = "trailing"
+    facts |= settings
+    return made(**{key: value for key, value in facts.items() if key in known})
+
+
+def _at_levels(kind: type, schedule: str) -> type:
+    """The same scheduler, that asks `_levels.py` where diffusers would place Karras' noise levels.
+
+    Some of diffusers' classes place them between the ends of another schedule, not of the model's, and its beta
+    schedule needs scipy.
+    """
+
+    def _convert_to_karras(self: Any, in_sigmas: Any, num_inference_steps: int) -> Any:
+        shares = self.alphas_cumprod.double().numpy()
+        return LEVELS[schedule](((1 - shares) / shares) ** 0.5, num_inference_steps)
+
+    return type(kind.__name__, (kind,), {"_convert_to_karras": _convert_to_karras, "__module__": kind.__module__})
 
 
 def _from_the_first_step(kind: type) -> type:
