@@ -24,8 +24,8 @@ from velatura_starter.seams import seam_percentiles
 
 SIDE = 128
 PICTURES, SEAMS, DEPTHS = 256, 64, 48
-# What ships measures 0.72, 0.76 and 0.37. The goals are 0.80, 0.70 and 0.40: raise these with every better model.
-MATERIAL, DEPTH, DEPTH_GAIN = 0.65, 0.66, 0.30
+MATERIAL = 0.65
+"""What ships measures 0.72. The goal is 0.80: raise this with every better model."""
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -112,8 +112,8 @@ def test_pictures_follow_the_depth_given(starter):
     given = torch.nn.functional.avg_pool2d(torch.stack(hints).unsqueeze(1), 4).squeeze(1)
     read = read_disparity(load_depth_judge(weights_path() / "depth_judge.safetensors"), tensor(files))
     right, shuffled = float(spearman(read, given).mean()), float(spearman(read, given.roll(1, 0)).mean())
-    assert right >= DEPTH
-    assert right - shuffled >= DEPTH_GAIN
+    assert right >= 0.7
+    assert right - shuffled >= 0.4
 
 
 def test_a_red_brick_wall_is_red_brick(starter):
