@@ -37,7 +37,7 @@ class FakeRunner:
             assert isinstance(step, DiffusePlan)
             self.resident = step.model.id
             for number in range(step.steps):
-                self._act(step.prompt, number)
+                self._act(step.prompt.text, number)
                 time.sleep(self.delay)
                 check()
                 stage, done = f"{step.step_id}:diffuse", number + 1
@@ -45,7 +45,7 @@ class FakeRunner:
                 if plan.preview is not None:
                     emit(Preview(pixels=np.zeros((8, 8, 3), np.uint8), index=0, step=done, step_id=step.step_id))
             for index, seed in enumerate(step.seeds):
-                size = (2048, 2048) if step.prompt == "big" else step.size
+                size = (2048, 2048) if step.prompt.text == "big" else step.size
                 pixels = np.full((size[1], size[0], 3), seed % 256, np.uint8)
                 emit(Artifact(step_id=step.step_id, index=index, kind="image", picture=Picture(pixels), seed=seed))
         emit(Done(timings={"diffuse": self.delay}))
