@@ -122,3 +122,21 @@ def test_a_red_brick_wall_is_red_brick(starter):
     shown = name(judge, images, material_names(), colour_names())
     assert shown.materials.count("brick") >= 5
     assert shown.colours.count("red") >= 5
+
+
+def materials_of(images: torch.Tensor) -> list[str]:
+    """What the judge reads in pictures."""
+    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
+    return list(name(judge, images, material_names(), colour_names()).materials)
+
+
+def test_editing_moves_the_material_at_the_asked_step(starter):
+    for share, most in (("0.05", "denim"), ("0.95", "plaid")):
+        shown = materials_of(paint(starter, [f"blue [plaid:denim:{share}], seamless texture"] * 6, "xy"))
+        assert shown.count(most) >= 5, share
+
+
+def test_alternation_shows_what_has_most_of_the_turns(starter):
+    for options, most in (("plaid|plaid|plaid|denim", "plaid"), ("denim|denim|denim|plaid", "denim")):
+        shown = materials_of(paint(starter, [f"blue [{options}], seamless texture"] * 6, "xy"))
+        assert shown.count(most) >= 5
