@@ -140,3 +140,10 @@ def test_alternation_shows_what_has_most_of_the_turns(starter):
     for options, most in (("plaid|plaid|plaid|denim", "plaid"), ("denim|denim|denim|plaid", "denim")):
         shown = materials_of(paint(starter, [f"blue [{options}], seamless texture"] * 6, "xy"))
         assert shown.count(most) >= 5
+
+
+def test_words_that_the_model_never_learned_are_named_wherever_they_stand(starter):
+    said = "red [brick:xylophone:0.9] AND (zebra:1.1)"
+    (warning,) = starter.result(spec.diffuse(said, width=SIDE, height=SIDE, steps=1, seed=1)).warnings
+    assert warning.reason == "UNKNOWN_WORDS"
+    assert "'xylophone', 'zebra'" in warning.message and "brick" not in warning.message

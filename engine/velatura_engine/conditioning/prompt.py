@@ -6,7 +6,7 @@ Steps are counted from 0: step 0 is the first, as in diffusers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -164,6 +164,12 @@ class Prompt:
         return branch.weight == 1 and len(branch.chunks) == 1 and all(span.weight == 1 for span in branch.chunks[0])
 
     @property
+    def words(self) -> str:
+        """All that is said at any step, in the order it is written, without weights."""
+        parts = [part for tree in self.trees for part in (tree.blend or (tree,))]
+        return " ".join(" ".join(_words(part.nodes)) for part in parts)
+
+    @property
     def text(self) -> str:
         """The words alone, at the first step, chunks and branches put together with spaces.
 
@@ -172,6 +178,19 @@ class Prompt:
         """
         leaves = _leaves(self.at(0, 1))
         return " ".join("".join(span.text for span in chunk) for branch in leaves for chunk in branch.chunks)
+
+
+def _words(nodes: Nodes) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, Weighted):
+            yield from _words(node.inside)
+        elif isinstance(node, Edit):
+            yield from _words(node.before + node.after)
+        elif isinstance(node, Alternation):
+            for option in node.options:
+                yield from _words(option)
 
 
 def verbatim(text: str, *, field: str) -> Prompt:

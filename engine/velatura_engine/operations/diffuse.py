@@ -306,7 +306,7 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
     if plan.negative.text and plan.guidance <= 1:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    unknown = model.unknown_words(plan.prompt.text) if plan.model.vocabulary else []
+    unknown = model.unknown_words(plan.prompt.words) if plan.model.vocabulary else []
     if unknown:
         words = ", ".join(map(repr, unknown))
         yield Warning(

@@ -145,6 +145,12 @@ def test_a_prompt_with_anything_else_than_words_is_not_plain():
 # Prompts that change
 
 
+def test_the_words_of_a_prompt_are_all_that_it_says_at_any_step():
+    said = parse('(old:1.2) [oak|[birch:ash:0.5]] AND ("moss", "ivy").blend(1, 1) BREAK <lora:x:1>')
+    assert set(said.words.split()) >= {"old", "oak", "birch", "ash"} and "lora" not in said.words
+    assert parse('("moss", "ivy").blend(1, 1)').words.split() == ["moss", "ivy"]
+
+
 def test_a_whole_number_is_a_number_of_steps():
     assert runs("[fantasy:cyberpunk:16] city", 20) == [(0, "fantasy city"), (16, "cyberpunk city")]
     assert runs("[fantasy:cyberpunk:16] city", 16) == [(0, "fantasy city")]
