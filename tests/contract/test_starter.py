@@ -49,6 +49,12 @@ def tensor(files: Sequence[bytes]) -> torch.Tensor:
     return torch.from_numpy(np.stack([array(file)[..., :3] for file in files])).permute(0, 3, 1, 2).float() / 255
 
 
+def read(images: torch.Tensor) -> Verdict:
+    """What the judge sees in pictures."""
+    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
+    return name(judge, images, material_names(), colour_names())
+
+
 @pytest.fixture(scope="module")
 def wishes() -> list[Wish]:
     """Prompts over all materials and colours."""
@@ -64,8 +70,7 @@ def tiled(starter: Lab, wishes: list[Wish]) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def seen(tiled: torch.Tensor) -> Verdict:
     """What the judge reads in them."""
-    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
-    return name(judge, tiled, material_names(), colour_names())
+    return read(tiled)
 
 
 def test_most_pictures_show_the_material_asked(wishes, seen):
@@ -110,36 +115,29 @@ def test_pictures_follow_the_depth_given(starter):
         hints.append(hint)
         files.append(starter.result(job).images[0].data)
     given = torch.nn.functional.avg_pool2d(torch.stack(hints).unsqueeze(1), 4).squeeze(1)
-    read = read_disparity(load_depth_judge(weights_path() / "depth_judge.safetensors"), tensor(files))
-    right, shuffled = float(spearman(read, given).mean()), float(spearman(read, given.roll(1, 0)).mean())
+    near = read_disparity(load_depth_judge(weights_path() / "depth_judge.safetensors"), tensor(files))
+    right, shuffled = float(spearman(near, given).mean()), float(spearman(near, given.roll(1, 0)).mean())
     assert right >= 0.7
     assert right - shuffled >= 0.4
 
 
 def test_a_red_brick_wall_is_red_brick(starter):
     images = paint(starter, ["red brick wall"] * 6, "xy")
-    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
-    shown = name(judge, images, material_names(), colour_names())
+    shown = read(images)
     assert shown.materials.count("brick") >= 5
     assert shown.colours.count("red") >= 5
 
 
-def materials_of(images: torch.Tensor) -> list[str]:
-    """What the judge reads in pictures."""
-    judge = load_judge(weights_path() / "judge.safetensors", len(material_names()), len(colour_names()))
-    return list(name(judge, images, material_names(), colour_names()).materials)
-
-
 def test_editing_moves_the_material_at_the_asked_step(starter):
     for share, most in (("0.05", "denim"), ("0.95", "plaid")):
-        shown = materials_of(paint(starter, [f"blue [plaid:denim:{share}], seamless texture"] * 6, "xy"))
-        assert shown.count(most) >= 5, share
+        shown = read(paint(starter, [f"blue [plaid:denim:{share}], seamless texture"] * 6, "xy"))
+        assert shown.materials.count(most) >= 5, share
 
 
 def test_alternation_shows_what_has_most_of_the_turns(starter):
     for options, most in (("plaid|plaid|plaid|denim", "plaid"), ("denim|denim|denim|plaid", "denim")):
-        shown = materials_of(paint(starter, [f"blue [{options}], seamless texture"] * 6, "xy"))
-        assert shown.count(most) >= 5
+        shown = read(paint(starter, [f"blue [{options}], seamless texture"] * 6, "xy"))
+        assert shown.materials.count(most) >= 5
 
 
 def test_words_that_the_model_never_learned_are_named_wherever_they_stand(starter):
