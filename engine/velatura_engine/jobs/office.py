@@ -17,7 +17,7 @@ from velatura.v1 import jobs_pb2
 from .. import events, wire
 from ..errors import Broken, Busy, Cancelled, NotFound, VelaturaError, WorkerLost
 from ..models.index import ModelIndex
-from ..plan import make
+from ..planning.job import make
 from ..server.limits import Limits
 from ..worker.channel import pack
 from ..worker.host import WorkerHost

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,16 +20,14 @@ from diffusers.utils.torch_utils import randn_tensor
 from ..conditioning.embeddings import Embedder
 from ..conditioning.steering import Conditioning
 from ..events import Artifact, Preview, Warning
-from ..pixels import masks
-from ..pixels.depth import disparity, hint
-from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
-from ..plan import ControlPlan, DiffusePlan, Size
-from ..request import Depth
+from ..pixels.picture import Picture
+from ..plan import DiffusePlan
 from ..runtime.models import Loaded
 from ..runtime.seams import Moment, observe
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .context import Context
+from .scene import Scene, fetch, finish
 
 
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
@@ -40,7 +37,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     controls = [context.models.control(control.model) for control in plan.controls]
     for warning in _heard(plan, model):
         context.emit(warning)
-    scene = _scene(plan, context)
+    scene = fetch(plan, context)
     modules = [model.vae, model.unet, *controls]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
@@ -53,7 +50,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y
             painted = _decode(model, latents, context.check)
-    pictures = [_finish(plan, scene, picture) for picture in painted]
+    pictures = [finish(plan, scene, picture) for picture in painted]
     for index, (picture, seed) in enumerate(zip(pictures, plan.seeds, strict=True)):
         context.emit(
             Artifact(step_id=plan.step_id, index=index, kind="image", picture=picture, seed=seed, hidden=plan.hidden)
@@ -61,74 +58,10 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     return pictures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
-    """The pictures a painting starts from, at the canvas' size: (H, W, C) float32, masks and depth (H, W)."""
-
-    original: Picture | None = None
-    init: np.ndarray | None = None
-    mask: np.ndarray | None = None
-    composite: np.ndarray | None = None
-    depth: np.ndarray | None = None
-    hints: tuple[np.ndarray, ...] = field(default_factory=tuple)
-
-
-def _scene(plan: DiffusePlan, context: Context) -> _Scene:
-    """Fetch and shape everything that the plan names."""
-    depth = None if plan.depth is None else fit(_disparity(plan.depth, context), plan.size, plan.canvas)
-    hints = tuple(_hint(control, plan, context) for control in plan.controls)
-    if plan.init is None:
-        return _Scene(depth=depth, hints=hints)
-    original = context.picture(plan.init)
-    picture = as_srgb(original)
-    mask = composite = None
-    if plan.mask is not None:
-        composite = as_single(context.picture(plan.mask))
-        mask = masks.widen(composite, plan.inpaint.grow, plan.inpaint.feather)
-        noise = np.random.default_rng(plan.seeds[0])
-        picture = masks.fill(picture, mask, plan.inpaint.fill or "original", noise)
-        composite = mask if plan.inpaint.grow or plan.inpaint.feather else composite
-        mask = fit(mask, plan.size, plan.canvas)
-    return _Scene(
-        original=original,
-        init=fit(picture, plan.size, plan.canvas),
-        mask=mask,
-        composite=composite,
-        depth=depth,
-        hints=hints,
-    )
-
-
-def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarray:
-    if isinstance(control.image, Depth):
-        return fit(hint(_disparity(control.image, context)), plan.size, plan.canvas)
-    return fit(as_srgb(context.picture(control.image)), plan.size, plan.canvas)
-
-
-def _disparity(depth: Depth, context: Context) -> np.ndarray:
-    picture = context.picture(depth.image)
-    values = picture.pixels[..., 0] if depth.metric else as_single(picture)
-    valid = None if depth.validity is None else as_single(context.picture(depth.validity)) > 0.5
-    if depth.metric:
-        return disparity(values, valid, depth.near, depth.far)
-    return values if valid is None else np.where(valid, values, 0).astype(np.float32)
-
-
-def fit(values: np.ndarray, size: Size, canvas: Size) -> np.ndarray:
-    """(H, W) or (H, W, C) float32 -> resized to `size` (width, height), its edge repeated to fill `canvas`."""
-    tensor = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(values))).permute(2, 0, 1)[None]
-    width, height = size
-    if tensor.shape[-2:] != (height, width):
-        tensor = F.interpolate(tensor, size=(height, width), mode="bilinear", antialias=True)
-    tensor = F.pad(tensor, (0, canvas[0] - width, 0, canvas[1] - height), mode="replicate")
-    shaped = tensor[0].permute(1, 2, 0).numpy()
-    return shaped[..., 0] if values.ndim == 2 else shaped
-
-
 class _Run:
     """One call of the pipeline, observed."""
 
-    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: _Scene) -> None:
+    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene) -> None:
         self.plan, self.context, self.model, self.scene = plan, context, model, scene
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
         self.conditioning = self._conditioning()
@@ -324,16 +257,3 @@ def _decode(model: Loaded, latents: torch.Tensor, check: Callable[[], None]) -> 
         check()
         pictures.append(((model.decode(one[None])[0].float() + 1) / 2).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
     return pictures
-
-
-def _finish(plan: DiffusePlan, scene: _Scene, picture: np.ndarray) -> Picture:
-    """Crop to the size asked for; with a mask lay it over the original, whose other pixels stay as they were."""
-    width, height = plan.size
-    picture = picture[:height, :width]
-    if scene.composite is None or scene.original is None:
-        return Picture(picture)
-    original, linear = scene.original, scene.original.space == "linear"
-    pixels = original.pixels[..., :3] if original.channels >= 3 else np.repeat(original.pixels[..., :1], 3, axis=2)
-    laid = masks.lay(pixels, srgb_to_linear(picture) if linear else picture, scene.composite)
-    laid = np.concatenate([laid, original.pixels[..., 3:]], axis=2) if original.channels == 4 else laid
-    return Picture(laid, "linear" if linear else "srgb")

@@ -8,7 +8,7 @@ from fakes.tiny_models import make_tiny
 from velatura_engine.events import Artifact
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture, as_srgb
-from velatura_engine.plan import make
+from velatura_engine.planning.job import make
 from velatura_engine.request import Depth, Diffuse, Request, Sampling, Step
 from velatura_engine.run import Runner
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from velatura import spec
 from velatura.v1 import diffuse_pb2, jobs_pb2
-from velatura_engine import plan, wire
+from velatura_engine import wire
 from velatura_engine.models.entry import ModelEntry
+from velatura_engine.planning.job import make
 from velatura_engine.server.limits import Limits
 
 TINY = ModelEntry(id="tiny", title="Tiny", kind="checkpoint", family="sd1", path=Path("tiny"), format="diffusers")
@@ -23,7 +24,7 @@ class Index:
 
 def resolve(job: jobs_pb2.JobSpec) -> diffuse_pb2.Diffuse:
     request = wire.read(job, limits=Limits(), blob=lambda name: b"")
-    return wire.resolve(job, plan.make(request, Index()), put_blob=lambda content: "").steps[0].diffuse
+    return wire.resolve(job, make(request, Index()), put_blob=lambda content: "").steps[0].diffuse
 
 
 def test_a_recipe_says_how_its_prompts_were_read():

@@ -9,6 +9,8 @@ from velatura_engine import plan
 from velatura_engine.errors import Invalid, NotFound, Unsupported
 from velatura_engine.models.entry import ModelEntry
 from velatura_engine.pixels.picture import Picture
+from velatura_engine.planning import job as planning
+from velatura_engine.planning.painting import HEARD
 from velatura_engine.request import (
     Control,
     Depth,
@@ -63,7 +65,7 @@ def picture(width: int, height: int, channels: int = 3) -> Picture:
 
 def make(*asks, index: Index = INDEX) -> plan.Plan:
     steps = tuple(Step(id=str(number), operation=ask) for number, ask in enumerate(asks))
-    return plan.make(Request(steps=steps), index, draw_seed=lambda: 42)
+    return planning.make(Request(steps=steps), index, draw_seed=lambda: 42)
 
 
 def test_what_was_left_open_comes_from_the_model():
@@ -73,7 +75,7 @@ def test_what_was_left_open_comes_from_the_model():
 
 
 @pytest.mark.parametrize(("own", "negative", "asked", "planned"), [
-    (1.0, "", None, 1.0), (1.0, "mud", None, plan.HEARD), (5.0, "mud", None, 5.0), (1.0, "mud", 1.0, 1.0),
+    (1.0, "", None, 1.0), (1.0, "mud", None, HEARD), (5.0, "mud", None, 5.0), (1.0, "mud", 1.0, 1.0),
 ])  # fmt: skip
 def test_a_negative_prompt_is_heard_unless_guidance_was_asked_that_is_deaf_to_it(own, negative, asked, planned):
     index = Index(replace(STARTER, guidance=own))
@@ -136,7 +138,7 @@ def test_a_size_that_cannot_tile_is_refused_with_the_nearest_that_can():
 def test_too_many_pixels_in_all_are_refused_wherever_the_size_comes_from(ask):
     step = Step(id="0", operation=ask)
     with pytest.raises(Invalid, match="allowed are 65536") as caught:
-        plan.make(Request(steps=(step,), max_pixels=256 * 256), INDEX)
+        planning.make(Request(steps=(step,), max_pixels=256 * 256), INDEX)
     assert caught.value.field == "steps[0].diffuse.width"
 
 
@@ -284,9 +286,9 @@ def test_a_projection_takes_the_picture_of_an_earlier_step():
 def test_textures_that_are_too_large_together_are_refused():
     targets = tuple(Target(id=name, mesh=None, size=(64, 64)) for name in "ab")
     step = Step(id="0", operation=Project(targets=targets, views=(view(picture(64, 64)),)))
-    plan.make(Request(steps=(step,), max_texels=2 * 64 * 64), INDEX)
+    planning.make(Request(steps=(step,), max_texels=2 * 64 * 64), INDEX)
     with pytest.raises(Invalid, match="together") as caught:
-        plan.make(Request(steps=(step,), max_texels=2 * 64 * 64 - 1), INDEX)
+        planning.make(Request(steps=(step,), max_texels=2 * 64 * 64 - 1), INDEX)
     assert caught.value.field == "steps[0].project.targets"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .errors import Invalid
-from .pixels.picture import Picture
-from .request import Depth, Output, Source, View
+from ..errors import Invalid
+from ..pixels.picture import Picture
+from ..request import Depth, Output, Source, View
 
 Size = tuple[int, int]
 """Width and height in pixels."""

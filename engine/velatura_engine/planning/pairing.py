@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .errors import Invalid, Unsupported
-from .families import Family
-from .models.entry import ModelEntry
-from .request import Depth, Diffuse, Sampling
+from ..errors import Invalid, Unsupported
+from ..families import Family
+from ..models.entry import ModelEntry
+from ..request import Depth, Diffuse, Sampling
 
 
 def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, controlled: bool, field: str) -> None:

@@ -1,0 +1,217 @@
+"""One painting: what was asked, with every gap filled from the model, the sampler and the pictures at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..conditioning.grammar import parse
+from ..conditioning.prompt import Prompt, verbatim
+from ..errors import Invalid, NotFound, Unsupported
+from ..families import family
+from ..models.entry import ModelEntry
+from ..plan import ControlPlan, DiffusePlan
+from ..request import Diffuse, Inpaint, Tiling
+from ..samplers import sampler
+from . import pairing
+from .sizes import Size, Sizes, check_depth, size_of
+
+if TYPE_CHECKING:
+    from ..models.index import ModelIndex
+    from ..shelf import Part
+
+HEARD = 1.5
+"""Guidance at which a negative prompt is heard by a model whose own guidance is none, having learned it."""
+
+
+class Painting:
+    """Fills the gaps of one Diffuse."""
+
+    def __init__(self, ask: Diffuse, index: ModelIndex, done: Sizes, field: str) -> None:
+        self.ask, self.index, self.done, self.field = ask, index, done, field
+        where = f"{field}.model"
+        self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
+        self.family = family(self.model.family)
+
+    def plan(self, step_id: str, hidden: bool, draw_seed: Callable[[], int]) -> DiffusePlan:
+        """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
+        ask, model = self.ask, self.model
+        size = self._size()
+        task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
+        native_depth = self.family.depth_channel
+        controlled = bool(ask.controls) or (ask.depth is not None and not native_depth)
+        pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
+        controls = self._controls(native_depth)
+        sampling = ask.sampling
+        steps = sampling.steps or model.steps
+        part, schedule = self._sampler()
+        first = draw_seed() if ask.seed is None else ask.seed
+        return DiffusePlan(
+            step_id=step_id,
+            hidden=hidden,
+            prompt=_words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt"),
+            negative=_words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative"),
+            model=model,
+            task=task,
+            size=size,
+            canvas=self._canvas(size),
+            seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
+            sampler=part.id,
+            schedule=schedule,
+            steps=steps,
+            guidance=self._guidance(),
+            guidance_rescale=sampling.guidance_rescale,
+            eta=sampling.eta,
+            clip_skip=sampling.clip_skip,
+            knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
+            init=ask.init,
+            strength=self._strength(task),
+            mask=ask.mask,
+            inpaint=self._inpaint(task),
+            depth=ask.depth if native_depth else None,
+            controls=controls,
+            tiling=ask.tiling,
+        )
+
+    def _guidance(self) -> float:
+        """Asked for, else the model's own; but where that is none, as much as a negative prompt needs to be heard."""
+        asked = self.ask.sampling.guidance
+        if asked is not None:
+            return asked
+        return max(self.model.guidance, HEARD) if self.ask.negative.strip() else self.model.guidance
+
+    def _size(self) -> Size:
+        """Asked for, else the init's, the depth's, the model's own."""
+        ask = self.ask
+        for source, name in ((ask.init, "init.image"), (ask.depth and ask.depth.image, "depth.image")):
+            if source is not None:
+                given = size_of(source, self.done, f"{self.field}.{name}")
+                break
+        else:
+            given = (self.model.native_size, self.model.native_size)
+        size = (ask.width or given[0], ask.height or given[1])
+        if ask.mask is not None and ask.init is not None:
+            mask, init = size_of(ask.mask, self.done, f"{self.field}.mask.image"), given
+            if mask != init:
+                raise Invalid(
+                    f"{self.field}.mask",
+                    f"is {mask[0]} x {mask[1]} pixels, the init picture {init[0]} x {init[1]}",
+                    remedy="send a mask of the same size as the init picture",
+                )
+            if size != init:
+                raise Invalid(
+                    f"{self.field}.width",
+                    "repainting keeps the picture's size",
+                    remedy="leave width and height out, or resize init and mask before",
+                )
+        return size
+
+    def _canvas(self, size: Size) -> Size:
+        """The model's multiple that holds the picture; with tiling only exact multiples can meet."""
+        multiple = self.model.size_multiple
+        canvas = tuple(-(-side // multiple) * multiple for side in size)
+        for side, asked, whole, tiled in zip(("width", "height"), size, canvas, _axes(self.ask.tiling), strict=True):
+            if tiled and asked != whole:
+                below = asked // multiple * multiple
+                choice = f"{below} or {whole}" if below else f"{whole}"
+                raise Invalid(
+                    f"{self.field}.{side}",
+                    f"{asked} pixels cannot tile: {self.model.title} needs a multiple of {multiple}",
+                    remedy=f"ask for {choice}",
+                )
+        return canvas  # type: ignore[return-value]
+
+    def _sampler(self) -> tuple[Part, str]:
+        """The sampler and the name of its schedule, from the shelf."""
+        ask, field = self.ask.sampling, f"{self.field}.sampling"
+        part = sampler(ask.sampler or self.model.sampler, field=f"{field}.sampler")
+        own = self.model.schedule if self.model.schedule in part.schedules else part.schedules[0]
+        schedule = ask.schedule or own
+        if schedule not in part.schedules:
+            raise Unsupported(
+                f"{part.title} does not know the schedule {schedule!r}",
+                field=f"{field}.schedule",
+                remedy=f"choose one of: {', '.join(part.schedules)}",
+            )
+        if part.alone and self.ask.count > 1:
+            raise Unsupported(
+                f"{part.title} chooses its steps for one picture, and cannot paint {self.ask.count} at once",
+                field=f"{self.field}.count",
+                remedy="ask for one picture at a time, or choose another sampler",
+            )
+        return part, schedule
+
+    def _strength(self, task: str) -> float:
+        if task == "txt2img":
+            return 1.0
+        default = 1.0 if task == "inpaint" else 0.75
+        return default if self.ask.strength is None else self.ask.strength
+
+    def _inpaint(self, task: str) -> Inpaint:
+        if task != "inpaint":
+            return self.ask.inpaint
+        fill = self.ask.inpaint.fill or ("surroundings" if self._strength(task) >= 1 else "original")
+        return replace(self.ask.inpaint, fill=fill)
+
+    def _controls(self, native_depth: bool) -> tuple[ControlPlan, ...]:
+        found = [
+            ControlPlan(
+                model=self._control(control.kind, control.model, f"{self.field}.controls[{number}]"),
+                kind=control.kind,
+                image=control.image,
+                strength=control.strength,
+                start=control.start,
+                end=control.end,
+            )
+            for number, control in enumerate(self.ask.controls)
+        ]
+        depth = self.ask.depth
+        if depth is not None:
+            check_depth(depth, self.done, f"{self.field}.depth")
+        if depth is not None and not native_depth:
+            model = self._control("depth", depth.model, f"{self.field}.depth")
+            strength = 1.0 if depth.strength is None else depth.strength
+            found.insert(0, ControlPlan(model=model, kind="depth", image=depth, strength=strength, start=0.0, end=1.0))
+        return tuple(found)
+
+    def _control(self, kind: str, name: str | None, field: str) -> ModelEntry:
+        fits = self.index.controls(kind, self.model.family, self.model.cross_attention_dim, self.model.latent_factor)
+        if name is None:
+            if not fits:
+                raise NotFound(
+                    f"{kind} ControlNet for {self.model.title}:",
+                    kind,
+                    field=field,
+                    reason="NO_CONTROL_MODEL",
+                    remedy="install one for this model's family into the models folder, or leave the hint out",
+                )
+            return fits[0]
+        entry = self.index.get(name, kind="controlnet", field=f"{field}.model")
+        if entry.id not in {fit.id for fit in fits}:
+            raise Unsupported(
+                f"{entry.title} was not made for {self.model.title}, or does not read {kind}",
+                field=f"{field}.model",
+                reason="WRONG_BASE",
+                remedy=f"use one of: {', '.join(fit.id for fit in fits) or 'none installed'}",
+            )
+        return entry
+
+
+def _words(text: str, literal: bool, steps: int, field: str) -> Prompt:
+    """A prompt, read. Raises Invalid where it says too much for so many steps, Unsupported where it names adapters."""
+    if literal:
+        return verbatim(text, field=field)
+    prompt = parse(text, field=field)
+    if prompt.adapters:
+        named = prompt.adapters[0]
+        raise Unsupported(
+            f"{field} names {named.kind} {named.name!r}, and adapters have no effect here yet", field=field,
+            reason="UNIMPLEMENTED_FIELD", remedy="leave the tag out",
+        )  # fmt: skip
+    prompt.schedule(steps)
+    return prompt
+
+
+def _axes(tiling: Tiling) -> tuple[bool, bool]:
+    return tiling.x, tiling.y

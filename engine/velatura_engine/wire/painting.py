@@ -1,0 +1,114 @@
+"""A Diffuse message from outside, checked field by field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from velatura.v1 import diffuse_pb2
+
+from ..errors import Invalid
+from ..request import Control, Diffuse, Fill, Inpaint, Sampling, Tiling
+from .checks import between, catalog_name, given, how_many, known, optional, text
+from .later import refuse_in_diffuse
+from .sources import MIN_SIDE, Sources, knob
+
+_FILLS: dict[int, Fill | None] = {
+    diffuse_pb2.FILL_MODE_UNSPECIFIED: None,
+    diffuse_pb2.FILL_MODE_ORIGINAL: "original",
+    diffuse_pb2.FILL_MODE_SURROUNDINGS: "surroundings",
+    diffuse_pb2.FILL_MODE_NEUTRAL: "neutral",
+    diffuse_pb2.FILL_MODE_NOISE: "noise",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaintingReader:
+    """Reads paintings; their pictures are read by `sources`."""
+
+    sources: Sources
+
+    def diffuse(self, ask: diffuse_pb2.Diffuse, field: str) -> Diffuse:
+        """The painting that a message asks for. Raises Invalid, NotFound or Unsupported, naming the field."""
+        refuse_in_diffuse(ask, field)
+        prompt = self._prompt(ask.prompt, f"{field}.prompt")
+        if not prompt.strip() and not ask.allow_empty_prompt:
+            raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
+        if ask.HasField("mask") and not ask.HasField("init"):
+            raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
+        if ask.inpaint.ListFields() and not ask.HasField("mask"):
+            raise Invalid(f"{field}.inpaint", "says how to repaint, and there is no mask", remedy="send a mask too")
+        how_many(len(ask.controls), f"{field}.controls", 0, 8)
+        count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.sources.limits.max_count))
+        init = self.sources.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
+        return Diffuse(
+            prompt=prompt,
+            negative=self._prompt(ask.negative, f"{field}.negative"),
+            prompt_literal=ask.prompt.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
+            negative_literal=ask.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
+            model=catalog_name(ask.model, f"{field}.model"),
+            width=self._side(ask, "width", field),
+            height=self._side(ask, "height", field),
+            seed=ask.seed if ask.HasField("seed") else None,
+            count=count,
+            sampling=self._sampling(ask.sampling, f"{field}.sampling"),
+            init=init,
+            strength=optional(ask.init, "strength", f"{field}.init.strength", 0, 1),
+            mask=self.sources.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
+            inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
+            depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
+            controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
+            tiling=_tiling(ask.tiling, f"{field}.tiling"),
+        )
+
+    def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
+        value = optional(ask, name, f"{field}.{name}", MIN_SIDE, min(8192, self.sources.limits.max_side))
+        return None if value is None else int(value)
+
+    def _prompt(self, message: diffuse_pb2.Prompt, field: str) -> str:
+        return text(message.text, f"{field}.text", self.sources.limits.max_prompt_bytes)
+
+    def _sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
+        steps = optional(ask, "steps", f"{field}.steps", 1, self.sources.limits.max_steps)
+        skip = optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
+        return Sampling(
+            sampler=catalog_name(ask.sampler, f"{field}.sampler"),
+            schedule=catalog_name(ask.schedule, f"{field}.schedule"),
+            steps=None if steps is None else int(steps),
+            guidance=optional(ask, "guidance", f"{field}.guidance", 0, 100),
+            guidance_rescale=optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
+            eta=optional(ask, "eta", f"{field}.eta", 0, 1),
+            clip_skip=None if skip is None else int(skip),
+            knobs={key: knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},
+        )
+
+    def _control(self, ask: diffuse_pb2.Control, field: str) -> Control:
+        start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
+        end = optional(ask, "end", f"{field}.end", 0, 1)
+        end = 1.0 if end is None else end
+        if start >= end:
+            raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+        strength = optional(ask, "strength", f"{field}.strength", 0, 2)
+        kind = catalog_name(ask.kind, f"{field}.kind")
+        if kind is None:
+            raise Invalid(f"{field}.kind", "is empty", remedy="say what the hint is, such as depth or canny")
+        return Control(
+            kind=kind, image=self.sources.source(ask.image, f"{field}.image"),
+            model=catalog_name(ask.model, f"{field}.model"),
+            strength=1.0 if strength is None else strength, start=start, end=end,
+        )  # fmt: skip
+
+
+def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:
+    known(f"{field}.fill", ask.fill, diffuse_pb2.FillMode)
+    grow = optional(ask, "grow", f"{field}.grow", 0, 1024) or 0
+    feather = optional(ask, "feather", f"{field}.feather", 0, 1024) or 0
+    return Inpaint(fill=_FILLS[ask.fill], grow=int(grow), feather=int(feather))
+
+
+def _tiling(ask: diffuse_pb2.Tiling, field: str) -> Tiling:
+    start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
+    end = optional(ask, "end", f"{field}.end", 0, 1)
+    end = 1.0 if end is None else end
+    if start > end:
+        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+    return Tiling(x=ask.x, y=ask.y, start=start, end=end)
