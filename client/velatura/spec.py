@@ -74,6 +74,8 @@ def diffuse(
     inpaint: diffuse_pb2.InpaintSettings | None = None,
     outpaint: diffuse_pb2.Outpaint | None = None,
     variation: diffuse_pb2.Variation | None = None,
+    spans: Iterable[diffuse_pb2.PromptSpan] = (),
+    regions: Iterable[diffuse_pb2.PromptRegion] = (),
     id: str = "",
     hidden: bool = False,
     **settings: Any,
@@ -81,10 +83,10 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `settings` go to the job as in `job`.
+    `spans` are texts for parts of the run, `regions` for parts of the picture. `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
-        prompt=diffuse_pb2.Prompt(text=prompt),
+        prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions),
         model=model,
         mask=mask,
         depth=depth,

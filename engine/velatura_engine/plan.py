@@ -25,6 +25,17 @@ class ControlPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassagePlan:
+    """A prompt that holds for part of the run or of the picture; `request.Passage` read."""
+
+    prompt: Prompt
+    start: float
+    end: float
+    weight: float
+    mask: Source | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusePlan:
     """One painting. `size` is what comes out, `canvas` what the model works on: its multiple, cropped back."""
 
@@ -32,6 +43,8 @@ class DiffusePlan:
     hidden: bool
     prompt: Prompt
     negative: Prompt
+    passages: tuple[PassagePlan, ...]
+    negative_passages: tuple[PassagePlan, ...]
     model: ModelEntry
     task: str
     size: Size

@@ -86,6 +86,18 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A text that holds for part of the run (0..1) or, with a mask, of the picture; `weight` against others there."""
+
+    text: str
+    literal: bool = False
+    start: float = 0.0
+    end: float = 1.0
+    weight: float = 1.0
+    mask: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
     """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
 
@@ -93,6 +105,8 @@ class Diffuse:
     negative: str = ""
     prompt_literal: bool = False
     negative_literal: bool = False
+    passages: tuple[Passage, ...] = ()
+    negative_passages: tuple[Passage, ...] = ()
     model: str | None = None
     width: int | None = None
     height: int | None = None

@@ -80,3 +80,29 @@ def test_what_a_prompt_cannot_say_is_refused_with_a_way_out(lab, said: str):
         lab.result(quick(said))
     assert isinstance(caught.value, (errors.Invalid, errors.Unsupported))
     assert caught.value.field == "steps[0].diffuse.prompt" and caught.value.remedy
+
+
+def test_a_region_changes_what_is_painted_and_a_region_of_nothing_does_not(lab):
+    def painted(*regions: diffuse_pb2.PromptRegion) -> np.ndarray:
+        return array(lab.paint("moss", guidance=3.0, steps=3, regions=regions)).astype(int)
+
+    def region(mask: np.ndarray) -> diffuse_pb2.PromptRegion:
+        return diffuse_pb2.PromptRegion(text="red (brick:1.2)", mask=pixels.mask(mask), weight=2)
+
+    plain = painted()
+    assert np.abs(painted(region(LEFT)) - plain).max() > 0
+    assert np.abs(painted(region(np.zeros_like(LEFT))) - plain).max() <= 1
+
+
+def test_a_span_of_the_whole_run_and_an_empty_prompt_are_that_text(lab):
+    span = diffuse_pb2.PromptSpan(text="red brick")
+    aside, said = lab.paint("", spans=[span], guidance=3.0), lab.paint("red brick", guidance=3.0)
+    assert np.abs(array(aside).astype(int) - array(said)).max() <= 1
+
+
+def test_a_span_is_heard_only_while_it_holds(lab):
+    def painted(start: float, end: float) -> np.ndarray:
+        return array(lab.paint("moss", spans=[diffuse_pb2.PromptSpan(text="brick", start=start, end=end)], steps=4))
+
+    assert not np.array_equal(painted(0, 0.5), painted(0.5, 1))
+    assert np.array_equal(painted(0.5, 0.51), array(lab.paint("moss", steps=4)))  # less than a step

@@ -14,6 +14,7 @@ import pytest
 import torch
 from contract.lab import Lab, array
 from velatura import pixels, spec
+from velatura.v1 import diffuse_pb2
 from velatura_starter import weights_path
 from velatura_starter.data.families import material_names
 from velatura_starter.data.palette import colour_names
@@ -138,6 +139,19 @@ def test_alternation_shows_what_has_most_of_the_turns(starter):
     for options, most in (("plaid|plaid|plaid|denim", "plaid"), ("denim|denim|denim|plaid", "denim")):
         shown = read(paint(starter, [f"blue [{options}], seamless texture"] * 6, "xy"))
         assert shown.materials.count(most) >= 5
+
+
+def test_each_region_shows_what_is_said_of_it(starter):
+    left = np.zeros((SIDE, 2 * SIDE), np.float32)
+    left[:, :SIDE] = 1
+    regions = [
+        diffuse_pb2.PromptRegion(text=f"blue {said}, seamless texture", mask=pixels.mask(mask))
+        for said, mask in (("plaid", left), ("denim", 1 - left))
+    ]
+    jobs = [spec.diffuse(width=2 * SIDE, height=SIDE, seed=seed, regions=regions) for seed in range(6)]
+    images = tensor([starter.result(job).images[0].data for job in jobs])
+    assert read(images[..., :SIDE]).materials.count("plaid") >= 5
+    assert read(images[..., SIDE:]).materials.count("denim") >= 5
 
 
 def test_words_that_the_model_never_learned_are_named_wherever_they_stand(starter):

@@ -2,7 +2,8 @@
 
 The pipeline asks for one prompt and one negative. In between, each half of its batch becomes as many as there are
 sub-prompts, for ControlNets too, and the answers are composed as in Liu et al., arXiv 2206.01714: the plain answer, and
-from it towards each sub-prompt by its weight.
+from it towards each sub-prompt by its weight. Texts for parts of the run or of the picture are answered alike,
+and their answers mixed place by place.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import nn
 
 from ..runtime.seams import steer
 from .embeddings import Embedder
-from .prompt import Branch, Prompt
+from .voices import Choir, Said, Voice, mix
 
 BATCHED = ("sample", "encoder_hidden_states", "controlnet_cond", "timestep")
 """Arguments whose rows belong to the pictures of a batch."""
@@ -26,31 +27,37 @@ BATCHED = ("sample", "encoder_hidden_states", "controlnet_cond", "timestep")
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What is heard from a step on: embeddings (branches, L, D) and weights of the negative and of the prompt."""
+    """What is heard from a step on, for the negative and for the prompt."""
 
-    plain: torch.Tensor
-    plain_weights: tuple[float, ...]
-    told: torch.Tensor
-    told_weights: tuple[float, ...]
+    plain: tuple[Said, ...]
+    told: tuple[Said, ...]
+
+    @property
+    def composed(self) -> bool:
+        """Whether there is more than one sub-prompt on a side, so that answers have to be put together."""
+        return any(_branches(side) > 1 for side in (self.plain, self.told))
 
 
 class Conditioning:
-    """The prompts of one painting of `count` pictures in `steps` steps."""
+    """The prompts of one painting of `count` pictures in `steps` steps. The first voice of each side is the prompt and
+    the negative themselves; others hold for parts of the run or the picture.
+    """
 
-    def __init__(self, prompt: Prompt, negative: Prompt, embedder: Embedder, *, steps: int, count: int) -> None:
+    def __init__(
+        self, told: Sequence[Voice], plain: Sequence[Voice], embedder: Embedder, *, steps: int, count: int
+    ) -> None:
         self.steps, self.count = steps, count
-        schedules = prompt.schedule(steps), negative.schedule(steps)
-        length = max(embedder.length(branches) for schedule in schedules for _, branches in schedule)
-        told, plain = ([(first, *_embed(branches, embedder, length)) for first, branches in s] for s in schedules)
-        self._starts = sorted({first for first, _, _ in (*told, *plain)})
-        self._stages = [_Stage(*_last(plain, first), *_last(told, first)) for first in self._starts]
+        choirs = Choir(plain, steps), Choir(told, steps)
+        length = max(choir.length(embedder) for choir in choirs)
+        self._starts = sorted(choirs[0].starts() | choirs[1].starts())
+        self._stages = [_Stage(*(choir.at(first, embedder, length) for choir in choirs)) for first in self._starts]
         self._stage = self._stages[0]
 
     @property
     def arguments(self) -> dict[str, torch.Tensor]:
         """What the pipeline is given in the place of texts; right where nothing changes and nothing is composed."""
         rows = {"prompt_embeds": self._stage.told, "negative_prompt_embeds": self._stage.plain}
-        return {name: value[:1].repeat(self.count, 1, 1) for name, value in rows.items()}
+        return {name: said[0].embeddings[:1].repeat(self.count, 1, 1) for name, said in rows.items()}
 
     def go_to(self, share: float) -> None:
         """The run has come to this share of its steps, 0 to 1."""
@@ -60,7 +67,7 @@ class Conditioning:
     @contextmanager
     def steering(self, denoiser: nn.Module, controls: Sequence[nn.Module]) -> Iterator[None]:
         """Inside the block denoiser and ControlNets hear what is to be heard at each step."""
-        if len(self._stages) == 1 and len(self._stage.plain) == len(self._stage.told) == 1:
+        if len(self._stages) == 1 and not self._stage.composed:
             yield  # the pipeline does all of it
             return
         with ExitStack() as stack:
@@ -93,29 +100,27 @@ class Conditioning:
         """The rows of the pipeline's batch, negatives first, once for each sub-prompt."""
         own = list(range(self.count))
         if not self._guided(size):
-            return own * len(self._stage.told)
-        return own * len(self._stage.plain) + [self.count + row for row in own] * len(self._stage.told)
+            return own * _branches(self._stage.told)
+        return own * _branches(self._stage.plain) + [self.count + row for row in own] * _branches(self._stage.told)
 
     def _heard(self, given: torch.Tensor) -> torch.Tensor:
         """An embedding for each row; `given` has the rows already, and says by their number what they are."""
         stage, count = self._stage, self.count
-        guided = len(given) != count * len(stage.told)
-        said = torch.cat([stage.plain, stage.told]) if guided else stage.told
-        return said.to(given).repeat_interleave(count, 0)
+        guided = len(given) != count * _branches(stage.told)
+        said = (*stage.plain, *stage.told) if guided else stage.told
+        return torch.cat([one.embeddings for one in said]).to(given).repeat_interleave(count, 0)
 
     def _compose(self, output: Any) -> Any:
         """The answers (branches x pictures, C, h, w) made into the half, or two halves, that the pipeline expects."""
         answer = output[0] if isinstance(output, tuple) else output.sample
         stage = self._stage
         answers = answer.unflatten(0, (-1, self.count))
-        told_weights = answer.new_tensor(stage.told_weights).view(-1, 1, 1, 1, 1)
-        if len(answers) == len(stage.told):  # without a negative there is nothing to go from: the mean of them
-            composed = (answers * told_weights).sum(0) / _away_from_zero(sum(stage.told_weights))
+        if len(answers) == _branches(stage.told):  # without a negative there is nothing to go from: the mean of them
+            composed = mix([one.mean(own) for one, own in _shared_out(stage.told, answers)], stage.told)
         else:
-            plain_weights = answer.new_tensor(stage.plain_weights).view(-1, 1, 1, 1, 1)
-            split = len(stage.plain)
-            plain = (answers[:split] * plain_weights).sum(0) / _away_from_zero(sum(stage.plain_weights))
-            told = plain + ((answers[split:] - plain) * told_weights).sum(0)
+            split = _branches(stage.plain)
+            plain = mix([one.mean(own) for one, own in _shared_out(stage.plain, answers[:split])], stage.plain)
+            told = mix([one.pull(plain, own) for one, own in _shared_out(stage.told, answers[split:])], stage.told)
             composed = torch.cat([plain, told])
         if isinstance(output, tuple):
             return (composed, *output[1:])
@@ -123,15 +128,10 @@ class Conditioning:
         return output
 
 
-def _away_from_zero(total: float) -> float:
-    return total if abs(total) > 1e-6 else 1.0
+def _branches(said: Sequence[Said]) -> int:
+    return sum(len(one.weights) for one in said)
 
 
-def _embed(branches: Sequence[Branch], embedder: Embedder, length: int) -> tuple[torch.Tensor, tuple[float, ...]]:
-    """Embeddings (branches, L, D) and weights."""
-    return torch.cat([embedder.embed(branch, length) for branch in branches]), tuple(b.weight for b in branches)
-
-
-def _last(schedule: list[tuple[int, torch.Tensor, tuple[float, ...]]], step: int) -> tuple[torch.Tensor, Any]:
-    """What a schedule says at a step."""
-    return next((said, weights) for first, said, weights in reversed(schedule) if first <= step)
+def _shared_out(said: Sequence[Said], answers: torch.Tensor) -> list[tuple[Said, torch.Tensor]]:
+    """Each voice with the answers (its branches, B, C, h, w) that are its own."""
+    return list(zip(said, answers.split([len(one.weights) for one in said]), strict=True))

@@ -8,7 +8,7 @@ ControlNet, and soft masks come with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 
 from ..conditioning.embeddings import Embedder
+from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
+from ..conditioning.voices import Voice
 from ..events import Artifact, Preview, Warning
 from ..pixels.picture import Picture
-from ..plan import DiffusePlan
+from ..plan import DiffusePlan, PassagePlan
 from ..runtime.models import Loaded
 from ..runtime.seams import Moment, observe
 from ..samplers import sampler
@@ -127,11 +129,19 @@ class _Run:
         """What weighted, changing, composed or long prompts mean; None where the pipeline can read them by itself."""
         plan, model = self.plan, self.model
         prompts = plan.prompt, plan.negative
-        if all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts):
+        if (
+            not plan.passages
+            and not plan.negative_passages
+            and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
+        ):
             return None
         embedder = Embedder(model.parts.tokenizer, model.parts.text_encoder, plan.clip_skip)
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
-        return Conditioning(*prompts, embedder, steps=steps, count=len(plan.seeds))
+        regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
+        split = len(plan.passages)
+        told = _voices(plan.prompt, plan.passages, regions[:split])
+        plain = _voices(plan.negative, plan.negative_passages, regions[split:])
+        return Conditioning(told, plain, embedder, steps=steps, count=len(plan.seeds))
 
     def control_arguments(self) -> dict[str, Any]:
         controls = self.plan.controls
@@ -234,12 +244,22 @@ def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
 
 
+def _voices(prompt: Prompt, passages: Sequence[PassagePlan], regions: Sequence[torch.Tensor | None]) -> list[Voice]:
+    """The whole picture's prompt, and after it what holds in places or for a time."""
+    asides = zip(passages, regions, strict=True)
+    return [Voice(prompt=prompt)] + [
+        Voice(prompt=passage.prompt, start=passage.start, end=passage.end, weight=passage.weight, mask=mask)
+        for passage, mask in asides
+    ]
+
+
 def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
     """What of the prompts the model cannot hear: words it never learned, and unguided ones."""
-    if plan.negative.text and plan.guidance <= 1:
+    if (plan.negative.text or plan.negative_passages) and plan.guidance <= 1:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    unknown = model.unknown_words(plan.prompt.words) if plan.model.vocabulary else []
+    said = " ".join(prompt.words for prompt in (plan.prompt, *(passage.prompt for passage in plan.passages)))
+    unknown = model.unknown_words(said) if plan.model.vocabulary else []
     if unknown:
         words = ", ".join(map(repr, unknown))
         yield Warning(

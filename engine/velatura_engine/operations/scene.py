@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from ..pixels import masks
 from ..pixels.depth import disparity, hint
 from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
-from ..plan import ControlPlan, DiffusePlan
+from ..plan import ControlPlan, DiffusePlan, PassagePlan
 from ..planning.sizes import Size
 from ..request import Depth
 from .context import Context
@@ -27,14 +27,17 @@ class Scene:
     composite: np.ndarray | None = None
     depth: np.ndarray | None = None
     hints: tuple[np.ndarray, ...] = field(default_factory=tuple)
+    regions: tuple[np.ndarray | None, ...] = field(default_factory=tuple)
+    """Where each of the prompt's passages holds, then each of the negative's; None is everywhere."""
 
 
 def fetch(plan: DiffusePlan, context: Context) -> Scene:
     """Fetch and shape everything that the plan names."""
     depth = None if plan.depth is None else fit(_disparity(plan.depth, context), plan.size, plan.canvas)
     hints = tuple(_hint(control, plan, context) for control in plan.controls)
+    regions = tuple(_region(passage, plan, context) for passage in (*plan.passages, *plan.negative_passages))
     if plan.init is None:
-        return Scene(depth=depth, hints=hints)
+        return Scene(depth=depth, hints=hints, regions=regions)
     original = context.picture(plan.init)
     picture = as_srgb(original)
     mask = composite = None
@@ -52,6 +55,7 @@ def fetch(plan: DiffusePlan, context: Context) -> Scene:
         composite=composite,
         depth=depth,
         hints=hints,
+        regions=regions,
     )
 
 
@@ -59,6 +63,10 @@ def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarr
     if isinstance(control.image, Depth):
         return fit(hint(_disparity(control.image, context)), plan.size, plan.canvas)
     return fit(as_srgb(context.picture(control.image)), plan.size, plan.canvas)
+
+
+def _region(passage: PassagePlan, plan: DiffusePlan, context: Context) -> np.ndarray | None:
+    return None if passage.mask is None else fit(as_single(context.picture(passage.mask)), plan.size, plan.canvas)
 
 
 def _disparity(depth: Depth, context: Context) -> np.ndarray:

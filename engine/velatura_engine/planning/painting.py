@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,8 @@ from ..conditioning.prompt import Prompt, verbatim
 from ..errors import Invalid, NotFound, Unsupported
 from ..families import family
 from ..models.entry import ModelEntry
-from ..plan import ControlPlan, DiffusePlan
-from ..request import Diffuse, Inpaint, Tiling
+from ..plan import ControlPlan, DiffusePlan, PassagePlan
+from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
 from . import pairing
 from .sizes import Size, Sizes, check_depth, size_of
@@ -52,6 +52,8 @@ class Painting:
             hidden=hidden,
             prompt=_words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt"),
             negative=_words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative"),
+            passages=self._passages(ask.passages, steps, f"{self.field}.prompt"),
+            negative_passages=self._passages(ask.negative_passages, steps, f"{self.field}.negative"),
             model=model,
             task=task,
             size=size,
@@ -79,7 +81,24 @@ class Painting:
         asked = self.ask.sampling.guidance
         if asked is not None:
             return asked
-        return max(self.model.guidance, HEARD) if self.ask.negative.strip() else self.model.guidance
+        said = self.ask.negative.strip() or any(passage.text.strip() for passage in self.ask.negative_passages)
+        return max(self.model.guidance, HEARD) if said else self.model.guidance
+
+    def _passages(self, asks: Sequence[Passage], steps: int, field: str) -> tuple[PassagePlan, ...]:
+        """Texts for parts of the run or the picture, in the order that they are sent in: spans, then regions."""
+        for ask in asks:
+            if ask.mask is not None:
+                size_of(ask.mask, self.done, f"{field}.regions")
+        return tuple(
+            PassagePlan(
+                prompt=_words(ask.text, ask.literal, steps, field),
+                start=ask.start,
+                end=ask.end,
+                weight=ask.weight,
+                mask=ask.mask,
+            )
+            for ask in asks
+        )
 
     def _size(self) -> Size:
         """Asked for, else the init's, the depth's, the model's own."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from velatura.v1 import diffuse_pb2, geometry_pb2, pixels_pb2
 
 from ..errors import Unsupported
-from .checks import known
 
 
 def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
@@ -20,17 +19,8 @@ def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
         found.add("inpaint.color_match")
     for name in sorted(found):
         raise _not_yet(f"{field}.{name}", "leave it out")
-    _refuse_in_prompt(ask.prompt, f"{field}.prompt")
-    _refuse_in_prompt(ask.negative, f"{field}.negative")
     for number, control in enumerate(ask.controls):
         _refuse_in_control(control, f"{field}.controls[{number}]")
-
-
-def _refuse_in_prompt(ask: diffuse_pb2.Prompt, field: str) -> None:
-    known(f"{field}.syntax", ask.syntax, diffuse_pb2.PromptSyntax)
-    for name in ("spans", "regions"):
-        if len(getattr(ask, name)):
-            raise _not_yet(f"{field}.{name}", "put everything into text")
 
 
 def _refuse_in_control(ask: diffuse_pb2.Control, field: str) -> None:

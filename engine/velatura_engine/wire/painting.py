@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
-from ..request import Control, Diffuse, Fill, Inpaint, Sampling, Tiling
+from ..request import Control, Diffuse, Fill, Inpaint, Passage, Sampling, Tiling
 from .checks import between, catalog_name, given, how_many, known, optional, text
 from .later import refuse_in_diffuse
 from .sources import MIN_SIDE, Sources, knob
@@ -20,6 +21,9 @@ _FILLS: dict[int, Fill | None] = {
     diffuse_pb2.FILL_MODE_NOISE: "noise",
 }
 
+MAX_PASSAGES = 8
+"""Spans, and regions, of a prompt: each is one more answer of the denoiser at every step."""
+
 
 @dataclass(frozen=True, slots=True)
 class PaintingReader:
@@ -31,7 +35,7 @@ class PaintingReader:
         """The painting that a message asks for. Raises Invalid, NotFound or Unsupported, naming the field."""
         refuse_in_diffuse(ask, field)
         prompt = self._prompt(ask.prompt, f"{field}.prompt")
-        if not prompt.strip() and not ask.allow_empty_prompt:
+        if not prompt.strip() and not ask.prompt.spans and not ask.prompt.regions and not ask.allow_empty_prompt:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
         if ask.HasField("mask") and not ask.HasField("init"):
             raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
@@ -45,6 +49,8 @@ class PaintingReader:
             negative=self._prompt(ask.negative, f"{field}.negative"),
             prompt_literal=ask.prompt.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
             negative_literal=ask.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
+            passages=self._passages(ask.prompt, f"{field}.prompt"),
+            negative_passages=self._passages(ask.negative, f"{field}.negative"),
             model=catalog_name(ask.model, f"{field}.model"),
             width=self._side(ask, "width", field),
             height=self._side(ask, "height", field),
@@ -65,7 +71,33 @@ class PaintingReader:
         return None if value is None else int(value)
 
     def _prompt(self, message: diffuse_pb2.Prompt, field: str) -> str:
+        known(f"{field}.syntax", message.syntax, diffuse_pb2.PromptSyntax)
         return text(message.text, f"{field}.text", self.sources.limits.max_prompt_bytes)
+
+    def _passages(self, message: diffuse_pb2.Prompt, field: str) -> tuple[Passage, ...]:
+        """Spans, then regions."""
+        literal = message.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN
+        how_many(len(message.spans), f"{field}.spans", 0, MAX_PASSAGES)
+        how_many(len(message.regions), f"{field}.regions", 0, MAX_PASSAGES)
+        passages = []
+        for number, span in enumerate(message.spans):
+            where = f"{field}.spans[{number}]"
+            start, end = part_of_run(span, where)
+            passages.append(Passage(**self._said(span, where), literal=literal, start=start, end=end))
+        for number, region in enumerate(message.regions):
+            where = f"{field}.regions[{number}]"
+            if not region.HasField("mask"):
+                raise Invalid(f"{where}.mask", "is missing", remedy="say where the text holds, or put it into text")
+            mask = self.sources.mask(region.mask, f"{where}.mask")
+            passages.append(Passage(**self._said(region, where), literal=literal, mask=mask))
+        return tuple(passages)
+
+    def _said(self, message: diffuse_pb2.PromptSpan | diffuse_pb2.PromptRegion, field: str) -> dict[str, Any]:
+        said = text(message.text, f"{field}.text", self.sources.limits.max_prompt_bytes)
+        if not said.strip():
+            raise Invalid(f"{field}.text", "is empty", remedy="say what holds there, or leave the entry out")
+        weight = optional(message, "weight", f"{field}.weight", 0.01, 10)
+        return {"text": said, "weight": 1.0 if weight is None else weight}
 
     def _sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
         steps = optional(ask, "steps", f"{field}.steps", 1, self.sources.limits.max_steps)
@@ -82,11 +114,7 @@ class PaintingReader:
         )
 
     def _control(self, ask: diffuse_pb2.Control, field: str) -> Control:
-        start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
-        end = optional(ask, "end", f"{field}.end", 0, 1)
-        end = 1.0 if end is None else end
-        if start >= end:
-            raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+        start, end = part_of_run(ask, field)
         strength = optional(ask, "strength", f"{field}.strength", 0, 2)
         kind = catalog_name(ask.kind, f"{field}.kind")
         if kind is None:
@@ -96,6 +124,16 @@ class PaintingReader:
             model=catalog_name(ask.model, f"{field}.model"),
             strength=1.0 if strength is None else strength, start=start, end=end,
         )  # fmt: skip
+
+
+def part_of_run(message: object, field: str) -> tuple[float, float]:
+    """Where in the run something begins and ends, 0 to 1 each. Raises Invalid where it ends before it begins."""
+    start = optional(message, "start", f"{field}.start", 0, 1) or 0.0
+    end = optional(message, "end", f"{field}.end", 0, 1)
+    end = 1.0 if end is None else end
+    if start >= end:
+        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+    return start, end
 
 
 def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:

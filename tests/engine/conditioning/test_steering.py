@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from velatura_engine.conditioning.grammar import parse
 from velatura_engine.conditioning.steering import Conditioning
+from velatura_engine.conditioning.voices import Voice
 
 VALUES = {"": 0.0, "a": 1.0, "b": 10.0, "c": 100.0}
 
@@ -32,8 +33,13 @@ class Denoiser(nn.Module):
         return (sample + encoder_hidden_states.view(-1, 1, 1, 1),)
 
 
-def conditioning(prompt, negative="", steps=10, count=1):
-    return Conditioning(parse(prompt), parse(negative), Words(), steps=steps, count=count)  # type: ignore[arg-type]
+def conditioning(prompt, negative="", steps=10, count=1, asides=(), negative_asides=()):
+    told, plain = [Voice(prompt=parse(prompt)), *asides], [Voice(prompt=parse(negative)), *negative_asides]
+    return Conditioning(told, plain, Words(), steps=steps, count=count)  # type: ignore[arg-type]
+
+
+def aside(prompt, **more):
+    return Voice(prompt=parse(prompt), **more)
 
 
 def ask(heard, denoiser, sample, controls=()):
@@ -94,6 +100,58 @@ def test_negatives_divided_by_and_have_their_weighted_mean():
 def test_weights_that_add_up_to_nothing_give_no_endless_numbers():
     answer = ask(conditioning("a :1 AND b :-1"), Denoiser(), torch.zeros(1, 1, 1, 1))
     assert torch.isfinite(answer).all()
+
+
+HALVES = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 4)
+"""Left, and not right."""
+
+
+def test_a_span_is_heard_in_its_part_of_the_run_only():
+    heard, denoiser = conditioning("a", asides=[aside("b", start=0.3, end=0.6, weight=2)]), Denoiser()
+    answers = []
+    for step in range(10):
+        heard.go_to(step / 10)
+        answers.append(ask(heard, denoiser, torch.zeros(2, 1, 1, 1))[1].item())
+    assert answers == pytest.approx([1.0] * 3 + [(1 + 2 * 10) / 3] * 3 + [1.0] * 4)
+
+
+def test_a_region_is_heard_where_its_mask_says_and_by_its_weight():
+    heard = conditioning("a", "b", asides=[aside("c", mask=HALVES, weight=3)])
+    plain, told = ask(heard, Denoiser(), torch.zeros(2, 1, 1, 4))
+    assert plain.flatten().tolist() == [10.0] * 4
+    assert told.flatten().tolist() == pytest.approx([(1 + 300) / 4] * 2 + [1.0] * 2)
+
+
+def test_an_empty_prompt_is_heard_only_where_no_region_is():
+    heard = conditioning("", "b", asides=[aside("a", mask=HALVES), aside("c", mask=HALVES / 2)])
+    _, told = ask(heard, Denoiser(), torch.zeros(2, 1, 1, 4))
+    assert told.flatten().tolist() == pytest.approx([(1 + 50) / 1.5] * 2 + [0.0] * 2)
+
+
+def test_an_empty_prompt_is_not_heard_beside_a_span_that_holds_everywhere():
+    heard, denoiser = conditioning("", asides=[aside("a", end=0.5)]), Denoiser()
+    assert ask(heard, denoiser, torch.zeros(2, 1, 1, 1))[1].item() == 1.0
+    heard.go_to(0.5)
+    assert ask(heard, denoiser, torch.zeros(2, 1, 1, 1))[1].item() == 0.0
+
+
+def test_regions_of_the_negative_change_what_is_gone_away_from():
+    heard = conditioning("a", "b", negative_asides=[aside("c", mask=HALVES)])
+    plain, told = ask(heard, Denoiser(), torch.zeros(2, 1, 1, 4))
+    assert plain.flatten().tolist() == pytest.approx([55.0] * 2 + [10.0] * 2)
+    assert told.flatten().tolist() == pytest.approx([1.0] * 4)
+
+
+def test_without_guidance_regions_count_alike():
+    heard = conditioning("a", asides=[aside("c", mask=HALVES)], count=2)
+    answer = ask(heard, Denoiser(), torch.zeros(2, 1, 1, 4))
+    assert answer.flatten().tolist() == pytest.approx(([50.5] * 2 + [1.0] * 2) * 2)
+
+
+def test_sub_prompts_inside_a_region_pull_by_their_own_weights():
+    heard = conditioning("a", "b", asides=[aside("c :0.5 AND a :0.5", mask=HALVES)])
+    _, told = ask(heard, Denoiser(), torch.zeros(2, 1, 1, 4))
+    assert told.flatten().tolist() == pytest.approx([(1 + 50.5) / 2] * 2 + [1.0] * 2)
 
 
 class Control(Denoiser):

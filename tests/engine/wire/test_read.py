@@ -96,6 +96,20 @@ BAD = {
         (diffuse(controls=[{"kind": "depth", "image": COLOUR, "start": 0.6, "end": 0.5}]),),
         "steps[0].diffuse.controls[0].start",
     ),
+    "region without a mask": (
+        (diffuse(prompt={"text": "a", "regions": [{"text": "b"}]}),), "steps[0].diffuse.prompt.regions[0].mask",
+    ),
+    "span that says nothing": (
+        (diffuse(prompt={"text": "a", "spans": [{"text": " "}]}),), "steps[0].diffuse.prompt.spans[0].text",
+    ),
+    "span that ends before it begins": (
+        (diffuse(negative={"spans": [{"text": "a", "start": 0.6, "end": 0.5}]}),),
+        "steps[0].diffuse.negative.spans[0].start",
+    ),
+    "span of no weight": (
+        (diffuse(prompt={"spans": [{"text": "a", "weight": 0}]}),), "steps[0].diffuse.prompt.spans[0].weight",
+    ),
+    "too many spans": ((diffuse(prompt={"spans": [{"text": "a"}] * 9}),), "steps[0].diffuse.prompt.spans"),
     "zero byte": ((diffuse(negative={"text": "a\0b"}),), "steps[0].diffuse.negative.text"),
     "picture without content": ((diffuse(init={"image": {}}),), "steps[0].diffuse.init.image"),
     "projection onto nothing": ((jobs_pb2.Step(project=operations_pb2.Project()),), "steps[0].project.targets"),
@@ -118,7 +132,6 @@ LATER = {
     "vae": {"vae": "x"},
     "references": {"references": [{"image": COLOUR}]},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
-    "prompt.spans": {"prompt": {"text": "a", "spans": [{"text": "b"}]}},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
     "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
     "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
