@@ -110,6 +110,23 @@ def diffuse(
     return _one(id, hidden, settings, diffuse=task)
 
 
+def reference(
+    image: pixels_pb2.Image,
+    role: str = "",
+    strength: float | None = None,
+    *,
+    mask: pixels_pb2.Mask | None = None,
+    model: str = "",
+) -> diffuse_pb2.Reference:
+    """A picture to take after, for `references`. `role`: "content" (all of it, the default), "style" or "face".
+
+    `strength`: 0 to 2, default 1. `mask`: where it counts. `model`: the adapter that reads it.
+    """
+    asked = diffuse_pb2.Reference(image=image, role=role, mask=mask, model=model)
+    _set(asked, strength=strength)
+    return asked
+
+
 def texture(
     prompt: str, size: int | tuple[int, int] = 512, seed: int | None = None, tile: str = "xy", **more: Any
 ) -> jobs_pb2.JobSpec:

@@ -9,7 +9,7 @@ from .conditioning.prompt import Prompt
 from .events import Stage, Warning
 from .models.entry import ModelEntry
 from .planning.sizes import Size
-from .request import Depth, Inpaint, PreviewAsk, Source, Target, Tiling, View
+from .request import Depth, Inpaint, PreviewAsk, Role, Source, Target, Tiling, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,18 @@ class PassagePlan:
     end: float
     weight: float
     mask: Source | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencePlan:
+    """A picture to take after, the IP-Adapter that reads it, and the encoder that sees it."""
+
+    image: Source
+    role: Role
+    strength: float
+    mask: Source | None
+    model: ModelEntry
+    encoder: ModelEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +77,7 @@ class DiffusePlan:
     depth: Depth | None
     controls: tuple[ControlPlan, ...]
     tiling: Tiling
+    references: tuple[ReferencePlan, ...] = ()
 
     @property
     def outputs(self) -> tuple[Size, ...]:
@@ -114,6 +127,7 @@ def _explain(step: StepPlan) -> str:
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
+    parts += [f"{one.role} of a picture through {one.model.title} at {one.strength:g}" for one in step.references]
     if step.tiling:
         parts.append("seamless along " + " and ".join(axis for axis in "xy" if getattr(step.tiling, axis)))
     return ", ".join(parts)

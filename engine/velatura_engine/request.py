@@ -11,6 +11,7 @@ import numpy as np
 from .pixels.picture import Picture
 
 Fill = Literal["original", "surroundings", "neutral", "noise"]
+Role = Literal["content", "style", "face"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,17 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A picture to take after: as a whole, in its style alone, or a face; `mask` says where it counts."""
+
+    image: Source
+    role: Role = "content"
+    strength: float = 1.0
+    mask: Source | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
     """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
 
@@ -119,6 +131,7 @@ class Diffuse:
     inpaint: Inpaint = Inpaint()
     depth: Depth | None = None
     controls: tuple[Control, ...] = ()
+    references: tuple[Reference, ...] = ()
     tiling: Tiling = Tiling()
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from contract.lab import Lab
 from fakes.tiny_models import make_control, make_single_file, make_tiny
+from fakes.tiny_references import make_adapter, make_encoder
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny checkpoint of every family and layout, and one file that must never be opened.
 
-    "tiny" is what is used where none is named: the first by name. "tiny-depth" is a ControlNet for it.
+    "tiny" is what is used where none is named: the first by name. "tiny-depth" is a ControlNet for it, "likeness",
+    "likeness-plus" and "likeness-face" are IP-Adapters for it, "deep-likeness" is one for the other layouts, and
+    "eyes" is the picture encoder of all.
     """
     folder = tmp_path_factory.mktemp("models")
     make_tiny(folder / "tiny")
@@ -22,6 +25,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_tiny(folder / "tiny-five", "sd2_depth")
     make_tiny(folder / "tiny-nine", "sd1_inpaint")
     make_single_file(folder / "tiny-one-file.safetensors", make_tiny(folder / "tiny-sd1", "sd1"))
+    for name, variant in (("", "plain"), ("-plus", "plus"), ("-face", "full face")):
+        make_adapter(folder / "ip_adapter" / f"likeness{name}.safetensors", folder / "tiny", variant)
+    make_adapter(folder / "ip_adapter" / "deep-likeness.safetensors", folder / "tiny-sd1")
+    make_encoder(folder / "clip_vision" / "eyes")
     (folder / "old.ckpt").write_bytes(b"\x80\x02cposix\nsystem\nq\x00X\x05\x00\x00\x00false\x85R.")
     return folder
 

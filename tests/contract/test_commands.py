@@ -261,6 +261,24 @@ def test_an_error_for_scripts_is_one_document_too(velatura):
     assert said.document["error"]["text"] in said.err
 
 
+def test_a_reference_is_taken_after_as_strongly_as_is_said(velatura):
+    save("leaf.png", np.random.default_rng(4).integers(0, 256, (SIDE, SIDE, 3), np.uint8))
+    for number, words in enumerate(((), ("leaf.png:0",), ("leaf.png",), ("leaf.png:0.5",), ("leaf.png:1:style",))):
+        asked = [part for word in words for part in ("--reference", word)]
+        assert velatura("generate", *SMALL, *asked, "--out", f"{number}.png").code == 0
+    plain, none, whole, half, style = (read(f"{number}.png").astype(int) for number in range(5))
+    assert np.array_equal(plain, none)
+    assert all(np.abs(a - b).max() > 0 for a, b in ((plain, whole), (whole, half), (whole, style), (plain, style)))
+
+
+def test_a_picture_that_took_after_others_is_made_again_from_its_file(velatura):
+    save("leaf.png", np.random.default_rng(4).integers(0, 256, (SIDE, SIDE, 3), np.uint8))
+    words = ("--reference", "leaf.png:0.7")
+    assert velatura("generate", *SMALL, *words, "--out", "first.png").code == 0
+    assert velatura("generate", "--replay", "first.png", *words, "--out", "again.png").code == 0
+    assert np.array_equal(read("first.png"), read("again.png"))
+
+
 # No
 
 
@@ -273,6 +291,8 @@ BAD: dict[str, tuple[tuple[object, ...], list[str]]] = {
     "too strong": (("generate", *MOSS, "--init", "grey.png", "--strength", "1.4"), ["strength", "1.4"]),
     "near without far": (("generate", "moss", "--depth", "grey.png", "--near", "1"), ["depth", "near and far"]),
     "a hint without a kind": (("generate", "moss", "--control", "grey.png"), ["control", "canny=lines.png"]),
+    "a role that is none": (("generate", *SMALL, "--reference", "grey.png:1:smell"), ["role", "style"]),
+    "a reference that is not there": (("generate", "moss", "--reference", "gone.png:0.5"), ["gone.png cannot be read"]),
     "too few steps": (("generate", "moss", "--steps", "0"), ["steps", "1"]),
     "a tile that cannot meet": (("texture", "moss", "--size", "63"), ["width", "63"]),
     "a way to tile that is none": (("texture", "moss", "--tile", "z"), ["--tile", "'xy', 'x', 'y', 'none'"]),

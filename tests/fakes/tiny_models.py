@@ -1,7 +1,8 @@
 """Random models, tiny but in the true layouts: what loads them loads users' models.
 
 `make_tiny(folder, layout)` writes a diffusers folder, `make_control(folder, layout)` a depth ControlNet for it, and
-`make_single_file(path)` the weights of one of the `FIRST` layouts with the original names.
+`make_single_file(path)` the weights of one of the `FIRST` layouts with the original names. For IP-Adapters and their
+picture encoder see tiny_references.py.
 """
 
 from __future__ import annotations

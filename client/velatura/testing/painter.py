@@ -124,6 +124,18 @@ class Checker:
             raise Invalid("near must be less than far", field=f"{where}.near")
         return size
 
+    def reference(self, ask: Any, where: str) -> None:
+        """A picture to take after."""
+        self.image(ask.image, f"{where}.image")
+        if ask.role == "edit":
+            raise Unsupported("pictures are not edited by words yet", field=f"{where}.role")
+        if ask.role not in ("", "content", "style", "face"):
+            raise Invalid(f"{ask.role!r} is not known", field=f"{where}.role")
+        if not 0 <= ask.strength <= 2:
+            raise Invalid(f"must be 0 to 2, got {ask.strength:g}", field=f"{where}.strength")
+        if ask.HasField("mask"):
+            self.image(ask.mask.image, f"{where}.mask.image")
+
     def view(self, view: geometry_pb2.View, where: str, paint: bool) -> None:
         """A view; with `paint` one to project from."""
         for name in ("world_to_camera", "camera_to_clip"):
@@ -161,7 +173,7 @@ class Checker:
         for number, control in enumerate(task.controls):
             self.image(control.image, f"{where}.controls[{number}].image")
         for number, reference in enumerate(task.references):
-            self.image(reference.image, f"{where}.references[{number}].image")
+            self.reference(reference, f"{where}.references[{number}]")
         for number, view in enumerate(task.views):
             self.view(view, f"{where}.views[{number}]", paint=False)
         size = size or (NATIVE, NATIVE)
@@ -215,6 +227,10 @@ def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size], blobs: dict[str, byt
             for field, value in (("seed", 1), ("count", 1)):
                 if not task.HasField(field):
                     setattr(task, field, value)
+            for one in task.references:
+                one.role = one.role or "content"
+                if not one.HasField("strength"):
+                    one.strength = 1.0
             if not task.sampling.HasField("steps"):
                 task.sampling.steps = 20
     return resolved

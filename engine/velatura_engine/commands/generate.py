@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from typing import Any
@@ -40,6 +41,10 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--control", action="append", default=[], metavar="KIND=FILE", help="hint to follow, such as canny=lines.png"
     )
+    command.add_argument(
+        "--reference", action="append", default=[], metavar="FILE[:STRENGTH[:ROLE]]",
+        help="picture to take after, such as old.png:0.6:style; roles: content (default), style, face",
+    )  # fmt: skip
     command.add_argument("--width", type=int, help="pixels")
     command.add_argument("--height", type=int, help="pixels")
     command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
@@ -83,6 +88,7 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         mask=files.mask(options.mask) if options.mask else None,
         depth=scene,
         controls=[_control(words) for words in options.control],
+        references=[_reference(words) for words in options.reference],
         width=options.width,
         height=options.height,
         tile="" if options.tile == "none" else options.tile,
@@ -95,6 +101,15 @@ def _control(words: str) -> diffuse_pb2.Control:
     if not found or not kind or not path:
         raise Invalid(f"{words!r} is not KIND=FILE, such as canny=lines.png", field="control")
     return diffuse_pb2.Control(kind=kind, image=files.picture(path, "control", data=kind != "reference"))
+
+
+def _reference(words: str) -> diffuse_pb2.Reference:
+    # From the end, because a path may have colons too.
+    match = re.fullmatch(r"(.+?)(?::([0-9]*\.?[0-9]+)(?::([a-z]+))?)?", words, re.DOTALL)
+    if match is None:
+        raise Invalid(f"{words!r} is not FILE[:STRENGTH[:ROLE]], such as old.png:0.6:style", field="reference")
+    path, strength, role = match.groups()
+    return spec.reference(files.picture(path, "reference"), role or "", float(strength) if strength else None)
 
 
 def recorded(path: str) -> jobs_pb2.Recipe:
@@ -133,4 +148,5 @@ def _recipe_of(content: bytes) -> jobs_pb2.Recipe:
 def _pictures(job: jobs_pb2.JobSpec) -> list[pixels_pb2.Image]:
     asked = job.steps[0].diffuse
     found = [asked.init.image, asked.mask.image, asked.depth.image, *(control.image for control in asked.controls)]
+    found += [one.image for one in asked.references]
     return [image for image in found if image.data]

@@ -64,7 +64,7 @@ def _model(model: catalog_pb2.ModelInfo) -> str:
     if model.kind == "checkpoint":
         facts += [f"{model.native_size} px", f"{model.sampler}, {model.steps} steps", "/".join(model.tasks)]
     else:
-        facts.append(model.control_kind)
+        facts.append(model.control_kind or model.description.rstrip("."))
     mark = "*" if model.is_default else " "
     return f"{mark} {model.id}  {model.title}: {', '.join(fact for fact in facts if fact)}"
 

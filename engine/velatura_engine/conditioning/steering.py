@@ -21,7 +21,7 @@ from ..runtime.seams import steer
 from .embeddings import Embedder
 from .voices import Choir, Said, Voice, mix
 
-BATCHED = ("sample", "encoder_hidden_states", "controlnet_cond", "timestep")
+BATCHED = ("sample", "encoder_hidden_states", "controlnet_cond", "timestep", "added_cond_kwargs")
 """Arguments whose rows belong to the pictures of a batch."""
 
 
@@ -84,9 +84,8 @@ class Conditioning:
             size = len(given.arguments["sample"])
             rows = self._rows(size)
             for name in BATCHED:
-                value = given.arguments.get(name)
-                if isinstance(value, torch.Tensor) and value.ndim and len(value) == size:
-                    given.arguments[name] = value[rows]
+                if name in given.arguments:
+                    given.arguments[name] = _follow(given.arguments[name], rows, size)
             given.arguments["encoder_hidden_states"] = self._heard(given.arguments["encoder_hidden_states"])
             return (), given.arguments
 
@@ -130,6 +129,15 @@ class Conditioning:
 
 def _branches(said: Sequence[Said]) -> int:
     return sum(len(one.weights) for one in said)
+
+
+def _follow(value: Any, rows: list[int], size: int) -> Any:
+    """What belongs to the rows of a batch of that size, for other rows: tensors, also in lists and dictionaries."""
+    if isinstance(value, dict):
+        return {name: _follow(part, rows, size) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_follow(part, rows, size) for part in value]
+    return value[rows] if isinstance(value, torch.Tensor) and value.ndim and len(value) == size else value
 
 
 def _shared_out(said: Sequence[Said], answers: torch.Tensor) -> list[tuple[Said, torch.Tensor]]:

@@ -27,6 +27,9 @@ class Family:
     mask_channel: bool = False
     rescaling: tuple[str, ...] = ()
     """Those of its pipelines that can rescale the guidance."""
+    style_layers: tuple[str, ...] = ()
+    """Beginnings of the names, as diffusers has them, of the attentions that paint style more than content
+    (InstantStyle, Wang et al., arXiv 2404.02733)."""
     config: str = ""
     """Folder of configs, under `configs`, for single files of this family."""
 

@@ -1,7 +1,7 @@
 """Stable Diffusion 1 and 2, and everything of their layout: four latent channels in, text by cross-attention."""
 
 from . import FAMILIES, Family
-from ._unet import in_channels, is_classic
+from ._unet import STYLE_LAYERS, in_channels, is_classic
 
 
 @FAMILIES.part("sd1", "Stable Diffusion 1 and 2")
@@ -17,5 +17,6 @@ def build() -> Family:
         pipelines={"txt2img": "StableDiffusionPipeline", "img2img": again, "inpaint": again},
         control_pipelines={"txt2img": "StableDiffusionControlNetPipeline", "img2img": led, "inpaint": led},
         rescaling=("StableDiffusionPipeline",),
+        style_layers=STYLE_LAYERS,
         config="sd1",
     )

@@ -1,7 +1,7 @@
 """Stable Diffusion made for repainting: it sees the mask and the masked picture in five more channels."""
 
 from . import FAMILIES, Family
-from ._unet import in_channels, is_classic
+from ._unet import STYLE_LAYERS, in_channels, is_classic
 
 
 @FAMILIES.part("sd1_inpaint", "Stable Diffusion inpainting")
@@ -14,5 +14,6 @@ def build() -> Family:
         pipelines={"inpaint": "StableDiffusionInpaintPipeline"},
         control_pipelines={"inpaint": "StableDiffusionControlNetInpaintPipeline"},
         mask_channel=True,
+        style_layers=STYLE_LAYERS,
         config="sd1",
     )

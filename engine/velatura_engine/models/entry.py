@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["checkpoint", "controlnet"]
+Kind = Literal["checkpoint", "controlnet", "ip_adapter", "image_encoder"]
 Format = Literal["diffusers", "single"]
 
 
@@ -14,7 +14,9 @@ Format = Literal["diffusers", "single"]
 class ModelEntry:
     """An installed model. Sizes in pixels; `latent_factor` pixels a latent; `size_multiple` for exact tiling.
 
-    `stamp` is another where the weights have changed.
+    `stamp` is another where the weights have changed. `widths` are those of a denoiser's text attentions, or of those
+    that an IP-Adapter was made for, sorted. `sees` is the (projected, hidden) width of encoded pictures, as an
+    encoder makes them; of an adapter the one that it takes, the other 0.
     """
 
     id: str
@@ -38,6 +40,9 @@ class ModelEntry:
     control_kind: str = ""
     cross_attention_dim: int = 0
     text_layers: int = 12
+    widths: tuple[int, ...] = ()
+    variant: str = ""
+    sees: tuple[int, int] = (0, 0)
     license: str = ""
     vocabulary: tuple[str, ...] = field(default_factory=tuple)
     is_default: bool = False

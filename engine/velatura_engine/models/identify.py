@@ -10,9 +10,10 @@ from typing import Any
 
 from ..errors import Unsupported
 from ..families import Family, detect
-from ..families._unet import cross_attention, in_channels
+from ..families._unet import attention_widths, cross_attention, in_channels
 from .entry import ModelEntry
 from .header import shapes as read_shapes
+from .reference import for_faces, is_reader, read_adapter, read_encoder
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
 TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors")
@@ -35,6 +36,8 @@ def identify(path: Path, id: str) -> ModelEntry:
         if (path / "model_index.json").is_file():
             return _checkpoint_folder(path, id)
         if (path / "config.json").is_file():
+            if _config(path).get("model_type") == "clip_vision_model":
+                return _encoder_folder(path, id)
             return _control_folder(path, id)
         raise Unsupported(f"{path.name} holds neither model_index.json nor config.json")
     return _single_file(path, id)
@@ -55,7 +58,7 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
         latent_factor=factor, size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
         native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
         cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0),
-        text_layers=text.get("num_hidden_layers", 12), license=_license(path),
+        text_layers=text.get("num_hidden_layers", 12), widths=attention_widths(shapes), license=_license(path),
     )  # fmt: skip
     # Models trained to pure noise fry at the usual guidance.
     return replace(entry, guidance=5.0) if schedule.get("rescale_betas_zero_snr") else entry
@@ -74,8 +77,37 @@ def _control_folder(path: Path, id: str) -> ModelEntry:
     )  # fmt: skip
 
 
+def _encoder_folder(path: Path, id: str) -> ModelEntry:
+    """A CLIP vision tower as transformers saves it: the eyes of IP-Adapters."""
+    projected, hidden = read_encoder(_config(path), read_shapes(weights(path, TEXT_WEIGHTS)), path.name)
+    return ModelEntry(
+        id=id, title=_title(path), kind="image_encoder", family="", path=path, format="diffusers", size=_size(path),
+        description=f"Encodes pictures for IP-Adapters, {projected} wide, or {hidden} by places.",
+        sees=(projected, hidden), license=_license(path),
+    )  # fmt: skip
+
+
+def _adapter_file(path: Path, id: str, shapes: Mapping[str, tuple[int, ...]]) -> ModelEntry:
+    """An IP-Adapter's file."""
+    found = read_adapter(shapes, path.name)
+    faces = ", for faces" if for_faces(path.stem, found.variant) else ""
+    return ModelEntry(
+        id=id, title=_title(path), kind="ip_adapter", family="sdxl" if found.cross_attention_dim == 2048 else "sd1",
+        path=path, format="single", size=path.stat().st_size, cross_attention_dim=found.cross_attention_dim,
+        description=f"Takes after pictures ({found.variant} IP-Adapter{faces}).",
+        widths=found.widths, variant=found.variant, sees=found.sees,
+    )  # fmt: skip
+
+
 def _single_file(path: Path, id: str) -> ModelEntry:
     shapes = read_shapes(path)
+    if is_reader(shapes):
+        return _adapter_file(path, id, shapes)
+    if "vision_model.embeddings.patch_embedding.weight" in shapes:
+        raise Unsupported(
+            f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
+            remedy="put the encoder's whole folder there: its config.json with model.safetensors",
+        )  # fmt: skip
     if any(name.startswith(_CONTROL_MARKS) for name in shapes):
         raise Unsupported(
             f"{path.name} is a ControlNet's weights alone", reason="NOT_A_WHOLE_MODEL",
@@ -88,7 +120,7 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
         size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
         size_multiple=factor * 2 ** (_levels(shapes) - 1), cross_attention_dim=cross_attention(shapes),
-        text_layers=_text_layers(shapes),
+        text_layers=_text_layers(shapes), widths=attention_widths(shapes),
     )  # fmt: skip
 
 

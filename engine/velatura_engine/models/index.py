@@ -14,7 +14,10 @@ from ..errors import Invalid, NotFound, VelaturaError
 from .entry import ModelEntry
 from .identify import identify
 
-_GROUPS = ("checkpoints", "controlnet", "controlnets")
+_GROUPS = (
+    "checkpoints", "controlnet", "controlnets",
+    "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
+)  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
 
 _PICKLED = (".ckpt", ".pt", ".pth", ".bin")
@@ -107,6 +110,27 @@ class ModelIndex:
             and entry.control_kind == kind
             and entry.cross_attention_dim == cross_attention_dim
             and entry.latent_factor == latent_factor
+            and _stamp(entry.path)
+        ]
+
+    def readers(self, base: ModelEntry) -> list[ModelEntry]:
+        """IP-Adapters that were made for such a checkpoint: for attentions of its widths."""
+        return [
+            self._as_it_is(entry, "")
+            for entry in self._entries.values()
+            if entry.kind == "ip_adapter"
+            and entry.cross_attention_dim == base.cross_attention_dim
+            and entry.widths == base.widths
+            and _stamp(entry.path)
+        ]
+
+    def encoders(self, reader: ModelEntry) -> list[ModelEntry]:
+        """Picture encoders that see as this IP-Adapter wants it."""
+        return [
+            self._as_it_is(entry, "")
+            for entry in self._entries.values()
+            if entry.kind == "image_encoder"
+            and any(wanted == width for wanted, width in zip(reader.sees, entry.sees, strict=True) if wanted)
             and _stamp(entry.path)
         ]
 

@@ -29,6 +29,7 @@ from ..runtime.seams import Moment, observe
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .context import Context
+from .references import take_after
 from .scene import Scene, fetch, finish
 
 
@@ -40,6 +41,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
+    likeness = take_after(plan, context, model)
     modules = [model.vae, model.unet, *controls]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
@@ -47,7 +49,8 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
         with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
             run = _Run(plan, context, model, scene)
             context.stage(f"{plan.step_id}:diffuse")
-            latents = run.denoise(controls, axes)
+            with likeness:
+                latents = run.denoise(controls, axes)
             context.check()
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y

@@ -45,7 +45,11 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
 
 
 def _entries(step: StepPlan) -> list[ModelEntry]:
-    return [step.model, *(control.model for control in step.controls)] if isinstance(step, DiffusePlan) else []
+    """The models that take part in a step."""
+    if not isinstance(step, DiffusePlan):
+        return []
+    seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
+    return [step.model, *(control.model for control in step.controls), *seen]
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:

@@ -15,6 +15,7 @@ from ..plan import ControlPlan, DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
 from . import pairing
+from .references import plan_references
 from .sizes import Size, Sizes, check_depth, size_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class Painting:
             depth=ask.depth if native_depth else None,
             controls=controls,
             tiling=ask.tiling,
+            references=plan_references(
+                ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
+            ),
         )
 
     def _guidance(self) -> float:

@@ -47,7 +47,7 @@ def check_view(view: View, done: Sizes, field: str) -> None:
     color, depth = (
         size_of(source, done, f"{field}.{name}") for source, name in ((view.color, "color"), (view.depth, "depth"))
     )
-    if _ratio(color) != _ratio(depth):
+    if ratio(color) != ratio(depth):
         raise Invalid(
             f"{field}.color",
             f"{color[0]} x {color[1]} has another shape than the depth's {depth[0]} x {depth[1]}",
@@ -67,5 +67,6 @@ def _check_alike(source: Source, other: Source, done: Sizes, field: str, other_f
         )
 
 
-def _ratio(size: Size) -> float:
+def ratio(size: Size) -> float:
+    """Width by height, to two digits: pictures that lie over each other have the same."""
     return round(size[0] / size[1], 2)

@@ -14,6 +14,7 @@ from ..families import Family, family
 from ..models.entry import ModelEntry
 from .load import Components, load_checkpoint, load_control
 from .preview import PreviewMap, fit
+from .references import References
 
 KEEP = 2
 """Checkpoints and control models of each kind kept in memory."""
@@ -92,6 +93,7 @@ class Models:
         self.resident = ""
         self._checkpoints: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
+        self.references = References(self.device, self.dtype)
 
     def checkpoint(self, entry: ModelEntry) -> Loaded:
         """The checkpoint, loaded if need be."""

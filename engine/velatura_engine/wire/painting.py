@@ -11,6 +11,7 @@ from ..errors import Invalid
 from ..request import Control, Diffuse, Fill, Inpaint, Passage, Sampling, Tiling
 from .checks import between, catalog_name, given, how_many, known, optional, text
 from .later import refuse_in_diffuse
+from .references import read_references
 from .sources import MIN_SIDE, Sources, knob
 
 _FILLS: dict[int, Fill | None] = {
@@ -64,6 +65,7 @@ class PaintingReader:
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
             controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
             tiling=_tiling(ask.tiling, f"{field}.tiling"),
+            references=read_references(ask.references, self.sources, f"{field}.references"),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:

@@ -104,6 +104,8 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     for asked, control in zip(message.controls, controls, strict=True):
         asked.model, asked.strength = control.model.id, control.strength
         asked.start, asked.end = control.start, control.end
+    for asked, one in zip(message.references, plan.references, strict=True):
+        asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
 
 
 def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:
