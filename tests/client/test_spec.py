@@ -34,6 +34,13 @@ def test_what_is_given_decides_the_task():
     assert task.HasField("depth")
 
 
+def test_a_reference_says_only_what_was_said():
+    plain, full = spec.reference(PICTURE), spec.reference(PICTURE, "style", 0.0, model="likeness")
+    assert plain == diffuse_pb2.Reference(image=PICTURE)
+    assert (full.role, full.HasField("strength"), full.strength, full.model) == ("style", True, 0.0, "likeness")
+    assert list(spec.diffuse("moss", references=[plain, full]).steps[0].diffuse.references) == [plain, full]
+
+
 def test_jobs_join_in_order_with_settings_for_the_whole():
     whole = spec.job(
         spec.diffuse("a", id="first"),

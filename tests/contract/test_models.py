@@ -9,6 +9,11 @@ from velatura import pixels
 def test_each_model_is_listed_by_what_it_is(lab):
     found = {model.id: (model.kind, model.family) for model in lab.engine.catalog().models}
     assert found == {
+        "deep-likeness": ("ip_adapter", "sd1"),
+        "eyes": ("image_encoder", ""),
+        "likeness": ("ip_adapter", "sd1"),
+        "likeness-face": ("ip_adapter", "sd1"),
+        "likeness-plus": ("ip_adapter", "sd1"),
         "tiny": ("checkpoint", "sd1"),
         "tiny-depth": ("controlnet", "sd1"),
         "tiny-five": ("checkpoint", "sd2_depth"),

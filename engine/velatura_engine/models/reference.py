@@ -83,6 +83,7 @@ def read_encoder(config: Mapping[str, Any], shapes: Shapes, name: str) -> tuple[
     layers = sides["num_hidden_layers"]
     for layer in range(min(layers, 256)):
         expected |= _block(f"vision_model.encoder.layers.{layer}", hidden, sides["intermediate_size"])
+    _check_kind(config, name)
     odd = next((key for key, shape in expected.items() if shapes.get(key) != shape), None)
     if odd is not None or not 2 <= layers <= 256 or hidden % sides["num_attention_heads"]:
         raise Unsupported(
@@ -185,6 +186,16 @@ def _numbers(config: Mapping[str, Any], name: str) -> dict[str, int]:
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65536:
             raise Unsupported(f"{name}/config.json has no sensible {key}", remedy="get the model again")
     return sizes
+
+
+def _check_kind(config: Mapping[str, Any], name: str) -> None:
+    """Raises Unsupported for a vision tower of another make than those that IP-Adapters were trained with."""
+    usual = {"hidden_act": ("quick_gelu", "gelu"), "num_channels": (3,), "layer_norm_eps": (1e-5, 1e-6)}
+    for key, known in usual.items():
+        if config.get(key, known[0]) not in known:
+            raise Unsupported(f"{name}/config.json has another {key} than CLIP", remedy="use a CLIP vision model")
+    if "quantization_config" in config:
+        raise Unsupported(f"{name} is quantized, which is not read", remedy="get its float version")
 
 
 def _other(name: str, why: str) -> Unsupported:

@@ -59,6 +59,25 @@ def at_each_step(heard, denoiser):
     return said
 
 
+class Beholder(Denoiser):
+    """Keeps the pictures that it is shown, one a row."""
+
+    def forward(self, sample, timestep, encoder_hidden_states=None, added_cond_kwargs=None, return_dict=True):
+        assert added_cond_kwargs is not None
+        self.shown = added_cond_kwargs["image_embeds"][0].flatten().tolist()
+        return super().forward(sample, timestep, encoder_hidden_states, return_dict)
+
+
+def test_pictures_that_are_taken_after_follow_the_rows_of_a_composed_prompt():
+    heard, denoiser = conditioning("a AND b", "c", count=2), Beholder()
+    pictures = [torch.tensor([0.0, 0.0, 7.0, 8.0])[:, None]]  # no picture for the negatives, one for each of two
+    with heard.steering(denoiser, []):
+        words = torch.cat(list(heard.arguments.values())[::-1])
+        sample = torch.zeros(4, 1, 1, 1)
+        denoiser(sample, torch.tensor(5), words, added_cond_kwargs={"image_embeds": pictures}, return_dict=False)
+    assert denoiser.shown == [0.0, 0.0, 7.0, 8.0, 7.0, 8.0]
+
+
 def test_a_prompt_is_edited_at_the_step_that_is_asked():
     assert at_each_step(conditioning("[a:b:0.3]"), Denoiser()) == [1.0] * 3 + [10.0] * 7
 
