@@ -41,11 +41,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
-    likeness = take_after(plan, context, model)
     modules = [model.vae, model.unet, *controls]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
+        likeness = take_after(plan, context, model)
         with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
             run = _Run(plan, context, model, scene)
             context.stage(f"{plan.step_id}:diffuse")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from .load import ALIGNED
 from .seams import steer
 
 KEEP = 2
-"""Picture encoders, and sets of adapters for one denoiser, kept in memory."""
+"""Picture encoders kept in memory, and sets of adapters for each denoiser that is."""
 LONGEST = 4
 """Sides of a picture that is looked at: the longer at most so many times the shorter. Only its middle is seen."""
 
@@ -85,7 +86,8 @@ class References:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self._eyes: OrderedDict[tuple, Eyes] = OrderedDict()
-        self._readers: OrderedDict[tuple, tuple[nn.Module, Readers]] = OrderedDict()
+        # Forgotten with the denoiser that they were made for.
+        self._readers: WeakKeyDictionary[nn.Module, OrderedDict[tuple, Readers]] = WeakKeyDictionary()
 
     def eyes(self, entry: ModelEntry) -> Eyes:
         """A picture encoder, loaded if need be."""
@@ -93,9 +95,9 @@ class References:
 
     def readers(self, entries: Sequence[ModelEntry], unet: Any) -> Readers:
         """Adapters for this very denoiser, loaded if need be. Raises Unsupported where they do not fit it."""
-        key = (id(unet), *map(_key, entries))
-        # The denoiser is kept beside what was made for it, so that no other can come to have its number.
-        return _kept(self._readers, key, lambda: (unet, load_readers(entries, unet, self.device, self.dtype)))[1]
+        shelf = self._readers.setdefault(unet, OrderedDict())
+        key = tuple(map(_key, entries))
+        return _kept(shelf, key, lambda: load_readers(entries, unet, self.device, self.dtype))
 
 
 def load_eyes(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Eyes:
