@@ -115,6 +115,11 @@ class Result:
         return [artifact.image for artifact in self.artifacts if artifact.HasField("image")]
 
     @property
+    def offsets(self) -> list[tuple[int, int]]:
+        """Where the left upper corner of each of `images` belongs on its canvas, pixels: (0, 0) but for layers."""
+        return [(artifact.offset_x, artifact.offset_y) for artifact in self.artifacts if artifact.HasField("image")]
+
+    @property
     def seeds(self) -> list[int]:
         """The seed of each of `images`; 0 where it was not painted."""
         return [artifact.seed for artifact in self.artifacts if artifact.HasField("image")]

@@ -127,6 +127,34 @@ def reference(
     return asked
 
 
+def inpaint(
+    *,
+    fill: str = "",
+    grow: int | None = None,
+    feather: int | None = None,
+    context: int | None = None,
+    color_match: bool | None = None,
+    layer: bool = False,
+) -> diffuse_pb2.InpaintSettings:
+    """How repainted pixels meet the ones that stay, for `diffuse(inpaint=...)`; lengths in pixels.
+
+    `fill`: "original", "surroundings", "neutral" or "noise". `context`: paint only the mask and this much around it.
+    `layer`: give the new pixels alone, RGBA, with their offset. Raises ValueError for another fill.
+    """
+    settings = diffuse_pb2.InpaintSettings()
+    if fill:
+        settings.fill = diffuse_pb2.FillMode.Value(f"FILL_MODE_{fill.upper()}")
+    if layer:
+        settings.result = diffuse_pb2.INPAINT_RESULT_LAYER
+    _set(settings, grow=grow, feather=feather, context=context, color_match=color_match)
+    return settings
+
+
+def outpaint(*, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0) -> diffuse_pb2.Outpaint:
+    """Canvas to add on each side of the init, pixels, for `diffuse(outpaint=...)`."""
+    return diffuse_pb2.Outpaint(left=left, top=top, right=right, bottom=bottom)
+
+
 def texture(
     prompt: str, size: int | tuple[int, int] = 512, seed: int | None = None, tile: str = "xy", **more: Any
 ) -> jobs_pb2.JobSpec:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .conditioning.prompt import Prompt
 from .events import Stage, Warning
 from .models.entry import ModelEntry
+from .planning.frame import Frame
 from .planning.sizes import Size
 from .request import Depth, Inpaint, PreviewAsk, Role, Source, Target, Tiling, View
 
@@ -78,11 +79,14 @@ class DiffusePlan:
     controls: tuple[ControlPlan, ...]
     tiling: Tiling
     references: tuple[ReferencePlan, ...] = ()
+    frame: Frame | None = None
+    """Which part of the picture is painted, where that is repainted or grown."""
 
     @property
     def outputs(self) -> tuple[Size, ...]:
         """Sizes of the pictures that come out."""
-        return (self.size,) * len(self.seeds)
+        size = self.frame.layer[2:] if self.frame is not None and self.inpaint.layer else self.size
+        return (size,) * len(self.seeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,9 @@ def _explain(step: StepPlan) -> str:
         return f"{step.step_id}: paint {len(step.views)} view(s) onto {len(step.targets)} surface(s)"
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
+    if step.frame is not None and step.frame.box[2:] != step.size:
+        left, top, width, height = step.frame.box
+        parts.append(f"only {width} x {height} pixels from {left}, {top} on, as {step.canvas[0]} x {step.canvas[1]}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
     parts += [f"{one.role} of a picture through {one.model.title} at {one.strength:g}" for one in step.references]
     if step.tiling:

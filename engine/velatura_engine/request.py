@@ -54,11 +54,27 @@ class Tiling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inpaint:
-    """How repainted pixels meet the ones that stay; lengths in pixels."""
+    """How repainted pixels meet the ones that stay; lengths in pixels. A layer is the new pixels alone."""
 
     fill: Fill | None = None
     grow: int = 0
     feather: int = 0
+    context: int | None = None
+    color_match: bool | None = None
+    layer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outpaint:
+    """Canvas added on each side, pixels."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.left, self.top, self.right, self.bottom))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +145,7 @@ class Diffuse:
     strength: float | None = None
     mask: Source | None = None
     inpaint: Inpaint = Inpaint()
+    outpaint: Outpaint = Outpaint()
     depth: Depth | None = None
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()

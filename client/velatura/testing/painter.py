@@ -13,7 +13,7 @@ from .. import png, recipe
 from ..blobs import holders
 from ..errors import Invalid, NotFound, Unsupported
 from ..pixels import LAYOUT
-from ..v1 import geometry_pb2, jobs_pb2, pixels_pb2
+from ..v1 import diffuse_pb2, geometry_pb2, jobs_pb2, pixels_pb2
 
 MODEL = "fake/painter"
 CONTROL_MODEL = "fake/depth-control"
@@ -176,9 +176,14 @@ class Checker:
             self.reference(reference, f"{where}.references[{number}]")
         for number, view in enumerate(task.views):
             self.view(view, f"{where}.views[{number}]", paint=False)
-        size = size or (NATIVE, NATIVE)
         out = task.outpaint
-        return (task.width or size[0]) + out.left + out.right, (task.height or size[1]) + out.top + out.bottom
+        if task.HasField("outpaint") and not task.HasField("init"):
+            raise Invalid(f"needs {where}.init: there is nothing to grow", field=f"{where}.outpaint")
+        width, height = size or (NATIVE, NATIVE)
+        whole = width + out.left + out.right, height + out.top + out.bottom
+        if task.HasField("outpaint") and (task.width or whole[0], task.height or whole[1]) != whole:
+            raise Invalid(f"{where}.outpaint makes it {whole[0]} x {whole[1]}", field=f"{where}.width")
+        return task.width or whole[0], task.height or whole[1]
 
     def _upscale(self, task: Any, where: str) -> Size:
         size = self.image(task.image, f"{where}.image")
@@ -223,7 +228,6 @@ def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size], blobs: dict[str, byt
             task = step.diffuse
             task.model = task.model or MODEL
             task.width, task.height = sizes[step.id] or (NATIVE, NATIVE)
-            task.ClearField("outpaint")
             for field, value in (("seed", 1), ("count", 1)):
                 if not task.HasField(field):
                     setattr(task, field, value)
@@ -254,8 +258,14 @@ def _outputs(step: jobs_pb2.Step, size: tuple[int, int]) -> Iterator[jobs_pb2.Ar
     kind = step.WhichOneof("operation")
     task = getattr(step, kind)
     if kind == "diffuse":
+        layer = task.inpaint.result == diffuse_pb2.INPAINT_RESULT_LAYER
         for number in range(task.count):
-            yield _image("image", size, task.seed + number)
+            if layer:  # whatever the mask: the picture's middle
+                middle = _image("image", (max(1, size[0] // 2), max(1, size[1] // 2)), task.seed + number, 4)
+                middle.offset_x, middle.offset_y = size[0] // 4, size[1] // 4
+                yield middle
+            else:
+                yield _image("image", size, task.seed + number)
     elif kind == "project":
         for number, target in enumerate(task.targets):
             yield _image("texture", (target.width or 1024, target.height or 1024), number, 4, name=target.id)

@@ -23,6 +23,12 @@ class FillMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FILL_MODE_SURROUNDINGS: _ClassVar[FillMode]
     FILL_MODE_NEUTRAL: _ClassVar[FillMode]
     FILL_MODE_NOISE: _ClassVar[FillMode]
+
+class InpaintResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INPAINT_RESULT_UNSPECIFIED: _ClassVar[InpaintResult]
+    INPAINT_RESULT_WHOLE: _ClassVar[InpaintResult]
+    INPAINT_RESULT_LAYER: _ClassVar[InpaintResult]
 PROMPT_SYNTAX_UNSPECIFIED: PromptSyntax
 PROMPT_SYNTAX_WEBUI: PromptSyntax
 PROMPT_SYNTAX_COMPEL: PromptSyntax
@@ -32,6 +38,9 @@ FILL_MODE_ORIGINAL: FillMode
 FILL_MODE_SURROUNDINGS: FillMode
 FILL_MODE_NEUTRAL: FillMode
 FILL_MODE_NOISE: FillMode
+INPAINT_RESULT_UNSPECIFIED: InpaintResult
+INPAINT_RESULT_WHOLE: InpaintResult
+INPAINT_RESULT_LAYER: InpaintResult
 
 class PromptSpan(_message.Message):
     __slots__ = ("text", "start", "end", "weight")
@@ -103,18 +112,20 @@ class InitImage(_message.Message):
     def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., strength: _Optional[float] = ...) -> None: ...
 
 class InpaintSettings(_message.Message):
-    __slots__ = ("fill", "grow", "feather", "context", "color_match")
+    __slots__ = ("fill", "grow", "feather", "context", "color_match", "result")
     FILL_FIELD_NUMBER: _ClassVar[int]
     GROW_FIELD_NUMBER: _ClassVar[int]
     FEATHER_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     COLOR_MATCH_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
     fill: FillMode
     grow: int
     feather: int
     context: int
     color_match: bool
-    def __init__(self, fill: _Optional[_Union[FillMode, str]] = ..., grow: _Optional[int] = ..., feather: _Optional[int] = ..., context: _Optional[int] = ..., color_match: bool = ...) -> None: ...
+    result: InpaintResult
+    def __init__(self, fill: _Optional[_Union[FillMode, str]] = ..., grow: _Optional[int] = ..., feather: _Optional[int] = ..., context: _Optional[int] = ..., color_match: bool = ..., result: _Optional[_Union[InpaintResult, str]] = ...) -> None: ...
 
 class Outpaint(_message.Message):
     __slots__ = ("left", "top", "right", "bottom")

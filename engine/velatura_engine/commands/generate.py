@@ -12,7 +12,7 @@ from velatura import Result, recipe, spec
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 
-from . import connect, files, texture, watch
+from . import connect, files, repaint, texture, watch
 
 
 def add(commands: Any) -> None:
@@ -38,6 +38,7 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--init", metavar="FILE", help="picture to start from")
     command.add_argument("--strength", type=float, metavar="X", help="how far to move from it, 0 to 1")
     command.add_argument("--mask", metavar="FILE", help="repaint only the white; as large as --init")
+    repaint.add_options(command)
     command.add_argument(
         "--control", action="append", default=[], metavar="KIND=FILE", help="hint to follow, such as canny=lines.png"
     )
@@ -86,6 +87,7 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         init=files.picture(options.init, "init") if options.init else None,
         strength=options.strength,
         mask=files.mask(options.mask) if options.mask else None,
+        **repaint.settings(options),
         depth=scene,
         controls=[_control(words) for words in options.control],
         references=[_reference(words) for words in options.reference],

@@ -104,6 +104,8 @@ def save(result: Result, options: argparse.Namespace, *, name: str, tile: str = 
         files.write(paths[0], content)
         files.write(paths[1], (recipe.dumps(artifact.recipe) + "\n").encode())
         facts: dict[str, Any] = {"picture": str(paths[0]), "recipe": str(paths[1]), "seed": artifact.seed}
+        if artifact.offset_x or artifact.offset_y:
+            facts["offset"] = [artifact.offset_x, artifact.offset_y]
         if tile:
             files.write(paths[2], files.sheet(content, tile))
             facts["preview"] = str(paths[2])
@@ -126,4 +128,5 @@ def report(result: Result, written: list[dict[str, Any]], options: argparse.Name
         return
     for facts in written:
         also = ", ".join(Path(facts[kind]).name for kind in ("preview", "recipe") if kind in facts)
-        sys.stdout.write(f"{facts['picture']}  (seed {facts['seed']}; also {also})\n")
+        place = " at {},{}".format(*facts["offset"]) if "offset" in facts else ""
+        sys.stdout.write(f"{facts['picture']}{place}  (seed {facts['seed']}; also {also})\n")

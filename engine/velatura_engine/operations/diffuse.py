@@ -28,6 +28,7 @@ from ..runtime.models import Loaded
 from ..runtime.seams import Moment, observe
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
+from .canvas import settle
 from .context import Context
 from .references import take_after
 from .scene import Scene, fetch, finish
@@ -36,6 +37,7 @@ from .scene import Scene, fetch, finish
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
+    plan = settle(plan, context)
     model = context.models.checkpoint(plan.model)
     controls = [context.models.control(control.model) for control in plan.controls]
     for warning in _heard(plan, model):
@@ -55,12 +57,13 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y
             painted = _decode(model, latents, context.check)
-    pictures = [finish(plan, scene, picture) for picture in painted]
-    for index, (picture, seed) in enumerate(zip(pictures, plan.seeds, strict=True)):
+    finished = [finish(plan, scene, picture) for picture in painted]
+    for index, ((picture, offset), seed) in enumerate(zip(finished, plan.seeds, strict=True)):
         context.emit(
-            Artifact(step_id=plan.step_id, index=index, kind="image", picture=picture, seed=seed, hidden=plan.hidden)
-        )
-    return pictures
+            Artifact(step_id=plan.step_id, index=index, kind="image", picture=picture, seed=seed, offset=offset,
+                     hidden=plan.hidden)
+        )  # fmt: skip
+    return [picture for picture, _ in finished]
 
 
 class _Run:
@@ -74,8 +77,7 @@ class _Run:
 
     def denoise(self, controls: list[torch.nn.Module], axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
-        # Models that see the mask blend by themselves.
-        blend = self.blend() if self.scene.mask is not None and not self.model.family.mask_channel else None
+        blend = self.blend() if self.scene.mask is not None else None
         tiling = self.plan.tiling
 
         def after(moment: Moment) -> torch.Tensor | None:
@@ -185,7 +187,8 @@ class _Run:
         start = {"image": picture, "strength": self.strength}
         if self.model.family.mask_channel:
             width, height = self.plan.canvas
-            start |= {"mask_image": self.mask, "width": width, "height": height}
+            # Such models know no half masks: they see all that may change, and blending does the rest.
+            start |= {"mask_image": (self.mask > 0).to(self.mask), "width": width, "height": height}
         return start
 
     @property

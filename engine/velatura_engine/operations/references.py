@@ -15,7 +15,7 @@ from ..plan import DiffusePlan, ReferencePlan
 from ..runtime.models import Loaded
 from ..runtime.references import Look, reading, spread
 from .context import Context
-from .scene import fit
+from .canvas import framed
 
 
 def take_after(plan: DiffusePlan, context: Context, model: Loaded) -> AbstractContextManager[None]:
@@ -60,7 +60,7 @@ def _mask(one: ReferencePlan, plan: DiffusePlan, context: Context) -> np.ndarray
     """Where a reference counts, at the canvas' size, (H, W)."""
     if one.mask is None:
         return np.ones(plan.canvas[::-1], np.float32)
-    return fit(as_single(context.picture(one.mask)), plan.size, plan.canvas)
+    return framed(as_single(context.picture(one.mask)), plan)
 
 
 def _strengths(group: list[ReferencePlan], style_layers: tuple[str, ...], attention: str) -> list[float]:

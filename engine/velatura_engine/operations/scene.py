@@ -5,21 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
-from ..pixels import masks
+from ..pixels import colour, masks
 from ..pixels.depth import disparity, hint
+from ..pixels.fills import Wrap, fill
 from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
 from ..plan import ControlPlan, DiffusePlan, PassagePlan
-from ..planning.sizes import Size
+from ..planning.frame import Frame
 from ..request import Depth
+from . import canvas
+from .canvas import framed
 from .context import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """The pictures a painting starts from, at the canvas' size: (H, W, C) float32, masks and depth (H, W)."""
+    """The pictures a painting starts from.
+
+    At the canvas' size: `init` (H, W, 3) float32, `mask` and `depth` (H, W), `hints` (H, W, 3). In the picture's own
+    pixels: `original`, grown to the new canvas, and of the frame's box `composite` (H, W): how much of each new pixel
+    is laid over it.
+    """
 
     original: Picture | None = None
     init: np.ndarray | None = None
@@ -33,25 +39,21 @@ class Scene:
 
 def fetch(plan: DiffusePlan, context: Context) -> Scene:
     """Fetch and shape everything that the plan names."""
-    depth = None if plan.depth is None else fit(_disparity(plan.depth, context), plan.size, plan.canvas)
+    depth = None if plan.depth is None else framed(_disparity(plan.depth, context), plan)
     hints = tuple(_hint(control, plan, context) for control in plan.controls)
     regions = tuple(_region(passage, plan, context) for passage in (*plan.passages, *plan.negative_passages))
     if plan.init is None:
         return Scene(depth=depth, hints=hints, regions=regions)
-    original = context.picture(plan.init)
-    picture = as_srgb(original)
-    mask = composite = None
-    if plan.mask is not None:
-        composite = as_single(context.picture(plan.mask))
-        mask = masks.widen(composite, plan.inpaint.grow, plan.inpaint.feather)
-        noise = np.random.default_rng(plan.seeds[0])
-        picture = masks.fill(picture, mask, plan.inpaint.fill or "original", noise)
-        composite = mask if plan.inpaint.grow or plan.inpaint.feather else composite
-        mask = fit(mask, plan.size, plan.canvas)
+    picture = context.picture(plan.init)
+    if plan.frame is None:
+        return Scene(original=picture, init=framed(as_srgb(picture), plan), depth=depth, hints=hints, regions=regions)
+    given = None if plan.mask is None else as_single(context.picture(plan.mask))
+    original, start, mask, composite = _to_repaint(plan, plan.frame, picture, given)
+    size = plan.frame.size
     return Scene(
         original=original,
-        init=fit(picture, plan.size, plan.canvas),
-        mask=mask,
+        init=canvas.fit(start, size, plan.canvas),
+        mask=canvas.fit(mask, size, plan.canvas),
         composite=composite,
         depth=depth,
         hints=hints,
@@ -59,14 +61,44 @@ def fetch(plan: DiffusePlan, context: Context) -> Scene:
     )
 
 
+def _to_repaint(
+    plan: DiffusePlan, frame: Frame, picture: Picture, given: np.ndarray | None
+) -> tuple[Picture, np.ndarray, np.ndarray, np.ndarray]:
+    """The picture on its grown canvas; and of the frame's box the start (H, W, 3), what is painted, what is laid."""
+    margins, inpaint = frame.margins, plan.inpaint
+    original = canvas.grow(picture, margins)
+    added = canvas.crop(canvas.new(picture, margins), frame)
+    asked = np.zeros((picture.height, picture.width), np.float32) if given is None else given
+    asked = canvas.crop(canvas.extend(asked, margins, 1), frame)
+    # The frame leaves room for all that the mask grows by: nothing is lost at its sides.
+    wrap = _wrap(plan)
+    composite = masks.widen(asked, inpaint.grow, inpaint.feather, wrap) if inpaint.grow or inpaint.feather else asked
+    mask = composite
+    if margins:
+        mask = np.maximum(mask, canvas.crop(canvas.blended(picture, margins, wrap), frame))
+    if inpaint.color_match:
+        mask = np.maximum(mask, canvas.YIELD * masks.widen(composite, plan.model.latent_factor, 0, wrap))
+    start = canvas.crop(as_srgb(original), frame)
+    if margins:  # there is nothing yet to start from
+        start = fill(start, added.astype(np.float32), "surroundings", np.random.default_rng(0), wrap)
+    mode = inpaint.fill or "original"
+    if mode != "surroundings" or given is not None:
+        start = fill(start, composite, mode, np.random.default_rng(plan.seeds[0]), wrap)
+    return original, start, mask, composite
+
+
+def _wrap(plan: DiffusePlan) -> Wrap:
+    return plan.tiling.x, plan.tiling.y
+
+
 def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarray:
     if isinstance(control.image, Depth):
-        return fit(hint(_disparity(control.image, context)), plan.size, plan.canvas)
-    return fit(as_srgb(context.picture(control.image)), plan.size, plan.canvas)
+        return framed(hint(_disparity(control.image, context)), plan)
+    return framed(as_srgb(context.picture(control.image)), plan)
 
 
 def _region(passage: PassagePlan, plan: DiffusePlan, context: Context) -> np.ndarray | None:
-    return None if passage.mask is None else fit(as_single(context.picture(passage.mask)), plan.size, plan.canvas)
+    return None if passage.mask is None else framed(as_single(context.picture(passage.mask)), plan)
 
 
 def _disparity(depth: Depth, context: Context) -> np.ndarray:
@@ -78,25 +110,33 @@ def _disparity(depth: Depth, context: Context) -> np.ndarray:
     return values if valid is None else np.where(valid, values, 0).astype(np.float32)
 
 
-def fit(values: np.ndarray, size: Size, canvas: Size) -> np.ndarray:
-    """(H, W) or (H, W, C) float32 -> resized to `size` (width, height), its edge repeated to fill `canvas`."""
-    tensor = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(values))).permute(2, 0, 1)[None]
-    width, height = size
-    if tensor.shape[-2:] != (height, width):
-        tensor = F.interpolate(tensor, size=(height, width), mode="bilinear", antialias=True)
-    tensor = F.pad(tensor, (0, canvas[0] - width, 0, canvas[1] - height), mode="replicate")
-    shaped = tensor[0].permute(1, 2, 0).numpy()
-    return shaped[..., 0] if values.ndim == 2 else shaped
+def finish(plan: DiffusePlan, scene: Scene, picture: np.ndarray) -> tuple[Picture, tuple[int, int]]:
+    """The picture that comes out, and where its left upper corner lies on the canvas.
 
-
-def finish(plan: DiffusePlan, scene: Scene, picture: np.ndarray) -> Picture:
-    """Crop to the size asked for; with a mask lay it over the original, whose other pixels stay as they were."""
-    width, height = plan.size
-    picture = picture[:height, :width]
-    if scene.composite is None or scene.original is None:
-        return Picture(picture)
+    Without a mask it is cropped to the size asked for. Else the new pixels are laid over the original, whose others
+    stay as they were; or they come back alone, as a layer whose alpha says how much of each is to be laid down.
+    """
+    frame = plan.frame
+    if frame is None or scene.composite is None or scene.original is None:
+        width, height = plan.size
+        return Picture(picture[:height, :width]), (0, 0)
     original, linear = scene.original, scene.original.space == "linear"
+    picture = canvas.back(picture, frame)
+    if plan.inpaint.color_match:
+        around = canvas.crop(as_srgb(original), frame)
+        picture = colour.match(picture, around, scene.composite, _wrap(plan))
+    kind = original.pixels.dtype
+    painted = masks.quantize(srgb_to_linear(picture) if linear else picture, kind)
+    alpha = masks.quantize(scene.composite, kind)
+    space = "linear" if linear else "srgb"
+    if plan.inpaint.layer:
+        left, top, width, height = frame.layer
+        sheet = np.zeros((original.height, original.width, 4), kind)
+        canvas.crop(sheet, frame)[...] = np.concatenate([painted, alpha[..., None]], axis=2)
+        return Picture(sheet[top : top + height, left : left + width].copy(), space), (left, top)
     pixels = original.pixels[..., :3] if original.channels >= 3 else np.repeat(original.pixels[..., :1], 3, axis=2)
-    laid = masks.lay(pixels, srgb_to_linear(picture) if linear else picture, scene.composite)
-    laid = np.concatenate([laid, original.pixels[..., 3:]], axis=2) if original.channels == 4 else laid
-    return Picture(laid, "linear" if linear else "srgb")
+    pixels = pixels.copy()
+    inside = canvas.crop(pixels, frame)
+    inside[...] = masks.lay(inside, painted, alpha)
+    pixels = np.concatenate([pixels, original.pixels[..., 3:]], axis=2) if original.channels == 4 else pixels
+    return Picture(pixels, space), (0, 0)

@@ -26,8 +26,11 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     for number, step in enumerate(request.steps):
         field = f"steps[{number}]"
         if isinstance(step.operation, Diffuse):
-            planned = Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
-            pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
+            planned = Painting(step.operation, index, done, f"{field}.diffuse", request.max_pixels).plan(
+                step.id, step.hidden, draw_seed
+            )
+            for size in (planned.canvas, *planned.outputs[:1]):
+                pairing.check_area(size, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")

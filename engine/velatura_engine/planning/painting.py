@@ -11,10 +11,12 @@ from ..conditioning.prompt import Prompt, verbatim
 from ..errors import Invalid, NotFound, Unsupported
 from ..families import family
 from ..models.entry import ModelEntry
+from ..pixels.picture import Picture, as_single
 from ..plan import ControlPlan, DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
 from . import pairing
+from .frame import Frame, Rules, frame, grown, unsettled
 from .references import plan_references
 from .sizes import Size, Sizes, check_depth, size_of
 
@@ -29,8 +31,8 @@ HEARD = 1.5
 class Painting:
     """Fills the gaps of one Diffuse."""
 
-    def __init__(self, ask: Diffuse, index: ModelIndex, done: Sizes, field: str) -> None:
-        self.ask, self.index, self.done, self.field = ask, index, done, field
+    def __init__(self, ask: Diffuse, index: ModelIndex, done: Sizes, field: str, max_pixels: int | None = None) -> None:
+        self.ask, self.index, self.done, self.field, self.max_pixels = ask, index, done, field, max_pixels
         where = f"{field}.model"
         self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
         self.family = family(self.model.family)
@@ -39,7 +41,9 @@ class Painting:
         """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
         ask, model = self.ask, self.model
         size = self._size()
-        task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
+        repaints = ask.mask is not None or bool(ask.outpaint)
+        task = "inpaint" if repaints else "img2img" if ask.init is not None else "txt2img"
+        part_of = self._frame(size) if repaints else None
         native_depth = self.family.depth_channel
         controlled = bool(ask.controls) or (ask.depth is not None and not native_depth)
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
@@ -58,7 +62,7 @@ class Painting:
             model=model,
             task=task,
             size=size,
-            canvas=self._canvas(size),
+            canvas=part_of.canvas if part_of else self._canvas(size),
             seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
             sampler=part.id,
             schedule=schedule,
@@ -75,6 +79,7 @@ class Painting:
             depth=ask.depth if native_depth else None,
             controls=controls,
             tiling=ask.tiling,
+            frame=part_of,
             references=plan_references(
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
@@ -114,21 +119,45 @@ class Painting:
         else:
             given = (self.model.native_size, self.model.native_size)
         size = (ask.width or given[0], ask.height or given[1])
-        if ask.mask is not None and ask.init is not None:
-            mask, init = size_of(ask.mask, self.done, f"{self.field}.mask.image"), given
+        if ask.init is not None and (ask.mask is not None or ask.outpaint):
+            whole = grown(given, ask.outpaint)
+            self._check_repainted(given, whole)
+            return whole
+        return size
+
+    def _check_repainted(self, init: Size, whole: Size) -> None:
+        """Raises Invalid where the mask is not as large as the init, or another size is asked than comes out."""
+        ask = self.ask
+        if ask.mask is not None:
+            mask = size_of(ask.mask, self.done, f"{self.field}.mask.image")
             if mask != init:
                 raise Invalid(
                     f"{self.field}.mask",
                     f"is {mask[0]} x {mask[1]} pixels, the init picture {init[0]} x {init[1]}",
                     remedy="send a mask of the same size as the init picture",
                 )
-            if size != init:
-                raise Invalid(
-                    f"{self.field}.width",
-                    "repainting keeps the picture's size",
-                    remedy="leave width and height out, or resize init and mask before",
-                )
-        return size
+        if (ask.width or whole[0], ask.height or whole[1]) != whole:
+            raise Invalid(
+                f"{self.field}.width",
+                f"{self.field}.outpaint makes it {whole[0]} x {whole[1]}"
+                if ask.outpaint
+                else "repainting keeps the picture's size",
+                remedy="leave width and height out, or resize init and mask before",
+            )
+
+    def _frame(self, whole: Size) -> Frame:
+        """Which part is painted; that of a mask still to be made is found when it is there."""
+        ask, model = self.ask, self.model
+        margins = ask.outpaint
+        init = whole[0] - margins.left - margins.right, whole[1] - margins.top - margins.bottom
+        if ask.tiling:
+            self._canvas(whole)
+        pixels = None if self.max_pixels is None else self.max_pixels // ask.count
+        rules = Rules(multiple=model.size_multiple, native=model.native_size, pixels=pixels, wrap=_axes(ask.tiling))
+        if ask.mask is not None and not isinstance(ask.mask, Picture):
+            return unsettled(init, margins, ask.inpaint, rules)
+        mask = None if ask.mask is None else as_single(ask.mask)
+        return frame(init, mask, margins, ask.inpaint, rules)
 
     def _canvas(self, size: Size) -> Size:
         """The model's multiple that holds the picture; with tiling only exact multiples can meet."""
@@ -175,7 +204,8 @@ class Painting:
         if task != "inpaint":
             return self.ask.inpaint
         fill = self.ask.inpaint.fill or ("surroundings" if self._strength(task) >= 1 else "original")
-        return replace(self.ask.inpaint, fill=fill)
+        match = self.ask.inpaint.color_match
+        return replace(self.ask.inpaint, fill=fill, color_match=bool(self.ask.outpaint) if match is None else match)
 
     def _controls(self, native_depth: bool) -> tuple[ControlPlan, ...]:
         found = [

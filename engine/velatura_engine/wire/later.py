@@ -9,14 +9,10 @@ from ..errors import Unsupported
 
 def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
     """Raises Unsupported naming the first field of a painting that has no effect yet."""
-    found = {name for name in ("outpaint", "variation") if ask.HasField(name)}
+    found = {name for name in ("variation",) if ask.HasField(name)}
     found |= {name for name in ("adapters", "views") if len(getattr(ask, name))}
     if ask.vae:
         found.add("vae")
-    if ask.inpaint.HasField("context"):
-        found.add("inpaint.context")
-    if ask.inpaint.color_match:
-        found.add("inpaint.color_match")
     for name in sorted(found):
         raise _not_yet(f"{field}.{name}", "leave it out")
     for number, control in enumerate(ask.controls):

@@ -8,7 +8,7 @@ from typing import Any
 from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
-from ..request import Control, Diffuse, Fill, Inpaint, Passage, Sampling, Tiling
+from ..request import Control, Diffuse, Fill, Inpaint, Outpaint, Passage, Sampling, Tiling
 from .checks import between, catalog_name, given, how_many, known, optional, text
 from .later import refuse_in_diffuse
 from .references import read_references
@@ -40,8 +40,15 @@ class PaintingReader:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
         if ask.HasField("mask") and not ask.HasField("init"):
             raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
-        if ask.inpaint.ListFields() and not ask.HasField("mask"):
-            raise Invalid(f"{field}.inpaint", "says how to repaint, and there is no mask", remedy="send a mask too")
+        if ask.HasField("outpaint") and not ask.HasField("init"):
+            raise Invalid(f"{field}.outpaint", f"needs {field}.init: there is nothing to grow", remedy="send init too")
+        outpaint = _outpaint(ask.outpaint, f"{field}.outpaint", self.sources.limits.max_side)
+        if ask.inpaint.ListFields() and not ask.HasField("mask") and not outpaint:
+            name = ask.inpaint.ListFields()[0][0].name
+            raise Invalid(
+                f"{field}.inpaint.{name}", f"says how to repaint, but neither {field}.mask nor {field}.outpaint is there",
+                remedy="send a mask, or margins for the canvas, too",
+            )  # fmt: skip
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
         count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.sources.limits.max_count))
         init = self.sources.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
@@ -62,6 +69,7 @@ class PaintingReader:
             strength=optional(ask.init, "strength", f"{field}.init.strength", 0, 1),
             mask=self.sources.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
+            outpaint=outpaint,
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
             controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
             tiling=_tiling(ask.tiling, f"{field}.tiling"),
@@ -142,7 +150,20 @@ def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:
     known(f"{field}.fill", ask.fill, diffuse_pb2.FillMode)
     grow = optional(ask, "grow", f"{field}.grow", 0, 1024) or 0
     feather = optional(ask, "feather", f"{field}.feather", 0, 1024) or 0
-    return Inpaint(fill=_FILLS[ask.fill], grow=int(grow), feather=int(feather))
+    context = optional(ask, "context", f"{field}.context", 0, 8192)
+    known(f"{field}.result", ask.result, diffuse_pb2.InpaintResult)
+    return Inpaint(
+        fill=_FILLS[ask.fill], grow=int(grow), feather=int(feather),
+        context=None if context is None else int(context),
+        color_match=ask.color_match if ask.HasField("color_match") else None,
+        layer=ask.result == diffuse_pb2.INPAINT_RESULT_LAYER,
+    )  # fmt: skip
+
+
+def _outpaint(ask: diffuse_pb2.Outpaint, field: str, max_side: int) -> Outpaint:
+    most = min(8192, max_side)
+    sides = ("left", "top", "right", "bottom")
+    return Outpaint(**{side: int(between(getattr(ask, side), f"{field}.{side}", 0, most)) for side in sides})
 
 
 def _tiling(ask: diffuse_pb2.Tiling, field: str) -> Tiling:

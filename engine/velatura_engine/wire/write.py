@@ -95,8 +95,9 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         _set_knob(sampling.knobs[name], value)
     if plan.init is not None:
         message.init.strength = plan.strength
-    if plan.mask is not None:
+    if plan.frame is not None:
         message.inpaint.fill = _FILLS[plan.inpaint.fill]
+        message.inpaint.color_match = bool(plan.inpaint.color_match)
     controls = list(plan.controls)
     if message.HasField("depth") and controls and plan.depth is None:
         depth = controls.pop(0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from velatura_engine.pixels.masks import fill, lay, surroundings, widen
+from velatura_engine.pixels.masks import lay, quantize, reach, widen
 
 
 def square(size: int = 64, low: int = 24, high: int = 40) -> np.ndarray:
@@ -25,24 +25,44 @@ def test_feathering_keeps_the_inside_opaque_and_fades_outward():
 def test_pixels_outside_the_mask_keep_their_bytes():
     generator = np.random.default_rng(0)
     original = generator.integers(0, 256, (64, 64, 3), np.uint8)
-    laid = lay(original, generator.random((64, 64, 3), np.float32), square())
+    painted = quantize(generator.random((64, 64, 3), np.float32), np.uint8)
+    laid = lay(original, painted, quantize(square(), np.uint8))
     outside = square() == 0
     assert np.array_equal(laid[outside], original[outside])
     assert not np.array_equal(laid[~outside], original[~outside])
 
 
-def test_a_half_mask_mixes_half_and_half():
-    original = np.zeros((2, 2, 3), np.uint8)
-    assert (lay(original, np.ones((2, 2, 3), np.float32), np.full((2, 2), 0.5, np.float32)) == 128).all()
+@pytest.mark.parametrize(("kind", "half"), [(np.uint8, 128), (np.uint16, 32768), (np.float32, 0.5)])
+def test_a_half_mask_mixes_half_and_half(kind, half):
+    top, alpha = quantize(np.ones((2, 2, 3)), kind), quantize(np.full((2, 2), 0.5), kind)
+    assert (lay(np.zeros((2, 2, 3), kind), top, alpha) == half).all()
 
 
-def test_a_hole_in_one_colour_is_filled_with_that_colour():
-    picture = np.full((64, 64, 3), (0.2, 0.5, 0.8), np.float32)
-    picture[square() > 0] = 1
-    assert np.allclose(surroundings(picture, square()), (0.2, 0.5, 0.8), atol=1e-4)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_laying_is_the_plain_formula_rounded_to_nearest(kind):
+    dice, most = np.random.default_rng(0), np.iinfo(kind).max
+    old, new = (dice.integers(0, most, (64, 64, 3), kind, endpoint=True) for _ in range(2))
+    alpha = dice.integers(0, most, (64, 64), kind, endpoint=True)
+    share = alpha[..., None] / np.longdouble(most)
+    assert np.array_equal(lay(old, new, alpha), np.rint(old * (1 - share) + new * share).astype(kind))
 
 
-@pytest.mark.parametrize(("mode", "value"), [("neutral", 0.5), ("original", 0.25)])
-def test_fill_modes_do_what_they_say(mode, value):
-    picture = np.full((64, 64, 3), 0.25, np.float32)
-    assert fill(picture, square(), mode, np.random.default_rng(0))[32, 32, 0] == pytest.approx(value)
+def test_floats_beyond_one_are_laid_as_they_are():
+    old, new = np.full((1, 2, 3), 4.0, np.float32), np.full((1, 2, 3), 2.0, np.float32)
+    assert np.array_equal(lay(old, new, np.array([[0.0, 0.5]], np.float32))[0, :, 0], [4.0, 3.0])
+
+
+@pytest.mark.parametrize(("grow", "feather"), [(0, 0), (3, 0), (0, 1), (0, 5), (4, 8), (9, 31)])
+def test_a_mask_never_becomes_more_than_its_reach(grow, feather):
+    wide = widen(square(160, 70, 80), grow, feather)
+    far = square(160, 70 - reach(grow, feather), 80 + reach(grow, feather))
+    assert not wide[far == 0].any()
+
+
+def test_a_mask_grows_across_edges_that_wrap():
+    mask = np.zeros((32, 32), np.float32)
+    mask[:, :4] = 1
+    wide = widen(mask, 5, 0, (True, False))
+    assert (wide.max(0) > 0).nonzero()[0].tolist() == [*range(9), *range(27, 32)]
+    rolled = widen(np.roll(mask, 7, 1), 3, 6, (True, True))
+    assert np.array_equal(rolled, np.roll(widen(mask, 3, 6, (True, True)), 7, 1))

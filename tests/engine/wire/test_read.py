@@ -62,7 +62,22 @@ BAD = {
     "strength out of range": ((diffuse(init={"image": COLOUR, "strength": 1.4}),), "steps[0].diffuse.init.strength"),
     "mask without init": ((diffuse(mask={"image": COLOUR}),), "steps[0].diffuse.mask"),
     "repainting without a mask": (
-        (diffuse(init={"image": COLOUR}, inpaint={"grow": 4}),), "steps[0].diffuse.inpaint",
+        (diffuse(init={"image": COLOUR}, inpaint={"grow": 4}),), "steps[0].diffuse.inpaint.grow",
+    ),
+    "context without a mask": (
+        (diffuse(init={"image": COLOUR}, inpaint={"context": 4}),), "steps[0].diffuse.inpaint.context",
+    ),
+    "context of miles": (
+        (diffuse(init={"image": COLOUR}, mask={"image": COLOUR}, inpaint={"context": 9000}),),
+        "steps[0].diffuse.inpaint.context",
+    ),
+    "result of no known kind": (
+        (diffuse(init={"image": COLOUR}, mask={"image": COLOUR}, inpaint={"result": 9}),),
+        "steps[0].diffuse.inpaint.result",
+    ),
+    "outpaint without init": ((diffuse(outpaint={"left": 8}),), "steps[0].diffuse.outpaint"),
+    "outpaint by miles": (
+        (diffuse(init={"image": COLOUR}, outpaint={"top": 9000}),), "steps[0].diffuse.outpaint.top",
     ),
     "path as model": ((diffuse(model="../../etc/passwd"),), "steps[0].diffuse.model"),
     "address as model": ((diffuse(model="https://example.org/m"),), "steps[0].diffuse.model"),
@@ -124,13 +139,20 @@ def test_a_wrong_field_is_named(case):
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("asked", "other"),
+    [({"outpaint": {"left": 8}}, "init"), ({"init": {"image": COLOUR}, "inpaint": {"context": 4}}, "mask")],
+)
+def test_what_contradicts_names_both_fields(asked, other):
+    with pytest.raises(Invalid, match=rf"steps\[0\]\.diffuse\.{other}"):
+        read(diffuse(**asked))
+
+
 HINT = {"kind": "depth", "image": COLOUR}
 LATER = {
     "variation": {"variation": {"strength": 0.5}},
-    "outpaint": {"outpaint": {"left": 8}},
     "adapters": {"adapters": [{"model": "x"}]},
     "vae": {"vae": "x"},
-    "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
     "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
     "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
