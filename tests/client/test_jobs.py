@@ -55,6 +55,18 @@ def test_several_pictures_count_on_from_the_seed(engine):
     assert engine.generate(small(seed=5, count=3)).result(10).seeds == [5, 6, 7]
 
 
+def test_a_layer_comes_with_the_place_where_it_belongs(engine):
+    picture = pixels.raw(bytes(64 * 32 * 3), 64, 32, pixels_pb2.PIXEL_FORMAT_RGB8)
+    wide = engine.generate(spec.diffuse("moss", init=picture, outpaint=spec.outpaint(left=16))).result(5)
+    assert (wide.images[0].width, wide.images[0].height, wide.offsets) == (80, 32, [(0, 0)])
+    assert wide.resolved.steps[0].diffuse.outpaint.left == 16
+    ask = spec.diffuse(
+        "moss", init=picture, mask=pixels.mask(b"\xff" * 64 * 32, 64, 32), inpaint=spec.inpaint(layer=True)
+    )
+    layer = engine.generate(ask).result(5)
+    assert (layer.images[0].width, layer.images[0].height, layer.offsets) == (32, 16, [(16, 8)])
+
+
 def test_polling_never_waits(engine, fake):
     fake.once(Script(hang=True))
     job = engine.generate(small())

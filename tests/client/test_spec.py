@@ -41,6 +41,21 @@ def test_a_reference_says_only_what_was_said():
     assert list(spec.diffuse("moss", references=[plain, full]).steps[0].diffuse.references) == [plain, full]
 
 
+def test_how_to_repaint_is_said_in_words():
+    assert spec.inpaint() == diffuse_pb2.InpaintSettings()
+    settings = spec.inpaint(fill="neutral", grow=0, feather=8, context=0, color_match=False, layer=True)
+    assert (settings.fill, settings.feather) == (diffuse_pb2.FILL_MODE_NEUTRAL, 8)
+    assert all(settings.HasField(name) for name in ("grow", "context", "color_match"))
+    assert settings.result == diffuse_pb2.INPAINT_RESULT_LAYER
+    with pytest.raises(ValueError, match="MUD"):
+        spec.inpaint(fill="mud")
+
+
+def test_a_canvas_grows_by_its_sides():
+    task = spec.diffuse("moss", init=PICTURE, outpaint=spec.outpaint(left=8, bottom=4)).steps[0].diffuse
+    assert task.outpaint == diffuse_pb2.Outpaint(left=8, bottom=4)
+
+
 def test_jobs_join_in_order_with_settings_for_the_whole():
     whole = spec.job(
         spec.diffuse("a", id="first"),

@@ -9,7 +9,7 @@ import pytest
 from contract.lab import SIDE, Lab, array, flat, noise, quick, ramp
 from velatura import pixels, recipe, spec
 from velatura.errors import Invalid
-from velatura.v1 import jobs_pb2, pixels_pb2
+from velatura.v1 import jobs_pb2
 
 SMALL = (40, 24, 8, 12)
 """Left, top, width, height of a small mask in a picture of 96 x 80."""
@@ -114,13 +114,9 @@ def test_a_mask_of_an_earlier_step_is_cropped_when_it_is_there(lab):
     made = spec.diffuse("moss", init=flat(0, 96, 80), strength=0.0, steps=1, seed=1, id="made", hidden=True)
     made.steps[0].diffuse.init.image.CopyFrom(pixels.from_array((mask[..., None] * 255).repeat(3, 2).astype(np.uint8)))
     asked = job(mask, inpaint={"context": 8})
-    asked.steps[0].diffuse.mask.image.CopyFrom(spec_output("made"))
+    asked.steps[0].diffuse.mask.image.CopyFrom(pixels.from_step("made"))
     later = array(lab.result(spec.job(made, asked)).images[-1].data)
     assert np.array_equal(later, paint(lab, mask, inpaint={"context": 8}))
-
-
-def spec_output(step: str) -> pixels_pb2.Image:
-    return pixels_pb2.Image(output=pixels_pb2.StepOutput(step_id=step))
 
 
 @pytest.mark.parametrize("tile", ["", "x", "xy"])

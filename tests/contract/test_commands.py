@@ -172,6 +172,30 @@ def test_only_the_white_of_a_mask_is_painted(velatura):
     assert (painted[:, :24] == 90).all() and (painted[:, 40:] != 90).any()
 
 
+def test_a_canvas_grows_by_what_is_said_and_keeps_what_was_there(velatura):
+    start = save("start.png", flat(90))
+    assert velatura("generate", *MOSS, "--init", start, "--outpaint", "left=16,bottom=32").code == 0
+    painted = read("moss-7.png")
+    assert painted.shape == (SIDE + 32, SIDE + 16, 3) and (painted[:SIDE, 16:] == 90).all()
+
+
+def test_a_layer_comes_alone_and_says_where_it_belongs(velatura):
+    white = np.zeros((SIDE, SIDE), np.uint8)
+    white[40:48, 24:36] = 255
+    mask, start = save("mask.png", white), save("start.png", flat(90))
+    ask = (*MOSS, "--init", start, "--mask", mask, "--context", 8, "--color-match", "--layer")
+    said = velatura("generate", *ask, "--json")
+    assert said.code == 0 and said.document["pictures"][0]["offset"] == [24, 40]
+    assert read("moss-7.png").shape == (8, 12, 4)
+    assert "moss-7-2.png at 24,40" in velatura("generate", *ask).out
+
+
+@pytest.mark.parametrize("words", ["left", "left=x", "up=4", "left=4,left=5", "left=-3", "left=99999", ""])
+def test_margins_that_are_none_are_named(alone, words):
+    said = alone("generate", "moss", f"--outpaint={words}")
+    assert said.code == 2 and "outpaint" in said.err
+
+
 def test_a_picture_follows_depth_in_metres(velatura):
     np.save("near.npy", ramp())
     np.save("far.npy", ramp()[:, ::-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .fills import Wrap, spread, surroundings
-from .masks import widen
+from .masks import around, widen
 from .picture import linear_to_srgb, srgb_to_linear
 
 _TO_XYZ = np.array(
@@ -56,6 +56,13 @@ def match(painted: np.ndarray, original: np.ndarray, mask: np.ndarray, wrap: Wra
     inside = mask > 0
     if not inside.any() or inside.all():
         return painted
+    part = around(inside, 2 * RING, wrap)
+    matched = painted.copy()
+    matched[part] = _matched(painted[part], original[part], inside[part], wrap)
+    return matched
+
+
+def _matched(painted: np.ndarray, original: np.ndarray, inside: np.ndarray, wrap: Wrap) -> np.ndarray:
     met = np.clip(painted + spread(original - painted, ~inside, wrap), 0, 1)
     met = _drifted_back(met, original, inside)
     mirrored = surroundings(original, inside.astype(np.float32), wrap)

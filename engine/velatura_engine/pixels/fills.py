@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..request import Fill
+from .masks import around
 
 Wrap = tuple[bool, bool]
 """Whether left meets right, and top meets bottom."""
 
 GRID = 256
 """Longest side on which nearest border points are looked for, pixels; between them is interpolated."""
+MARGIN = 8
+"""More than what is mirrored that is looked at around a mask, pixels."""
 SWEEPS = 12
 """Relaxations on every size; more change nothing that can be seen."""
 
@@ -42,10 +45,18 @@ def surroundings(picture: np.ndarray, mask: np.ndarray, wrap: Wrap = (False, Fal
         return picture
     if not known.any():
         return np.full_like(picture, 0.5)
+    depth = min(held.stop - held.start for held in around(mask, 0))  # no pixel lies deeper
+    part = around(mask, depth + MARGIN, wrap)
+    filled = picture.astype(np.float32)
+    filled[part] = _filled(filled[part], known[part], wrap)
+    return filled
+
+
+def _filled(picture: np.ndarray, known: np.ndarray, wrap: Wrap) -> np.ndarray:
     smooth = spread(picture, known, wrap)
     mirrored, valid = _mirror(picture, known, wrap)
     weight = _soften(valid.astype(np.float32), wrap)[..., None] * valid[..., None]
-    return np.where(known[..., None], picture, smooth * (1 - weight) + mirrored * weight).astype(np.float32)
+    return np.where(known[..., None], picture, smooth * (1 - weight) + mirrored * weight)
 
 
 def spread(values: np.ndarray, known: np.ndarray, wrap: Wrap = (False, False)) -> np.ndarray:

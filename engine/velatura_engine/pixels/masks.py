@@ -32,6 +32,18 @@ def reach(grow: int, feather: int) -> int:
     return grow + (feather + 1) // 2 + 2 * (-(-feather // 4))
 
 
+def around(mask: np.ndarray, by: int, wrap: tuple[bool, bool] = (False, False)) -> tuple[slice, slice]:
+    """Rows and columns that hold a mask (H, W) and `by` pixels around it; all of them along axes (x, y) that wrap."""
+    found = []
+    for axis, wraps in ((1, wrap[1]), (0, wrap[0])):
+        held = np.flatnonzero(mask.any(axis))
+        if wraps or not len(held):
+            found.append(slice(0, mask.shape[1 - axis]))
+        else:
+            found.append(slice(max(0, int(held[0]) - by), min(mask.shape[1 - axis], int(held[-1]) + by + 1)))
+    return found[0], found[1]
+
+
 def quantize(values: np.ndarray, kind: np.dtype | type) -> np.ndarray:
     """Floats 0..1 -> a picture's number format: integers rounded to nearest and clipped, floats as they are."""
     if not np.issubdtype(kind, np.integer):

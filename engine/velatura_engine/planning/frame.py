@@ -139,30 +139,34 @@ def _widened(layer: Box, init: Size, margins: Outpaint, context: int, whole: Siz
 def _crop(box: Box, whole: Size, rules: Rules) -> tuple[Box, Size, Size]:
     """The box as it is painted, its size there, and the canvas: near the model's native area, never less than it has.
 
-    Axes that wrap are painted over their whole length and unscaled, since a part of them cannot meet itself. Elsewhere
-    the box is widened to the model's multiple where the picture has room, rather than filled up.
+    Less only where more is not allowed. Axes that wrap are painted over their whole length and unscaled, since a part
+    of them cannot meet itself. Elsewhere the box is widened to the model's multiple where the picture has room, rather
+    than filled up.
     """
     starts, lengths = list(box[:2]), list(box[2:])
     for axis in (0, 1):
         if rules.wrap[axis]:
             starts[axis], lengths[axis] = 0, whole[axis]
-    area = lengths[0] * lengths[1]
-    factor = 1.0 if any(rules.wrap) else max(1.0, math.sqrt(rules.native**2 / area))
-    room = None if rules.pixels is None else math.sqrt(rules.pixels / area)
-    shrinks = room is not None and factor > room and not any(rules.wrap)
-    if shrinks and room is not None:
-        factor = room
-    size, canvas = [0, 0], [0, 0]
+    factor, canvas = _scale((lengths[0], lengths[1]), rules)
+    size = [0, 0]
     for axis in (0, 1):
-        wanted = lengths[axis] * factor
-        whole_multiples = math.floor(wanted / rules.multiple) if shrinks else math.ceil(wanted / rules.multiple - 1e-9)
-        canvas[axis] = max(1, whole_multiples) * rules.multiple
         length = min(whole[axis], max(lengths[axis], round(canvas[axis] / factor)))
-        size[axis] = canvas[axis] if shrinks or length * factor > canvas[axis] - 1 else max(1, round(length * factor))
-        extra = length - lengths[axis]
-        starts[axis] = min(max(0, starts[axis] - extra // 2), whole[axis] - length)
+        size[axis] = canvas[axis] if length * factor > canvas[axis] - 1 else max(1, round(length * factor))
+        starts[axis] = min(max(0, starts[axis] - (length - lengths[axis]) // 2), whole[axis] - length)
         lengths[axis] = length
-    return (starts[0], starts[1], lengths[0], lengths[1]), (size[0], size[1]), (canvas[0], canvas[1])
+    return (starts[0], starts[1], lengths[0], lengths[1]), (size[0], size[1]), canvas
+
+
+def _scale(lengths: Size, rules: Rules) -> tuple[float, Size]:
+    """How much larger a box is painted, and the canvas that holds it."""
+    factor = 1.0 if any(rules.wrap) else max(1.0, rules.native / math.sqrt(math.prod(lengths)))
+    least = rules.multiple**2
+    while True:
+        across, down = (_multiple(math.ceil(length * factor - 1e-6), rules.multiple) for length in lengths)
+        fits = rules.pixels is None or across * down <= max(rules.pixels, least)
+        if fits or any(rules.wrap):
+            return factor, (across, down)
+        factor *= 0.95
 
 
 def _multiple(side: int, multiple: int) -> int:

@@ -46,7 +46,7 @@ class PaintingReader:
         if ask.inpaint.ListFields() and not ask.HasField("mask") and not outpaint:
             name = ask.inpaint.ListFields()[0][0].name
             raise Invalid(
-                f"{field}.inpaint.{name}", f"says how to repaint, but neither {field}.mask nor {field}.outpaint is there",
+                f"{field}.inpaint.{name}", f"is about repainting, and {field}.mask and {field}.outpaint are missing",
                 remedy="send a mask, or margins for the canvas, too",
             )  # fmt: skip
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
