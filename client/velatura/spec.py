@@ -141,9 +141,7 @@ def inpaint(
     `fill`: "original", "surroundings", "neutral" or "noise". `context`: paint only the mask and this much around it.
     `layer`: give the new pixels alone, RGBA, with their offset. Raises ValueError for another fill.
     """
-    settings = diffuse_pb2.InpaintSettings()
-    if fill:
-        settings.fill = diffuse_pb2.FillMode.Value(f"FILL_MODE_{fill.upper()}")
+    settings = diffuse_pb2.InpaintSettings(fill=f"FILL_MODE_{fill.upper()}" if fill else None)
     if layer:
         settings.result = diffuse_pb2.INPAINT_RESULT_LAYER
     _set(settings, grow=grow, feather=feather, context=context, color_match=color_match)

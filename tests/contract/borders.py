@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from PIL import Image, ImageFilter
 from velatura_engine.pixels.colour import to_lab
@@ -64,8 +62,3 @@ def rank_correlation(first: list[float], second: list[float]) -> float:
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     return np.array([(values < value).sum() + ((values == value).sum() - 1) / 2 for value in values])
-
-
-def grows(values: list[float]) -> bool:
-    """Each is larger than the one before."""
-    return all(before < after for before, after in pairwise(values))

@@ -40,6 +40,8 @@ CONTRAST = 1.25
 """Most that the contrast is changed."""
 RING = 16
 """Width of the rings that are compared, pixels."""
+OFF = 0.03
+"""Difference of a painting to the pixels beside its border, 0..1, from which on its step there is fully shared out."""
 BORDER = (0.3, 0.2, 0.1)
 """Shares that the first pixels inside a border have of what lies outside, mirrored: the last of a step goes there."""
 
@@ -65,15 +67,20 @@ def match(painted: np.ndarray, original: np.ndarray, mask: np.ndarray, wrap: Wra
 def _matched(painted: np.ndarray, original: np.ndarray, inside: np.ndarray, wrap: Wrap) -> np.ndarray:
     met = np.clip(painted + spread(original - painted, ~inside, wrap), 0, 1)
     met = _drifted_back(met, original, inside)
+    beside = ~inside & (widen(inside.astype(np.float32), 1, 0, wrap) > 0)
+    off = float(np.abs(original[beside] - painted[beside]).mean())
+    return _shared_out(met, original, inside, min(1.0, off / OFF), wrap)
+
+
+def _shared_out(painted: np.ndarray, original: np.ndarray, inside: np.ndarray, much: float, wrap: Wrap) -> np.ndarray:
+    """The first pixels inside a border mixed with what lies outside, mirrored, by `BORDER` times `much`."""
     mirrored = surroundings(original, inside.astype(np.float32), wrap)
-    outside = (~inside).astype(np.float32)
-    before = outside
+    before = outside = (~inside).astype(np.float32)
     for number, share in enumerate(BORDER, 1):
         grown = widen(outside, number, 0, wrap)
-        line = (grown > before)[..., None]
-        met = np.where(line, met + (mirrored - met) * share, met)
+        painted = np.where((grown > before)[..., None], painted + (mirrored - painted) * share * much, painted)
         before = grown
-    return met
+    return painted
 
 
 def _drifted_back(painted: np.ndarray, original: np.ndarray, inside: np.ndarray) -> np.ndarray:
