@@ -14,8 +14,8 @@ from ..pixels.picture import as_single, as_srgb
 from ..plan import DiffusePlan, ReferencePlan
 from ..runtime.models import Loaded
 from ..runtime.references import Look, reading, spread
-from .context import Context
 from .canvas import framed
+from .context import Context
 
 
 def take_after(plan: DiffusePlan, context: Context, model: Loaded) -> AbstractContextManager[None]:
