@@ -127,6 +127,23 @@ def reference(
     return asked
 
 
+def adapter(
+    model: str,
+    weight: float | None = None,
+    text_weight: float | None = None,
+    *,
+    block_weights: Mapping[str, float] | None = None,
+    force: bool | None = None,
+) -> diffuse_pb2.Adapter:
+    """A LoRA or hypernetwork for `diffuse`, by its id. Weights from -4 to 4, the text encoder's as
+    `weight` where it is left out; `block_weights` by BASE, IN00 to IN11, M00, OUT00 to OUT11. `force`: also on another
+    base.
+    """
+    message = diffuse_pb2.Adapter(model=model, block_weights=block_weights or {})
+    _set(message, weight=weight, text_weight=text_weight, force=force or None)
+    return message
+
+
 def texture(
     prompt: str, size: int | tuple[int, int] = 512, seed: int | None = None, tile: str = "xy", **more: Any
 ) -> jobs_pb2.JobSpec:

@@ -48,6 +48,18 @@ class ReferencePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterPlan:
+    """A LoRA or hypernetwork to wear; `field` is where it was asked for. See request.Adapter."""
+
+    model: ModelEntry
+    weight: float
+    text_weight: float
+    block_weights: Mapping[str, float]
+    force: bool
+    field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusePlan:
     """One painting. `size` is what comes out, `canvas` what the model works on: its multiple, cropped back."""
 
@@ -76,8 +88,12 @@ class DiffusePlan:
     inpaint: Inpaint
     depth: Depth | None
     controls: tuple[ControlPlan, ...]
+    adapters: tuple[AdapterPlan, ...]
+    embeddings: tuple[ModelEntry, ...]
+    """Those whose names stand in the prompts."""
     tiling: Tiling
     references: tuple[ReferencePlan, ...] = ()
+    warnings: tuple[Warning, ...] = ()
 
     @property
     def outputs(self) -> tuple[Size, ...]:
@@ -128,6 +144,8 @@ def _explain(step: StepPlan) -> str:
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
     parts += [f"{one.role} of a picture through {one.model.title} at {one.strength:g}" for one in step.references]
+    parts += [f"wearing {worn.model.title} at {worn.weight:g}" for worn in step.adapters]
+    parts += [f"saying {embedding.title}" for embedding in step.embeddings]
     if step.tiling:
         parts.append("seamless along " + " and ".join(axis for axis in "xy" if getattr(step.tiling, axis)))
     return ", ".join(parts)

@@ -110,6 +110,18 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """Something the model wears while it paints. Weights are factors, `text_weight` None as `weight`; `block_weights`
+    are further factors by the names of blocks: BASE, IN00, M00, OUT00, …"""
+
+    model: str
+    weight: float = 1.0
+    text_weight: float | None = None
+    block_weights: Mapping[str, float] = field(default_factory=dict)
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
     """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
 
@@ -132,6 +144,7 @@ class Diffuse:
     depth: Depth | None = None
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
     tiling: Tiling = Tiling()
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .adapters.lexicon import Lexicon
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,14 +21,19 @@ BACK = 20
 """Tokens that are moved to the next window with a word, so that what stands between commas stays together."""
 
 Window = tuple[tuple[int, ...], tuple[float, ...]]
-"""Token numbers of one window without the two at its ends, and the weight of each."""
+"""Token numbers of one window without the two at its ends (negative: a lexicon's vectors), and the weight of each."""
 
 
 class Embedder:
     """A text encoder of the CLIP kind with its tokenizer; remembers what it has encoded, for one painting."""
 
-    def __init__(self, tokenizer: Any, encoder: Any, clip_skip: int | None = None) -> None:
-        """`clip_skip`: how many of the encoder's last layers to leave out; None and 0 are all layers."""
+    def __init__(
+        self, tokenizer: Any, encoder: Any, clip_skip: int | None = None, lexicon: Lexicon | None = None
+    ) -> None:
+        """`clip_skip`: how many of the encoder's last layers to leave out; None and 0 are all layers. `lexicon`: words
+        that mean vectors of their own.
+        """
+        self.lexicon = lexicon or Lexicon()
         self.tokenizer, self.encoder, self.clip_skip = tokenizer, encoder, clip_skip
         self.size = tokenizer.model_max_length - 2
         self.comma = tokenizer(",", add_special_tokens=False).input_ids
@@ -50,7 +57,7 @@ class Embedder:
         tokens: list[int] = []
         weights: list[float] = []
         for span in chunk:
-            ids = self.tokenizer(span.text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+            ids = self._tokens(span.text)
             tokens += ids
             weights += [span.weight] * len(ids)
         windows, start = [], 0
@@ -60,9 +67,21 @@ class Embedder:
             start = end
         return windows
 
+    def _tokens(self, text: str) -> list[int]:
+        """The numbers of a text's tokens and vectors."""
+        tokens: list[int] = []
+        for piece in self.lexicon.pieces(text):
+            if isinstance(piece, tuple):
+                tokens += piece
+            elif piece:
+                tokens += self.tokenizer(piece, add_special_tokens=False, truncation=False, verbose=False).input_ids
+        return tokens
+
     def _end(self, tokens: list[int], start: int) -> int:
         """Where the window from `start` ends: after its last comma if that is near, and words are left over."""
         end = start + self.size
+        while end < len(tokens) and tokens[end] < 0 and tokens[end] not in self.lexicon.firsts:
+            end -= 1  # an embedding is not torn: it begins the next window
         if end >= len(tokens) or len(self.comma) != 1 or tokens[end] == self.comma[0]:
             return min(end, len(tokens))
         near = range(end, max(start + 1, end - BACK), -1)
@@ -81,9 +100,10 @@ class Embedder:
 
     def _hear(self, ids: torch.Tensor) -> torch.Tensor:
         """As diffusers' pipelines encode it, `clip_skip` included."""
-        if not self.clip_skip:
-            return self.encoder(ids)[0]
-        layers = self.encoder(ids, output_hidden_states=True).hidden_states
+        with self.lexicon.spoken(self.encoder, ids, self.tokenizer.pad_token_id) as ids:
+            if not self.clip_skip:
+                return self.encoder(ids)[0]
+            layers = self.encoder(ids, output_hidden_states=True).hidden_states
         return self.encoder.text_model.final_layer_norm(layers[-(self.clip_skip + 1)])
 
 

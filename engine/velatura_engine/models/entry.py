@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["checkpoint", "controlnet", "ip_adapter", "image_encoder"]
+Kind = Literal["checkpoint", "controlnet", "ip_adapter", "image_encoder", "lora", "embedding", "hypernetwork"]
+ADAPTERS: tuple[Kind, ...] = ("lora", "embedding", "hypernetwork")
+"""Kinds that add to a checkpoint, by the list or the words of a prompt."""
 Format = Literal["diffusers", "single"]
 
 
@@ -16,7 +18,9 @@ class ModelEntry:
 
     `stamp` is another where the weights have changed. `widths` are those of a denoiser's text attentions, or of those
     that an IP-Adapter was made for, sorted. `sees` is the (projected, hidden) width of encoded pictures, as an
-    encoder makes them; of an adapter the one that it takes, the other 0.
+    encoder makes them; of an adapter the one that it takes, the other 0. `text_widths` are a checkpoint's, one a text
+    encoder; of a LoRA, embedding or hypernetwork those it was made for (LoRA: 0 where it leaves an encoder alone;
+    hypernetwork: all that it changes).
     """
 
     id: str
@@ -43,6 +47,11 @@ class ModelEntry:
     widths: tuple[int, ...] = ()
     variant: str = ""
     sees: tuple[int, int] = (0, 0)
+    text_widths: tuple[int, ...] = ()
+    name: str = ""
+    """An adapter's file without its ending: what prompts call it."""
+    words: tuple[str, ...] = ()
+    """What an embedding is called in prompts."""
     license: str = ""
     vocabulary: tuple[str, ...] = field(default_factory=tuple)
     is_default: bool = False

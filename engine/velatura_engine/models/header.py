@@ -27,7 +27,8 @@ def shapes(path: Path) -> Shapes:
         if start.startswith(_PICKLES) and brace != b"{":
             raise Unsupported(
                 f"{path.name} is a pickle, which can run code when it is opened", reason="PICKLE_NOT_ALLOWED",
-                remedy="convert it to safetensors, or get its safetensors version",
+                remedy="convert it to safetensors, or get its safetensors version; velatura import takes in "
+                "embeddings, hypernetworks and LoRAs",
             )  # fmt: skip
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER, size - 8):

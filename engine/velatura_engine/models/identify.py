@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect
 from ..families._unet import attention_widths, cross_attention, in_channels
+from .adapters import identify_adapter
 from .entry import ModelEntry
 from .header import shapes as read_shapes
 from .reference import for_faces, is_reader, read_adapter, read_encoder
@@ -58,7 +59,8 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
         latent_factor=factor, size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
         native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
         cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0),
-        text_layers=text.get("num_hidden_layers", 12), widths=attention_widths(shapes), license=_license(path),
+        text_layers=text.get("num_hidden_layers", 12), widths=attention_widths(shapes),
+        text_widths=_text_widths(path), license=_license(path),
     )  # fmt: skip
     # Models trained to pure noise fry at the usual guidance.
     return replace(entry, guidance=5.0) if schedule.get("rescale_betas_zero_snr") else entry
@@ -108,6 +110,9 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
             remedy="put the encoder's whole folder there: its config.json with model.safetensors",
         )  # fmt: skip
+    adapter = identify_adapter(path, id, shapes)
+    if adapter is not None:
+        return adapter
     if any(name.startswith(_CONTROL_MARKS) for name in shapes):
         raise Unsupported(
             f"{path.name} is a ControlNet's weights alone", reason="NOT_A_WHOLE_MODEL",
@@ -121,7 +126,15 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
         size_multiple=factor * 2 ** (_levels(shapes) - 1), cross_attention_dim=cross_attention(shapes),
         text_layers=_text_layers(shapes), widths=attention_widths(shapes),
+        text_widths=(shapes[_PARTS["text encoder"]][1],),
     )  # fmt: skip
+
+
+def _text_widths(path: Path) -> tuple[int, ...]:
+    """Widths of the text encoders of a diffusers folder, in order."""
+    folders = (path / name for name in ("text_encoder", "text_encoder_2", "text_encoder_3"))
+    configs = [_config(folder) for folder in folders if (folder / "config.json").is_file()]
+    return tuple(config.get("hidden_size") or config.get("d_model", 0) for config in configs)
 
 
 def _check_whole(shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Invalid, NotFound, VelaturaError
-from .entry import ModelEntry
+from .entry import Kind, ModelEntry
 from .identify import identify
 
 _GROUPS = (
     "checkpoints", "controlnet", "controlnets",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
+    "lora", "loras", "lycoris", "embeddings", "hypernetworks",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
 
@@ -91,6 +92,21 @@ class ModelIndex:
             known = [other.id for other in self._entries.values() if other.kind == kind]
             raise NotFound(kind, name, known=known, field=field, reason="UNKNOWN_MODEL")
         return self._as_it_is(entry, field)
+
+    def named(self, name: str, kind: Kind, *, field: str = "") -> ModelEntry:
+        """The adapter that prompts call so: by id, or by its file's name in any case. Raises NotFound."""
+        entry = self._entries.get(name)
+        if entry is None or entry.kind != kind:
+            entry = next((other for other in self.adapters(kind) if other.name.lower() == name.lower()), None)
+        if entry is None:
+            known = [other.name for other in self.adapters(kind)]
+            remedy = "" if known else f"none is installed: put it into the models folder, under {kind}s"
+            raise NotFound(kind, name[:80], known=known, field=field, reason="UNKNOWN_MODEL", remedy=remedy)
+        return self._as_it_is(entry, field)
+
+    def adapters(self, kind: Kind) -> list[ModelEntry]:
+        """All adapters of a kind."""
+        return [entry for entry in self._entries.values() if entry.kind == kind]
 
     def _as_it_is(self, entry: ModelEntry, field: str) -> ModelEntry:
         """The entry with the stamp that its files have now. Raises NotFound where they are gone."""

@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 
+from ..conditioning.adapters.lexicon import Lexicon
+from ..conditioning.adapters.names import components
+from ..conditioning.adapters.wear import wearing
 from ..conditioning.embeddings import Embedder
 from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
@@ -46,7 +49,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
         likeness = take_after(plan, context, model)
-        with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
+        with (
+            wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
+            torch.inference_mode(),
+            seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
+        ):
             run = _Run(plan, context, model, scene)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
@@ -133,12 +140,15 @@ class _Run:
         plan, model = self.plan, self.model
         prompts = plan.prompt, plan.negative
         if (
-            not plan.passages
+            not plan.embeddings
+            and not plan.passages
             and not plan.negative_passages
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
-        embedder = Embedder(model.parts.tokenizer, model.parts.text_encoder, plan.clip_skip)
+        encoder = model.parts.text_encoder
+        lexicon = Lexicon(plan.embeddings, encoder.config.hidden_size, model.window)
+        embedder = Embedder(model.parts.tokenizer, encoder, plan.clip_skip, lexicon)
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
@@ -262,7 +272,9 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
     said = " ".join(prompt.words for prompt in (plan.prompt, *(passage.prompt for passage in plan.passages)))
-    unknown = model.unknown_words(said) if plan.model.vocabulary else []
+    # What it wears may have taught it words; nobody knows which.
+    learned = plan.adapters or plan.embeddings
+    unknown = model.unknown_words(said) if plan.model.vocabulary and not learned else []
     if unknown:
         words = ", ".join(map(repr, unknown))
         yield Warning(

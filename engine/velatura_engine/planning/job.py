@@ -37,7 +37,7 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     return Plan(
         steps=tuple(steps),
         stages=_stages(steps),
-        warnings=(),
+        warnings=tuple(warning for step in steps if isinstance(step, DiffusePlan) for warning in step.warnings),
         preview=request.preview,
         time_limit=request.time_limit,
         models=tuple((name, index.sha256(name)) for name in entries),
@@ -49,7 +49,8 @@ def _entries(step: StepPlan) -> list[ModelEntry]:
     if not isinstance(step, DiffusePlan):
         return []
     seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
-    return [step.model, *(control.model for control in step.controls), *seen]
+    parts = (*step.controls, *step.adapters)
+    return [step.model, *(part.model for part in parts), *step.embeddings, *seen]
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:

@@ -17,6 +17,7 @@ from ..samplers import sampler
 from . import pairing
 from .references import plan_references
 from .sizes import Size, Sizes, check_depth, size_of
+from .wearing import Dresser
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -47,14 +48,21 @@ class Painting:
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
+        prompt = _words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt")
+        negative = _words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative")
+        dresser = Dresser(self.index, model, self.field)
+        passages = self._passages(ask.passages, steps, f"{self.field}.prompt")
+        negative_passages = self._passages(ask.negative_passages, steps, f"{self.field}.negative")
+        others = [negative, *(passage.prompt for passage in (*passages, *negative_passages))]
+        embeddings, warnings = dresser.embeddings(prompt, *others)
         first = draw_seed() if ask.seed is None else ask.seed
         return DiffusePlan(
             step_id=step_id,
             hidden=hidden,
-            prompt=_words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt"),
-            negative=_words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative"),
-            passages=self._passages(ask.passages, steps, f"{self.field}.prompt"),
-            negative_passages=self._passages(ask.negative_passages, steps, f"{self.field}.negative"),
+            prompt=prompt,
+            negative=negative,
+            passages=passages,
+            negative_passages=negative_passages,
             model=model,
             task=task,
             size=size,
@@ -74,10 +82,13 @@ class Painting:
             inpaint=self._inpaint(task),
             depth=ask.depth if native_depth else None,
             controls=controls,
+            adapters=dresser.worn(ask.adapters, prompt, others),
+            embeddings=embeddings,
             tiling=ask.tiling,
             references=plan_references(
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
+            warnings=warnings,
         )
 
     def _guidance(self) -> float:
@@ -222,16 +233,10 @@ class Painting:
 
 
 def _words(text: str, literal: bool, steps: int, field: str) -> Prompt:
-    """A prompt, read. Raises Invalid where it says too much for so many steps, Unsupported where it names adapters."""
+    """A prompt, read. Raises Invalid where it says too much for so many steps."""
     if literal:
         return verbatim(text, field=field)
     prompt = parse(text, field=field)
-    if prompt.adapters:
-        named = prompt.adapters[0]
-        raise Unsupported(
-            f"{field} names {named.kind} {named.name!r}, and adapters have no effect here yet", field=field,
-            reason="UNIMPLEMENTED_FIELD", remedy="leave the tag out",
-        )  # fmt: skip
     prompt.schedule(steps)
     return prompt
 

@@ -9,6 +9,7 @@ from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
 from ..request import Control, Diffuse, Fill, Inpaint, Passage, Sampling, Tiling
+from .adapters import adapter
 from .checks import between, catalog_name, given, how_many, known, optional, text
 from .later import refuse_in_diffuse
 from .references import read_references
@@ -43,6 +44,7 @@ class PaintingReader:
         if ask.inpaint.ListFields() and not ask.HasField("mask"):
             raise Invalid(f"{field}.inpaint", "says how to repaint, and there is no mask", remedy="send a mask too")
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
+        how_many(len(ask.adapters), f"{field}.adapters", 0, 32)
         count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.sources.limits.max_count))
         init = self.sources.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
         return Diffuse(
@@ -64,6 +66,7 @@ class PaintingReader:
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
             controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
+            adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             tiling=_tiling(ask.tiling, f"{field}.tiling"),
             references=read_references(ask.references, self.sources, f"{field}.references"),
         )

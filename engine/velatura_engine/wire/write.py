@@ -106,6 +106,8 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         asked.start, asked.end = control.start, control.end
     for asked, one in zip(message.references, plan.references, strict=True):
         asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
+    for asked, worn in zip(message.adapters, plan.adapters, strict=False):  # the rest stand in the prompt
+        asked.model, asked.weight, asked.text_weight = worn.model.id, worn.weight, worn.text_weight
 
 
 def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:

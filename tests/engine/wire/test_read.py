@@ -128,7 +128,6 @@ HINT = {"kind": "depth", "image": COLOUR}
 LATER = {
     "variation": {"variation": {"strength": 0.5}},
     "outpaint": {"outpaint": {"left": 8}},
-    "adapters": {"adapters": [{"model": "x"}]},
     "vae": {"vae": "x"},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
