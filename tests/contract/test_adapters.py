@@ -96,7 +96,7 @@ def test_text_and_denoiser_have_weights_of_their_own(lab):
         for weight, text_weight in ((1, 1), (0, 1), (1, 0))
     )
     assert not any(np.array_equal(one, other) for one, other in ((whole, text), (text, unet), (unet, lab.plain)))
-    assert np.array_equal(lab.exact("moss<lora:rust:0:1>")[0], unet)
+    assert np.array_equal(lab.exact(prompt="moss<lora:rust:0:1>")[0], unet)
     assert np.array_equal(lab.exact(adapters=[adapter("rust", 0)])[0], lab.plain)
 
 
@@ -113,14 +113,14 @@ def test_block_weights_leave_blocks_out(lab):
 def test_several_are_worn_at_once(lab):
     both = lab.exact(adapters=[adapter("rust", 0.6), adapter("gold", -0.5)])[0]
     assert not any(np.array_equal(both, lab.exact(adapters=[adapter(name, 0.6)])[0]) for name in ("rust", "gold"))
-    assert np.array_equal(lab.exact("moss<lora:gold:-0.5>", adapters=[adapter("rust", 0.6)])[0], both)
+    assert np.array_equal(lab.exact(prompt="moss<lora:gold:-0.5>", adapters=[adapter("rust", 0.6)])[0], both)
 
 
 def test_a_hypernetwork_is_worn_and_several_are(lab):
-    once, twice = (lab.exact("moss" + "<hypernet:style:0.5>" * count)[0] for count in (1, 2))
+    once, twice = (lab.exact(prompt="moss" + "<hypernet:style:0.5>" * count)[0] for count in (1, 2))
     assert not np.array_equal(once, lab.plain) and not np.array_equal(once, twice)
     assert np.array_equal(lab.exact(adapters=[adapter("style", 0.5)])[0], once)
-    assert np.array_equal(lab.exact("moss<hypernet:style:0>")[0], lab.plain)
+    assert np.array_equal(lab.exact(prompt="moss<hypernet:style:0>")[0], lab.plain)
 
 
 def test_an_embedding_is_heard_by_its_name_in_both_prompts(lab):

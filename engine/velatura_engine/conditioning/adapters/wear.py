@@ -111,7 +111,7 @@ def _pieces(
                 continue
             factor = _factor(worn, place) * scales.of(layer, parts, file)
             pieces.setdefault(place.module, []).append(_Piece(worn, layer, place, file, parts, factor))
-        if worn.block_weights and not any(piece.place.block != "BASE" for piece in _all(pieces)):
+        if worn.block_weights and not any(piece.worn is worn and piece.place.block != "BASE" for piece in _all(pieces)):
             raise Unsupported(
                 f"{worn.model.title} changes no block that has a name",
                 field=worn.field,
