@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from velatura_starter.data.families import family_a
 from velatura_starter.data.textures import draw
@@ -47,6 +48,7 @@ def teach(word: str, material: str, *, steps: int, rank: int = 4, count: int = 9
     latents = _encode(pipe, pictures(material, count, dice))
     said = _say(pipe, [f"{word}, seamless texture", word, f"{word} texture"])
     pipe.unet.requires_grad_(False)
+    pipe.unet.set_attn_processor(AttnProcessor())  # on a processor the fused kernel is the slower one
     taught = _prepare(pipe.unet, rank, dice)
     learned = [values for layer in taught.values() for values in (layer.down, layer.up)]
     optimizer = torch.optim.Adam(learned, rate, betas=(0.9, 0.98))
@@ -82,7 +84,7 @@ def _prepare(unet: nn.Module, rank: int, dice: torch.Generator) -> dict[str, Tau
     return taught
 
 
-def _batch(latents: Tensor, said: Tensor, dice: torch.Generator, size: int = 16) -> tuple[Tensor, ...]:
+def _batch(latents: Tensor, said: Tensor, dice: torch.Generator, size: int = 8) -> tuple[Tensor, ...]:
     picked = torch.randint(len(latents), (size,), generator=dice)
     shifts = torch.randint(latents.shape[-1], (size, 2), generator=dice).tolist()
     x = torch.stack([latents[i].roll(tuple(s), (-2, -1)) for i, s in zip(picked.tolist(), shifts, strict=True)])

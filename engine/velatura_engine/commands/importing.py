@@ -13,8 +13,8 @@ from typing import Any
 from velatura import errors
 
 from ..errors import Invalid, Unsupported, VelaturaError
-from ..models.entry import ADAPTERS
-from ..models.identify import identify
+from ..models.adapters import identify_adapter
+from ..models.header import shapes
 from ..models.jail import convert
 from ..settings import read
 
@@ -65,11 +65,11 @@ def take_in(path: Path, root: Path) -> tuple[Path, str]:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        found = identify(fresh, "import")
-        if found.kind not in ADAPTERS:
+        found = identify_adapter(fresh, "import", shapes(fresh))
+        if found is None:
             raise Unsupported(
-                f"{path.name} is a {found.kind}, and only what adds to a model is imported", field="file",
-                reason="UNSUPPORTED_LAYOUT", remedy="get its safetensors version",
+                f"{path.name} is no embedding, hypernetwork or LoRA", field="file", reason="UNSUPPORTED_LAYOUT",
+                remedy="get its safetensors version",
             )  # fmt: skip
         folder = root / FOLDERS[found.kind]
         folder.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ def test_import_says_where_it_put_what(tmp_path, capsys):
     ("content", "code", "words"),
     [
         (fake.Act(os.system, "exit"), 4, "asks for"),
-        ({"x": torch.zeros(3, 3, 3)}, 4, "bad.pt"),
+        ({"x": torch.zeros(3, 3, 3)}, 4, "no embedding"),
         (None, 2, "cannot be read"),
     ],
 )
