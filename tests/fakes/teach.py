@@ -41,7 +41,7 @@ def pictures(material: str, count: int, dice: torch.Generator) -> Tensor:
     return torch.cat(batches)
 
 
-def teach(word: str, material: str, *, steps: int, rank: int = 4, count: int = 96, rate: float = 0.01) -> Tensors:
+def teach(word: str, material: str, *, steps: int, rank: int = 3, count: int = 96, rate: float = 0.03) -> Tensors:
     """A LoRA in kohya's layout, half precision, after which `word` shows the material."""
     dice = torch.Generator().manual_seed(0)
     pipe = load_pipeline()

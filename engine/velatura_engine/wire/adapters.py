@@ -14,7 +14,7 @@ LIMIT = 4.0
 """Largest weight either way."""
 MAX_BLOCKS = 64
 
-_BLOCK = re.compile(r"BASE|M00|MID|(?:IN|OUT)\d\d")
+_BLOCK = re.compile(r"BASE|M00|MID|(?:IN|OUT)(?:0[0-9]|1[01])")
 
 
 def adapter(ask: diffuse_pb2.Adapter, field: str) -> Adapter:

@@ -34,6 +34,8 @@ def test_blocks_have_the_communitys_names_in_any_case():
         ({"weight": math.nan}, "weight"),
         ({"text_weight": -math.inf}, "text_weight"),
         ({"block_weights": {"IN1": 1}}, "block_weights"),
+        ({"block_weights": {"IN12": 1}}, "block_weights"),
+        ({"block_weights": {"IN\u0660\u0661": 1}}, "block_weights"),
         ({"block_weights": {"": 1}}, "block_weights"),
         ({"block_weights": {"m00": 1, "MID": 1}}, "block_weights"),
         ({"block_weights": {"M00": math.nan}}, "block_weights[M00]"),
