@@ -48,6 +48,23 @@ class ReferencePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VariationPlan:
+    """Noise turned towards that of other seeds, one a picture, by `strength`; `seed_size` in pixels, if it differs."""
+
+    subseeds: tuple[int, ...]
+    strength: float
+    seed_size: Size | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsPlan:
+    """Side of a window and overlap of neighbours, pixels, multiples of the model's."""
+
+    size: int
+    overlap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusePlan:
     """One painting. `size` is what comes out, `canvas` what the model works on: its multiple, cropped back."""
 
@@ -78,6 +95,8 @@ class DiffusePlan:
     controls: tuple[ControlPlan, ...]
     tiling: Tiling
     references: tuple[ReferencePlan, ...] = ()
+    variation: VariationPlan | None = None
+    windows: WindowsPlan | None = None
 
     @property
     def outputs(self) -> tuple[Size, ...]:
@@ -101,7 +120,22 @@ class ProjectPlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | ProjectPlan
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscalePlan:
+    """One enlarging, by the upscaler of that name. `outputs` is the size that comes out."""
+
+    step_id: str
+    hidden: bool
+    image: Source
+    upscaler: str
+    factor: float
+    knobs: Mapping[str, object]
+    tile_x: bool
+    tile_y: bool
+    outputs: tuple[Size, ...]
+
+
+StepPlan = DiffusePlan | ProjectPlan | UpscalePlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +158,15 @@ class Plan:
 def _explain(step: StepPlan) -> str:
     if isinstance(step, ProjectPlan):
         return f"{step.step_id}: paint {len(step.views)} view(s) onto {len(step.targets)} surface(s)"
+    if isinstance(step, UpscalePlan):
+        (width, height) = step.outputs[0]
+        return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
     parts += [f"{one.role} of a picture through {one.model.title} at {one.strength:g}" for one in step.references]
     if step.tiling:
         parts.append("seamless along " + " and ".join(axis for axis in "xy" if getattr(step.tiling, axis)))
+    if step.windows:
+        parts.append(f"through windows of {step.windows.size}, overlapping by {step.windows.overlap}")
     return ", ".join(parts)

@@ -47,6 +47,8 @@ class Tiling:
     y: bool = False
     start: float = 0.0
     end: float = 1.0
+    mend: int | None = None
+    """Width of the band along the init's edges that is painted anew so that they meet, pixels."""
 
     def __bool__(self) -> bool:
         return self.x or self.y
@@ -110,6 +112,24 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """A near relative of a seed's picture: towards another seed's by `strength` 0..1, from noise of another size."""
+
+    subseed: int | None = None
+    strength: float = 0.0
+    seed_width: int | None = None
+    seed_height: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Paint through overlapping windows; pixels."""
+
+    size: int | None = None
+    overlap: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
     """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
 
@@ -133,6 +153,8 @@ class Diffuse:
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
     tiling: Tiling = Tiling()
+    variation: Variation | None = None
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +201,19 @@ class Project:
     bleed: int = 16
 
 
-Operation = Diffuse | Project
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upscale:
+    """Make a picture `factor` times larger; `tile_x` and `tile_y` say that its edges meet."""
+
+    image: Source
+    upscaler: str | None = None
+    factor: float = 2.0
+    knobs: Mapping[str, object] = field(default_factory=dict)
+    tile_x: bool = False
+    tile_y: bool = False
+
+
+Operation = Diffuse | Project | Upscale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,10 +236,12 @@ class PreviewAsk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, `max_texels` what
-    one projection may have in all its textures."""
+    one projection may have in all its textures or one upscaling in its picture, `max_side` how long its sides may be.
+    """
 
     steps: tuple[Step, ...]
     preview: PreviewAsk | None = None
     time_limit: float | None = None
     max_pixels: int | None = None
     max_texels: int | None = None
+    max_side: int | None = None

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, StepPlan
-from ..request import Diffuse, Request
-from . import pairing
+from ..plan import DiffusePlan, Plan, StepPlan, UpscalePlan
+from ..request import Diffuse, Request, Upscale
+from . import latents, pairing
 from .painting import Painting
 from .projection import plan_projection
 from .sizes import Size
+from .upscaling import plan_upscale
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -28,6 +29,9 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
         if isinstance(step.operation, Diffuse):
             planned = Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
             pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
+            latents.check_noise(planned, request.max_pixels, f"{field}.diffuse")
+        elif isinstance(step.operation, Upscale):
+            planned = plan_upscale(step.operation, done, request, f"{field}.upscale", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
@@ -60,6 +64,9 @@ def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
             area = step.canvas[0] * step.canvas[1] / 2**20 * len(step.seeds)
             costs.append((f"{step.step_id}:diffuse", area * step.steps * step.strength + 0.01))
             costs.append((f"{step.step_id}:decode", area * 2))
+        elif isinstance(step, UpscalePlan):
+            width, height = step.outputs[0]
+            costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))
         else:
             texels = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))

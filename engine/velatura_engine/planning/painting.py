@@ -14,7 +14,7 @@ from ..models.entry import ModelEntry
 from ..plan import ControlPlan, DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
-from . import pairing
+from . import latents, pairing
 from .references import plan_references
 from .sizes import Size, Sizes, check_depth, size_of
 
@@ -30,7 +30,7 @@ class Painting:
     """Fills the gaps of one Diffuse."""
 
     def __init__(self, ask: Diffuse, index: ModelIndex, done: Sizes, field: str) -> None:
-        self.ask, self.index, self.done, self.field = ask, index, done, field
+        self.ask, self.index, self.done, self.field = latents.mended(ask, done, field), index, done, field
         where = f"{field}.model"
         self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
         self.family = family(self.model.family)
@@ -47,6 +47,7 @@ class Painting:
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
+        canvas = self._canvas(size)
         first = draw_seed() if ask.seed is None else ask.seed
         return DiffusePlan(
             step_id=step_id,
@@ -58,7 +59,7 @@ class Painting:
             model=model,
             task=task,
             size=size,
-            canvas=self._canvas(size),
+            canvas=canvas,
             seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
             sampler=part.id,
             schedule=schedule,
@@ -78,6 +79,8 @@ class Painting:
             references=plan_references(
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
+            variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
+            windows=latents.plan_windows(ask.windows, model, f"{self.field}.windows"),
         )
 
     def _guidance(self) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
 from ..request import Control, Diffuse, Fill, Inpaint, Passage, Sampling, Tiling
+from . import latents
 from .checks import between, catalog_name, given, how_many, known, optional, text
 from .later import refuse_in_diffuse
 from .references import read_references
@@ -40,7 +41,8 @@ class PaintingReader:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
         if ask.HasField("mask") and not ask.HasField("init"):
             raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
-        if ask.inpaint.ListFields() and not ask.HasField("mask"):
+        band = latents.mend(ask, field)
+        if ask.inpaint.ListFields() and not ask.HasField("mask") and band is None:
             raise Invalid(f"{field}.inpaint", "says how to repaint, and there is no mask", remedy="send a mask too")
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
         count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.sources.limits.max_count))
@@ -64,8 +66,10 @@ class PaintingReader:
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
             controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
-            tiling=_tiling(ask.tiling, f"{field}.tiling"),
             references=read_references(ask.references, self.sources, f"{field}.references"),
+            tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
+            variation=latents.variation(ask, field),
+            windows=latents.windows(ask, field),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:

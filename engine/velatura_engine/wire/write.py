@@ -12,10 +12,11 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, ProjectPlan
+from ..plan import DiffusePlan, Plan, ProjectPlan, UpscalePlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
+from ..upscalers import upscalers
 from . import images
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
         message.id = step.step_id
         if isinstance(step, DiffusePlan):
             _resolve_diffuse(message.diffuse, step)
+            _resolve_latents(message.diffuse, step)
+        elif isinstance(step, UpscalePlan):
+            _resolve_upscale(message.upscale, step)
         else:
             _resolve_project(message.project, step)
     _store_inline(resolved, put_blob)
@@ -106,6 +110,21 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         asked.start, asked.end = control.start, control.end
     for asked, one in zip(message.references, plan.references, strict=True):
         asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
+
+
+def _resolve_latents(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
+    if plan.variation is not None:
+        message.variation.subseed, message.variation.strength = plan.variation.subseeds[0], plan.variation.strength
+        if plan.variation.seed_size is not None:
+            message.variation.seed_width, message.variation.seed_height = plan.variation.seed_size
+    if plan.windows is not None:
+        message.windows.size, message.windows.overlap = plan.windows.size, plan.windows.overlap
+
+
+def _resolve_upscale(message: operations_pb2.Upscale, plan: UpscalePlan) -> None:
+    message.upscaler, message.factor = plan.upscaler, plan.factor
+    for name, value in plan.knobs.items():
+        _set_knob(message.knobs[name], value)
 
 
 def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:
@@ -182,10 +201,12 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
     operations = [
         catalog_pb2.Part(id="diffuse", title="Diffuse", description="Paint with a diffusion model.", available=True),
         catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
+        catalog_pb2.Part(id="upscale", title="Upscale", description="Make a picture larger.", available=True),
     ]
     return catalog_pb2.Catalog(
         shelves=[
             _shelf("samplers", samplers()),
+            _shelf("upscalers", upscalers()),
             _shelf("families", families()),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
