@@ -8,11 +8,11 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from velatura import Result, recipe, spec
+from velatura import Result, recipe
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 
-from . import connect, files, texture, watch
+from . import chains, connect, files, texture, watch
 
 
 def add(commands: Any) -> None:
@@ -48,6 +48,7 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
     command.add_argument("--width", type=int, help="pixels")
     command.add_argument("--height", type=int, help="pixels")
     command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
+    chains.add(command)
     texture.add_painting(command)
     connect.add_options(command)
     command.set_defaults(run=run)
@@ -81,8 +82,8 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
     scene = None
     if options.depth:
         scene = files.depth(options.depth, near=options.near, far=options.far, strength=options.depth_strength)
-    return spec.diffuse(
-        options.prompt,
+    return chains.build(
+        options,
         init=files.picture(options.init, "init") if options.init else None,
         strength=options.strength,
         mask=files.mask(options.mask) if options.mask else None,

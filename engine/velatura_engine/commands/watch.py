@@ -92,15 +92,20 @@ def _draw(job: Job, bar: Bar) -> None:
         bar.show(event)
 
 
-def save(result: Result, options: argparse.Namespace, *, name: str, tile: str = "") -> list[dict[str, Any]]:
-    """Write each picture with its recipe, and a sheet where it tiles; returns what was written where."""
+def save(
+    result: Result, options: argparse.Namespace, *, name: str, tile: str = "", seeded: bool = True
+) -> list[dict[str, Any]]:
+    """Write each picture with its recipe, and a sheet where it tiles; returns what was written where.
+
+    Names end in seeds, unless nothing was painted by one.
+    """
     written = []
     for artifact in result.artifacts:
         if not artifact.HasField("image"):
             continue
         content = pixels.to_png(artifact.image)
         parts = [".png", ".json", *(["-3x3.png"] if tile else [])]
-        paths = files.place(options.out, f"{name}-{artifact.seed}", *parts)
+        paths = files.place(options.out, f"{name}-{artifact.seed}" if seeded else name, *parts)
         files.write(paths[0], content)
         files.write(paths[1], (recipe.dumps(artifact.recipe) + "\n").encode())
         facts: dict[str, Any] = {"picture": str(paths[0]), "recipe": str(paths[1]), "seed": artifact.seed}
