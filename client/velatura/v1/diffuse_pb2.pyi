@@ -55,29 +55,17 @@ class PromptRegion(_message.Message):
     weight: float
     def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
 
-class PromptDirection(_message.Message):
-    __slots__ = ("sources", "targets", "strength")
-    SOURCES_FIELD_NUMBER: _ClassVar[int]
-    TARGETS_FIELD_NUMBER: _ClassVar[int]
-    STRENGTH_FIELD_NUMBER: _ClassVar[int]
-    sources: _containers.RepeatedScalarFieldContainer[str]
-    targets: _containers.RepeatedScalarFieldContainer[str]
-    strength: float
-    def __init__(self, sources: _Optional[_Iterable[str]] = ..., targets: _Optional[_Iterable[str]] = ..., strength: _Optional[float] = ...) -> None: ...
-
 class Prompt(_message.Message):
-    __slots__ = ("text", "syntax", "spans", "regions", "directions")
+    __slots__ = ("text", "syntax", "spans", "regions")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SYNTAX_FIELD_NUMBER: _ClassVar[int]
     SPANS_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
-    DIRECTIONS_FIELD_NUMBER: _ClassVar[int]
     text: str
     syntax: PromptSyntax
     spans: _containers.RepeatedCompositeFieldContainer[PromptSpan]
     regions: _containers.RepeatedCompositeFieldContainer[PromptRegion]
-    directions: _containers.RepeatedCompositeFieldContainer[PromptDirection]
-    def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ..., directions: _Optional[_Iterable[_Union[PromptDirection, _Mapping]]] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs")
