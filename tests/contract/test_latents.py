@@ -100,6 +100,7 @@ LARGE: dict[str, dict[str, Any]] = {
     "tiling": WIDE | {"tile": "xy"},
     "a mask and tiling": WIDE_INIT | {"mask": pixels.mask(np.tile(LEFT, (1, 2))), "tile": "xy"},
     "two prompts": WIDE | {"prompt": "moss AND [red|blue] brick :0.5", "guidance": 3.0},
+    "a region": WIDE | {"regions": [diffuse_pb2.PromptRegion(text="brick", mask=pixels.mask(np.tile(LEFT, (1, 2))))]},
     "a model for masks": WIDE_INIT | {"mask": pixels.mask(np.tile(LEFT, (1, 2))), "model": "tiny-nine"},
     "a model for depth": {"depth": pixels.depth_map(ramp(2 * SIDE)), "model": "tiny-five"},
     "another layout": WIDE | {"model": "tiny-sd1"},
