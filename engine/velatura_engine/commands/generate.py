@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-from velatura import Result, recipe
+from velatura import Result, recipe, spec
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import Invalid
+from ..errors import Invalid, Unsupported
 from ..models.entry import ModelEntry
 from ..pixels.picture import Picture
 from ..plan import DiffusePlan, VariationPlan, WindowsPlan
-from ..request import Diffuse, Variation, Windows
+from ..request import Diffuse, Variation
 from .sizes import Size, Sizes, size_of
 
 
@@ -31,20 +31,27 @@ def plan_variation(
     )
 
 
-def plan_windows(ask: Windows | None, model: ModelEntry, field: str) -> WindowsPlan | None:
+def plan_windows(painting: Diffuse, model: ModelEntry, field: str) -> WindowsPlan | None:
     """Windows of the model's native size with a quarter of overlap, unless asked otherwise, in the model's multiples.
 
-    Raises Invalid where neighbours would share more than half.
+    Raises Invalid where neighbours would share more than half, Unsupported with references that count in places.
     """
+    ask = painting.windows
     if ask is None:
         return None
+    for number, reference in enumerate(painting.references):
+        if reference.mask is not None:
+            raise Unsupported(
+                "through windows a reference counts everywhere", field=f"{field}.references[{number}].mask",
+                remedy="leave the mask out, or paint without windows",
+            )  # fmt: skip
     multiple = model.size_multiple
     size = -(-(ask.size or model.native_size) // multiple) * multiple
     overlap = size // 4 if ask.overlap is None else ask.overlap
     overlap = -(-overlap // multiple) * multiple
     if overlap > size // 2 and size > multiple:
         raise Invalid(
-            f"{field}.overlap", f"{overlap} pixels are more than half of a window's {size}",
+            f"{field}.windows.overlap", f"{overlap} pixels are more than half of a window's {size}",
             remedy=f"ask for {size // 2 // multiple * multiple} at most, or for larger windows",
         )  # fmt: skip
     return WindowsPlan(size=size, overlap=0 if size == multiple else overlap)

@@ -80,7 +80,7 @@ class Painting:
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
             variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
-            windows=latents.plan_windows(ask.windows, model, f"{self.field}.windows"),
+            windows=latents.plan_windows(ask, model, self.field),
         )
 
     def _guidance(self) -> float:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from velatura_engine.errors import Invalid
+from velatura_engine.errors import Invalid, Unsupported
 from velatura_engine.models.entry import ModelEntry
 from velatura_engine.pixels.picture import Picture
 from velatura_engine.plan import VariationPlan, WindowsPlan
 from velatura_engine.planning.latents import edge_mask, mended, plan_variation, plan_windows
-from velatura_engine.request import Diffuse, Tiling, Variation, Windows
+from velatura_engine.request import Diffuse, Reference, Tiling, Variation, Windows
 
 MODEL = ModelEntry(
     id="m", title="M", kind="checkpoint", family="sd1", path=Path("m"), format="diffusers", size_multiple=16,
@@ -24,7 +24,7 @@ def draw() -> int:
 
 def test_nothing_asked_is_nothing_done():
     assert plan_variation(None, (64, 64), 1, draw) is None
-    assert plan_windows(None, MODEL, "f") is None
+    assert plan_windows(Diffuse(prompt="moss"), MODEL, "f") is None
 
 
 def test_subseeds_count_on_and_begin_anew_after_the_last():
@@ -53,17 +53,29 @@ def test_a_side_of_the_noise_that_was_left_open_is_the_canvas_own():
     ],
 )
 def test_windows_become_multiples_of_the_models(asked, planned):
-    assert plan_windows(asked, MODEL, "f") == WindowsPlan(size=planned[0], overlap=planned[1])
+    assert plan_windows(Diffuse(prompt="moss", windows=asked), MODEL, "f") == WindowsPlan(
+        size=planned[0], overlap=planned[1]
+    )
 
 
 def test_windows_of_a_single_multiple_have_nothing_to_share():
-    assert plan_windows(Windows(size=64), replace(MODEL, size_multiple=64), "f") == WindowsPlan(size=64, overlap=0)
+    assert plan_windows(
+        Diffuse(prompt="moss", windows=Windows(size=64)), replace(MODEL, size_multiple=64), "f"
+    ) == WindowsPlan(size=64, overlap=0)
 
 
 def test_more_than_half_shared_is_refused():
     with pytest.raises(Invalid) as caught:
-        plan_windows(Windows(size=128, overlap=80), MODEL, "f")
-    assert caught.value.field == "f.overlap" and "64" in caught.value.remedy
+        plan_windows(Diffuse(prompt="moss", windows=Windows(size=128, overlap=80)), MODEL, "f")
+    assert caught.value.field == "f.windows.overlap" and "64" in caught.value.remedy
+
+
+def test_a_reference_that_counts_in_places_does_not_go_through_windows():
+    picture = Picture(np.zeros((48, 64, 3), np.float32))
+    with pytest.raises(Unsupported) as caught:
+        asked = (Reference(image=picture), Reference(image=picture, mask=picture))
+        plan_windows(Diffuse(prompt="moss", windows=Windows(), references=asked), MODEL, "f")
+    assert caught.value.field == "f.references[1].mask"
 
 
 @pytest.mark.parametrize(("x", "y"), [(True, False), (False, True), (True, True)])
