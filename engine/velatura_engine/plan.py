@@ -58,6 +58,7 @@ class DiffusePlan:
     passages: tuple[PassagePlan, ...]
     negative_passages: tuple[PassagePlan, ...]
     model: ModelEntry
+    vae: ModelEntry | None
     task: str
     size: Size
     canvas: Size
@@ -67,6 +68,7 @@ class DiffusePlan:
     steps: int
     guidance: float
     guidance_rescale: float
+    image_guidance: float | None
     eta: float | None
     clip_skip: int | None
     knobs: Mapping[str, object]

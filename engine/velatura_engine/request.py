@@ -34,6 +34,7 @@ class Sampling:
     steps: int | None = None
     guidance: float | None = None
     guidance_rescale: float = 0.0
+    image_guidance: float | None = None
     eta: float | None = None
     clip_skip: int | None = None
     knobs: Mapping[str, object] = field(default_factory=dict)
@@ -120,6 +121,7 @@ class Diffuse:
     passages: tuple[Passage, ...] = ()
     negative_passages: tuple[Passage, ...] = ()
     model: str | None = None
+    vae: str | None = None
     width: int | None = None
     height: int | None = None
     seed: int | None = None

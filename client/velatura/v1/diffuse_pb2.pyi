@@ -68,7 +68,7 @@ class Prompt(_message.Message):
     def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ...) -> None: ...
 
 class Sampling(_message.Message):
-    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs")
+    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs", "image_guidance")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +84,7 @@ class Sampling(_message.Message):
     ETA_FIELD_NUMBER: _ClassVar[int]
     CLIP_SKIP_FIELD_NUMBER: _ClassVar[int]
     KNOBS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
     sampler: str
     schedule: str
     steps: int
@@ -92,7 +93,8 @@ class Sampling(_message.Message):
     eta: float
     clip_skip: int
     knobs: _containers.MessageMap[str, _knobs_pb2.KnobValue]
-    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ...) -> None: ...
+    image_guidance: float
+    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ...) -> None: ...
 
 class InitImage(_message.Message):
     __slots__ = ("image", "strength")

@@ -45,6 +45,10 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
         "--reference", action="append", default=[], metavar="FILE[:STRENGTH[:ROLE]]",
         help="picture to take after, such as old.png:0.6:style; roles: content (default), style, face",
     )  # fmt: skip
+    command.add_argument("--vae", metavar="ID", default="", help="another VAE than the model's own, by id")
+    command.add_argument(
+        "--image-guidance", type=float, metavar="X", help="how much of --init a model keeps that edits, from 1"
+    )
     command.add_argument("--width", type=int, help="pixels")
     command.add_argument("--height", type=int, help="pixels")
     command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
@@ -89,6 +93,8 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         depth=scene,
         controls=[_control(words) for words in options.control],
         references=[_reference(words) for words in options.reference],
+        vae=options.vae,
+        image_guidance=options.image_guidance,
         width=options.width,
         height=options.height,
         tile="" if options.tile == "none" else options.tile,

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Invalid, NotFound, VelaturaError
+from ..families import family as family_of
 from .entry import ModelEntry
 from .identify import identify
 
 _GROUPS = (
-    "checkpoints", "controlnet", "controlnets",
+    "checkpoints", "controlnet", "controlnets", "vae", "vaes",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
@@ -102,11 +103,12 @@ class ModelIndex:
 
     def controls(self, kind: str, family: str, cross_attention_dim: int, latent_factor: int) -> list[ModelEntry]:
         """ControlNets that read `kind` and were made for such a checkpoint."""
-        del family  # the classic families share their ControlNets; width and geometry tell the base
+        base = family_of(family).controls
         return [
             self._as_it_is(entry, "")
             for entry in self._entries.values()
             if entry.kind == "controlnet"
+            and entry.family == base
             and entry.control_kind == kind
             and entry.cross_attention_dim == cross_attention_dim
             and entry.latent_factor == latent_factor

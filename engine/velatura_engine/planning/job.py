@@ -49,7 +49,7 @@ def _entries(step: StepPlan) -> list[ModelEntry]:
     if not isinstance(step, DiffusePlan):
         return []
     seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
-    return [step.model, *(control.model for control in step.controls), *seen]
+    return [step.model, *([step.vae] if step.vae else []), *(control.model for control in step.controls), *seen]
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:

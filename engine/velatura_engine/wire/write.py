@@ -86,11 +86,15 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         if text.syntax == diffuse_pb2.PROMPT_SYNTAX_UNSPECIFIED:
             text.syntax = diffuse_pb2.PROMPT_SYNTAX_WEBUI
     message.model = plan.model.id
+    if plan.vae is not None:
+        message.vae = plan.vae.id
     message.width, message.height = plan.size
     message.seed, message.count = plan.seeds[0], len(plan.seeds)
     sampling = message.sampling
     sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
     sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
+    if plan.image_guidance is not None:
+        sampling.image_guidance = plan.image_guidance
     for name, value in plan.knobs.items():
         _set_knob(sampling.knobs[name], value)
     if plan.init is not None:

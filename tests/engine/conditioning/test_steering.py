@@ -13,8 +13,13 @@ VALUES = {"": 0.0, "a": 1.0, "b": 10.0, "c": 100.0}
 class Words:
     """An embedder whose embedding is one number a text."""
 
+    silent = False
+
     def length(self, branches):
         return 1
+
+    def pooled(self, branch):
+        return None
 
     def embed(self, branch, length):
         text = "".join(span.text for chunk in branch.chunks for span in chunk).strip()
