@@ -1,4 +1,4 @@
-"""SDXL's refiner: it goes on from a picture, listens to the second text encoder alone, and is told a score for looks."""
+"""SDXL's refiner: it goes on from a picture, hears the second text encoder alone, and is told a score for looks."""
 
 from . import FAMILIES, Family
 from ._unet import REFINER_LAYOUTS, XL_PARTS, XL_VOICES, in_channels, is_xl, levels

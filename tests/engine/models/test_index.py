@@ -238,6 +238,68 @@ def test_a_rescan_finds_what_was_added_and_changes_the_etag(models):
     assert index.get("new") and index.etag != before
 
 
+@pytest.fixture
+def restless(monkeypatch):
+    """Every question looks at the folders."""
+    monkeypatch.setattr("velatura_engine.models.index.REST", 0.0)
+
+
+def test_a_model_that_was_put_there_is_found_without_being_told(models, restless):
+    index = ModelIndex([models], starter=False)
+    assert not index.refresh()
+    single(models / "checkpoints" / "new.safetensors")
+    assert index.refresh() and index.get("new") and not index.refresh()
+    (models / "checkpoints" / "new.safetensors").unlink()
+    assert index.refresh()
+    with pytest.raises(NotFound):
+        index.get("new")
+
+
+def test_a_model_that_is_still_being_copied_is_taken_once_it_is_whole(models, restless):
+    whole = single(models.parent / "elsewhere" / "new.safetensors").read_bytes()
+    index, file = ModelIndex([models], starter=False), models / "checkpoints" / "new.safetensors"
+    for length in (0, 100, len(whole) // 2):
+        file.write_bytes(whole[:length])
+        assert index.refresh() and "new.safetensors" in index.refused
+    file.write_bytes(whole)
+    assert index.refresh() and index.get("new") and not index.refused
+
+
+def test_a_folder_that_is_still_being_copied_is_taken_once_it_is_whole(models, restless):
+    index, target = ModelIndex([models], starter=False), models / "checkpoints" / "late"
+    source = folder(models.parent / "elsewhere" / "late")
+    shutil.copytree(source, target, ignore=lambda where, names: {"diffusion_pytorch_model.safetensors"} & {*names})
+    assert index.refresh() and "late" in index.refused
+    for part in ("unet", "vae"):
+        name = f"{part}/diffusion_pytorch_model.safetensors"
+        shutil.copy(source / name, target / name)
+    assert index.refresh() and index.get("late")
+
+
+def test_what_looks_as_it_did_is_not_opened_again(models, restless, monkeypatch):
+    index, opened = ModelIndex([models], starter=False), []
+    monkeypatch.setattr("velatura_engine.models.index._told", lambda path: opened.append(path.name) or "no")
+    single(models / "checkpoints" / "new.safetensors")
+    index.refresh()
+    assert opened == ["new.safetensors"]
+
+
+def test_folders_are_not_looked_at_twice_in_a_moment(models):
+    index = ModelIndex([models], starter=False)
+    index.refresh()
+    single(models / "checkpoints" / "new.safetensors")
+    assert not index.refresh()
+
+
+def test_a_sidecar_that_comes_later_is_heard(models, restless):
+    file = second(models / "checkpoints" / "second.safetensors")
+    index = ModelIndex([models], starter=False)
+    before = index.get("second")
+    file.with_suffix(".yaml").write_text("parameterization: v")
+    assert before.prediction == "epsilon" and index.refresh()
+    assert index.get("second").prediction == "v_prediction" and index.get("second").stamp != before.stamp
+
+
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     index = ModelIndex([tmp_path / "none"], starter=False)
     assert index.entries() == ()
