@@ -24,7 +24,7 @@ WORDS = "CLIPTokenizer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voice:
+class TextReader:
     """A text encoder that the denoiser listens to, by the names of its components.
 
     `layer` counts from the last, 0, whose states are normed; deeper ones are heard as they are. One that is `pooled`
@@ -68,7 +68,7 @@ class Family:
     components: Mapping[str, str]
     denoiser: str = "unet"
     """The component that takes the noise away."""
-    voices: tuple[Voice, ...]
+    readers: tuple[TextReader, ...]
     """What reads the prompt, in the order in which their embeddings stand beside each other."""
     plain: bool = True
     """Its pipelines read a prompt that says nothing special just as `conditioning` would, clip skip included."""

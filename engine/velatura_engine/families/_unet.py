@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import CLIP, PICTURES, PROJECTED, UNET, WORDS, Layout, Voice
+from . import CLIP, PICTURES, PROJECTED, UNET, WORDS, Layout, TextReader
 
 ENTRY = ("model.diffusion_model.input_blocks.0.0.weight", "conv_in.weight")
 CROSS = ".attn2.to_k.weight"
@@ -12,7 +12,7 @@ POOLED = "add_embedding.linear_1.weight"
 LABELS = "model.diffusion_model.label_emb.0.0.weight"
 
 CLASSIC_PARTS = {"vae": PICTURES, "unet": UNET, "text_encoder": CLIP, "tokenizer": WORDS}
-CLASSIC_VOICES = (Voice(encoder="text_encoder", tokenizer="tokenizer"),)
+CLASSIC_READERS = (TextReader(encoder="text_encoder", tokenizer="tokenizer"),)
 _FILE = {"unet": "model.diffusion_model.", "vae": "first_stage_model."}
 CLASSIC_LAYOUTS = (
     Layout(config="sd1", prefixes=_FILE | {"text_encoder": "cond_stage_model.transformer.text_model."}),
@@ -25,9 +25,9 @@ CLASSIC_LAYOUTS = (
 """Single files of the first generation, and of the second, whose text encoder has OpenCLIP's names."""
 
 XL_PARTS = CLASSIC_PARTS | {"text_encoder_2": PROJECTED, "tokenizer_2": WORDS}
-XL_VOICES = (
-    Voice(encoder="text_encoder", tokenizer="tokenizer", layer=1),
-    Voice(encoder="text_encoder_2", tokenizer="tokenizer_2", layer=1, pooled=True),
+XL_READERS = (
+    TextReader(encoder="text_encoder", tokenizer="tokenizer", layer=1),
+    TextReader(encoder="text_encoder_2", tokenizer="tokenizer_2", layer=1, pooled=True),
 )
 XL_LAYOUTS = (
     Layout(

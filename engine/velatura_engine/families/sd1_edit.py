@@ -1,7 +1,7 @@
 """InstructPix2Pix: words say what to change of a picture, which it sees in four more channels (arXiv 2211.09800)."""
 
 from . import FAMILIES, Family
-from ._unet import CLASSIC_LAYOUTS, CLASSIC_PARTS, CLASSIC_VOICES, in_channels, is_classic
+from ._unet import CLASSIC_LAYOUTS, CLASSIC_PARTS, CLASSIC_READERS, in_channels, is_classic
 
 
 @FAMILIES.part("sd1_edit", "Stable Diffusion edit")
@@ -14,7 +14,7 @@ def build() -> Family:
         detect=lambda shapes: is_classic(shapes) and in_channels(shapes) == 8,
         pipelines={"edit": edit, "inpaint": edit},
         components=CLASSIC_PARTS,
-        voices=CLASSIC_VOICES,
+        readers=CLASSIC_READERS,
         plain=False,
         start="edit",
         # The picture with the prompt, the picture with the negative, and the negative alone.

@@ -1,7 +1,7 @@
 """Stable Diffusion made for repainting: it sees the mask and the masked picture in five more channels."""
 
 from . import FAMILIES, Family
-from ._unet import CLASSIC_LAYOUTS, CLASSIC_PARTS, CLASSIC_VOICES, STYLE_LAYERS, in_channels, is_classic
+from ._unet import CLASSIC_LAYOUTS, CLASSIC_PARTS, CLASSIC_READERS, STYLE_LAYERS, in_channels, is_classic
 
 
 @FAMILIES.part("sd1_inpaint", "Stable Diffusion inpainting")
@@ -14,7 +14,7 @@ def build() -> Family:
         pipelines={"inpaint": "StableDiffusionInpaintPipeline"},
         control_pipelines={"inpaint": "StableDiffusionControlNetInpaintPipeline"},
         components=CLASSIC_PARTS,
-        voices=CLASSIC_VOICES,
+        readers=CLASSIC_READERS,
         mask_channel=True,
         style_layers=STYLE_LAYERS,
         controls="sd1",

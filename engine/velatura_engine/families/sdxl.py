@@ -1,7 +1,7 @@
 """SDXL: two text encoders side by side, the second also in one vector, and the picture's size (arXiv 2307.01952)."""
 
 from . import FAMILIES, Family
-from ._unet import POOLED, XL_LAYOUTS, XL_PARTS, XL_VOICES, cross_attention, in_channels, is_xl, levels
+from ._unet import POOLED, XL_LAYOUTS, XL_PARTS, XL_READERS, cross_attention, in_channels, is_xl, levels
 
 
 @FAMILIES.part("sdxl", "Stable Diffusion XL")
@@ -17,7 +17,7 @@ def build() -> Family:
         pipelines={"txt2img": "StableDiffusionXLPipeline", "img2img": again, "inpaint": again},
         control_pipelines={"txt2img": "StableDiffusionXLControlNetPipeline", "img2img": led, "inpaint": led},
         components=XL_PARTS,
-        voices=XL_VOICES,
+        readers=XL_READERS,
         plain=False,
         settings={"force_zeros_for_empty_prompt": True, "requires_aesthetics_score": False},
         rescaling=("StableDiffusionXLPipeline", again),

@@ -1,7 +1,7 @@
 """SDXL made for repainting: it sees the mask and the masked picture in five more channels."""
 
 from . import FAMILIES, Family
-from ._unet import XL_LAYOUTS, XL_PARTS, XL_VOICES, in_channels, is_xl
+from ._unet import XL_LAYOUTS, XL_PARTS, XL_READERS, in_channels, is_xl
 
 
 @FAMILIES.part("sdxl_inpaint", "Stable Diffusion XL inpainting")
@@ -14,7 +14,7 @@ def build() -> Family:
         pipelines={"inpaint": "StableDiffusionXLInpaintPipeline"},
         control_pipelines={"inpaint": "StableDiffusionXLControlNetInpaintPipeline"},
         components=XL_PARTS,
-        voices=XL_VOICES,
+        readers=XL_READERS,
         plain=False,
         settings={"force_zeros_for_empty_prompt": True, "requires_aesthetics_score": False},
         rescaling=("StableDiffusionXLInpaintPipeline", "StableDiffusionXLControlNetInpaintPipeline"),

@@ -1,7 +1,7 @@
 """SDXL's refiner: it goes on from a picture, hears the second text encoder alone, and is told a score for looks."""
 
 from . import FAMILIES, Family
-from ._unet import REFINER_LAYOUTS, XL_PARTS, XL_VOICES, in_channels, is_xl, levels
+from ._unet import REFINER_LAYOUTS, XL_PARTS, XL_READERS, in_channels, is_xl, levels
 
 
 @FAMILIES.part("sdxl_refiner", "Stable Diffusion XL refiner")
@@ -14,7 +14,7 @@ def build() -> Family:
         detect=lambda shapes: is_xl(shapes) and in_channels(shapes) == 4 and levels(shapes) > 3,
         pipelines={"img2img": again, "inpaint": again},
         components={name: kind for name, kind in XL_PARTS.items() if name not in ("text_encoder", "tokenizer")},
-        voices=XL_VOICES[1:],
+        readers=XL_READERS[1:],
         plain=False,
         settings={"force_zeros_for_empty_prompt": False, "requires_aesthetics_score": True},
         rescaling=(again,),

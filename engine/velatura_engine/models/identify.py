@@ -116,9 +116,9 @@ def _checkpoint(
 ) -> ModelEntry:  # fmt: skip
     """A whole model's entry, from the configs of its components; `native_size` 0 is the family's."""
     vae, denoiser = configs["vae"], configs[family.denoiser]
-    texts = [configs[voice.encoder] for voice in family.voices]
+    texts = [configs[reader.encoder] for reader in family.readers]
     layers = [
-        text.get("num_hidden_layers", 12) - voice.layer for text, voice in zip(texts, family.voices, strict=True)
+        text.get("num_hidden_layers", 12) - reader.layer for text, reader in zip(texts, family.readers, strict=True)
     ]  # fmt: skip
     factor = _factor(vae)
     return ModelEntry(

@@ -60,13 +60,13 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     loaded = _from_folder(entry, kind, dtype) if entry.format == "diffusers" else _from_file(entry, kind, dtype)
     for name in kind.weights:
         _settle(loaded.parts[name], device)
-    for voice in kind.voices:
-        encoder = loaded.parts[voice.encoder]
+    for reader in kind.readers:
+        encoder = loaded.parts[reader.encoder]
         if not hasattr(encoder, "text_model"):
             # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
             # torch's register, which would take it for a module inside itself.
             object.__setattr__(encoder, "text_model", encoder)
-    if len({len(loaded.parts[voice.tokenizer]) for voice in kind.voices}) > 1:
+    if len({len(loaded.parts[reader.tokenizer]) for reader in kind.readers}) > 1:
         raise Unsupported(f"{entry.title} has text encoders of different vocabularies", remedy="get the model again")
     return loaded
 

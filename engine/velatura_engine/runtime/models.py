@@ -47,17 +47,17 @@ class Loaded:
     @property
     def text_encoders(self) -> list[Any]:
         """What reads the prompt, in the order in which the denoiser hears them."""
-        return [self.parts.parts[voice.encoder] for voice in self.family.voices]
+        return [self.parts.parts[reader.encoder] for reader in self.family.readers]
 
     @property
     def tokenizers(self) -> list[Any]:
         """What cuts prompts into tokens, one for each text encoder, all of one vocabulary."""
-        return [self.parts.parts[voice.tokenizer] for voice in self.family.voices]
+        return [self.parts.parts[reader.tokenizer] for reader in self.family.readers]
 
     def embedder(self, clip_skip: int | None) -> Embedder:
         """What makes embeddings of prompts, for one painting."""
-        heard = zip(self.family.voices, self.tokenizers, self.text_encoders, strict=True)
-        readers = [Reader(words, encoder, voice.layer, voice.pooled) for voice, words, encoder in heard]
+        heard = zip(self.family.readers, self.tokenizers, self.text_encoders, strict=True)
+        readers = [Reader(words, encoder, reader.layer, reader.pooled) for reader, words, encoder in heard]
         silent = self.parts.settings.get("force_zeros_for_empty_prompt", False)
         return Embedder(readers, clip_skip, silent=silent)
 

@@ -79,7 +79,7 @@ def test_a_family_rescales_the_guidance_with_those_pipelines_that_can(name):
     calls = {kind: inspect.signature(getattr(diffusers, kind).__call__).parameters for kind in kinds}
     assert set(found.rescaling) == {kind for kind, call in calls.items() if "guidance_rescale" in call}
     read = {"eta", "generator"} | ({"clip_skip"} if found.plain else {"prompt_embeds", "negative_prompt_embeds"})
-    read |= {"pooled_prompt_embeds"} if any(voice.pooled for voice in found.voices) else set()
+    read |= {"pooled_prompt_embeds"} if any(reader.pooled for reader in found.readers) else set()
     read |= {"image_guidance_scale"} if found.image_guidance else set()
     assert all(read <= call.keys() for call in calls.values())
 
@@ -89,8 +89,8 @@ def test_every_component_of_a_family_is_one_that_its_pipelines_take(name):
     import diffusers
 
     found = family(name)
-    assert {found.denoiser, "vae", *(voice.encoder for voice in found.voices)} <= found.weights.keys()
-    assert {voice.tokenizer for voice in found.voices} == found.components.keys() - found.weights.keys()
+    assert {found.denoiser, "vae", *(reader.encoder for reader in found.readers)} <= found.weights.keys()
+    assert {reader.tokenizer for reader in found.readers} == found.components.keys() - found.weights.keys()
     for kind in {*found.pipelines.values(), *found.control_pipelines.values()}:
         taken = inspect.signature(getattr(diffusers, kind).__init__).parameters
         assert found.components.keys() <= taken.keys()

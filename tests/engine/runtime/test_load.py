@@ -127,10 +127,10 @@ def test_a_single_file_holds_what_its_folder_holds(folders, layout, tmp_path):
     for name in family(entry.family).weights:
         ours, theirs = (loaded.parts[name].state_dict() for loaded in (single, folder))
         assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
-    for voice in family(entry.family).voices:
-        ours, theirs = (loaded.parts[voice.tokenizer]("moss").input_ids for loaded in (single, folder))
+    for reader in family(entry.family).readers:
+        ours, theirs = (loaded.parts[reader.tokenizer]("moss").input_ids for loaded in (single, folder))
         assert ours == theirs
-        assert len({loaded.parts[voice.tokenizer].pad_token for loaded in (single, folder)}) == 1
+        assert len({loaded.parts[reader.tokenizer].pad_token for loaded in (single, folder)}) == 1
 
 
 def test_a_single_file_paints_bit_for_bit_what_its_folder_paints(folders, tmp_path):
