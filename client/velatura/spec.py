@@ -85,8 +85,9 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `spans` are texts for parts of the run, `regions` for parts of the picture. `image_guidance`: how much of the `init` a
-    model keeps that edits by words, from 1 on. `vae`: another VAE's id. `settings` go to the job as in `job`.
+    `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
+    `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
+    `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
         prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions),
