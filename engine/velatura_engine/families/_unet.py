@@ -45,6 +45,8 @@ REFINER_LAYOUTS = (
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+XL_STYLE_LAYERS = ("up_blocks.0.attentions.1.",)
+"""Where SDXL paints style (InstantStyle, Wang et al., arXiv 2404.02733)."""
 STYLE_LAYERS = ("up_blocks.1.",)
 """Where UNets of the first kind paint style, as InstantStyle's authors have it for Stable Diffusion 1.5; they call it
 experimental, and it parts style from content less clearly than in SDXL."""

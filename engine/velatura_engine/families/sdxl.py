@@ -1,7 +1,17 @@
 """SDXL: two text encoders side by side, the second also in one vector, and the picture's size (arXiv 2307.01952)."""
 
 from . import FAMILIES, Family
-from ._unet import POOLED, XL_LAYOUTS, XL_PARTS, XL_READERS, cross_attention, in_channels, is_xl, levels
+from ._unet import (
+    POOLED,
+    XL_LAYOUTS,
+    XL_PARTS,
+    XL_READERS,
+    XL_STYLE_LAYERS,
+    cross_attention,
+    in_channels,
+    is_xl,
+    levels,
+)
 
 
 @FAMILIES.part("sdxl", "Stable Diffusion XL")
@@ -24,6 +34,7 @@ def build() -> Family:
         controls="sdxl",
         detect_control=lambda shapes: bool(cross_attention(shapes)) and POOLED in shapes,
         layouts=XL_LAYOUTS,
+        style_layers=XL_STYLE_LAYERS,
         wide_vae=True,
         native_size=1024,
         guidance=5.0,

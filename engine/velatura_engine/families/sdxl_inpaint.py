@@ -1,7 +1,7 @@
 """SDXL made for repainting: it sees the mask and the masked picture in five more channels."""
 
 from . import FAMILIES, Family
-from ._unet import XL_LAYOUTS, XL_PARTS, XL_READERS, in_channels, is_xl
+from ._unet import XL_LAYOUTS, XL_PARTS, XL_READERS, XL_STYLE_LAYERS, in_channels, is_xl
 
 
 @FAMILIES.part("sdxl_inpaint", "Stable Diffusion XL inpainting")
@@ -21,6 +21,7 @@ def build() -> Family:
         mask_channel=True,
         controls="sdxl",
         layouts=XL_LAYOUTS,
+        style_layers=XL_STYLE_LAYERS,
         wide_vae=True,
         native_size=1024,
         guidance=5.0,
