@@ -21,15 +21,16 @@ def add(commands: Any) -> None:
     command.add_argument("prompt", nargs="?", default="", help="what to paint")
     command.add_argument("--depth", metavar="FILE", help="scene depth: .npy in metres, or a picture (see --near)")
     command.add_argument("--replay", metavar="FILE", help="make it again from a PNG that Velatura wrote, or its recipe")
-    _add_rest(command)
+    add_rest(command)
     command = commands.add_parser("depth", help="paint a picture over a scene's depth", description=__doc__)
     command.add_argument("prompt", help="what to paint")
     command.add_argument("depth", metavar="FILE", help="scene depth: .npy in metres, or a picture (see --near)")
     command.set_defaults(replay=None)
-    _add_rest(command)
+    add_rest(command)
 
 
-def _add_rest(command: argparse.ArgumentParser) -> None:
+def add_rest(command: argparse.ArgumentParser) -> None:
+    """The options of every command that paints any picture."""
     command.add_argument("--near", type=float, metavar="M", help="what black means in a depth picture, metres")
     command.add_argument("--far", type=float, metavar="M", help="what white means; without both, white is near")
     command.add_argument(
