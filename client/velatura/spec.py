@@ -78,6 +78,7 @@ def diffuse(
     variation: diffuse_pb2.Variation | None = None,
     spans: Iterable[diffuse_pb2.PromptSpan] = (),
     regions: Iterable[diffuse_pb2.PromptRegion] = (),
+    every: bool = False,
     id: str = "",
     hidden: bool = False,
     **settings: Any,
@@ -85,6 +86,7 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
+    `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
     `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
     `settings` go to the job as in `job`.
@@ -108,6 +110,8 @@ def diffuse(
     _set(task.sampling, image_guidance=image_guidance)
     if negative:
         task.negative.text = negative
+    if every:
+        task.prompt.draw = diffuse_pb2.PROMPT_DRAW_EVERY
     if init is not None:
         task.init.image.CopyFrom(init)
         _set(task.init, strength=strength)

@@ -88,6 +88,22 @@ class DiffusePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPlan:
+    """Paintings that differ in what they say: pictures of one step, each by itself. `texts` are the prompt and the
+    negative prompt of each, as they are written down."""
+
+    step_id: str
+    hidden: bool
+    parts: tuple[DiffusePlan, ...]
+    texts: tuple[tuple[str, str], ...]
+
+    @property
+    def outputs(self) -> tuple[Size, ...]:
+        """Sizes of the pictures that come out."""
+        return tuple(size for part in self.parts for size in part.outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPlan:
     """One projection. `outputs` are the sizes of the textures that come out, one a target."""
 
@@ -103,7 +119,12 @@ class ProjectPlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | ProjectPlan
+StepPlan = DiffusePlan | SeriesPlan | ProjectPlan
+
+
+def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
+    """The paintings that a step is made of; none for other steps."""
+    return (step,) if isinstance(step, DiffusePlan) else step.parts if isinstance(step, SeriesPlan) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +147,9 @@ class Plan:
 def _explain(step: StepPlan) -> str:
     if isinstance(step, ProjectPlan):
         return f"{step.step_id}: paint {len(step.views)} view(s) onto {len(step.targets)} surface(s)"
+    if isinstance(step, SeriesPlan):
+        said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
+        return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]

@@ -9,8 +9,8 @@ WIDTH, HEIGHT = 6, 10
 """Points from one letter to the next, and from one line to the next."""
 
 _ROWS = 8
-_BOX = ("#####", "#...#", "#...#", "#...#", "#...#", "#...#", "#####", ".....")
-_BLANK = (".....",) * _ROWS
+_BOX: tuple[str, ...] = ("#####", "#...#", "#...#", "#...#", "#...#", "#...#", "#####", ".....")
+_BLANK: tuple[str, ...] = (".....",) * _ROWS
 
 # Sixteen letters side by side; the line above them says which. The eighth row is below the line.
 _ART = r"""
@@ -75,7 +75,7 @@ q     r     s     t     u     v     w     x     y     z     {     |     }     ~
 def glyphs() -> dict[str, tuple[str, ...]]:
     """Eight rows of five points (`#` is ink) for each letter."""
     lines = _ART.strip("\n").splitlines()
-    found = {" ": _BLANK}
+    found: dict[str, tuple[str, ...]] = {" ": _BLANK}
     for start in range(0, len(lines), _ROWS + 1):
         for number, letter in enumerate(lines[start][::6]):
             rows = (line[number * 6 : number * 6 + 5] for line in lines[start + 1 : start + 1 + _ROWS])

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import Invalid, NotFound, Unsupported
-from ..v1 import catalog_pb2, jobs_pb2
+from ..v1 import catalog_pb2, diffuse_pb2, jobs_pb2
 from . import fields
 from .axes import Axis, FieldAxis
 from .near import near
@@ -49,7 +49,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         task = fields.painting(self.job)
-        if task.count > 1:
+        if task.count > 1 or task.prompt.texts or task.prompt.draw == diffuse_pb2.PROMPT_DRAW_EVERY:
             raise Invalid("a grid paints one picture for each cell", field="count", remedy="Make seed an axis.")
         if self.pictures > MAX_PICTURES:
             sizes = " x ".join(str(len(axis)) for _, axis in self.axes)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import Invalid, NotFound, VelaturaError
 from ..families import family as family_of
+from ..wildcards.folder import FOLDER, Wildcards
 from .entry import ModelEntry
 from .identify import identify
 
@@ -37,6 +38,7 @@ class ModelIndex:
 
     def __init__(self, folders: Sequence[Path] = (), *, starter: bool = True) -> None:
         self._folders, self._starter = tuple(folders), starter
+        self.wildcards = Wildcards(self._folders)
         self._hashes: dict[tuple[str, int, int], str] = {}
         self._known: dict[Path, tuple[str, ModelEntry | str]] = {}
         self._seen: dict[Path, tuple[dict[str, Any], str]] = {}
@@ -74,6 +76,7 @@ class ModelIndex:
     def _scan(self, candidates: dict[Path, tuple[dict[str, Any], str]]) -> None:
         """Tell what the candidates are; what looks as it did is not opened again."""
         found: dict[str, ModelEntry] = {}
+        self.wildcards.rescan()
         refused: dict[str, str] = {}
         known: dict[Path, tuple[str, ModelEntry | str]] = {}
         for path, (fixed, look) in candidates.items():
@@ -95,6 +98,7 @@ class ModelIndex:
     def etag(self) -> str:
         """Changes whenever the entries do."""
         facts = [(entry.id, entry.stamp) for entry in self._entries.values()]
+        facts.append(("", self.wildcards.stamp))
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def entries(self) -> tuple[ModelEntry, ...]:
@@ -237,7 +241,7 @@ def _stamp(path: Path) -> str:
 
 def _worth_a_look(path: Path) -> bool:
     if path.is_dir():
-        return not path.name.startswith(".")
+        return not path.name.startswith(".") and path.name != FOLDER
     return path.suffix.lower() in (".safetensors", *_PICKLED)
 
 

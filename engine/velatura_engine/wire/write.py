@@ -12,11 +12,11 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, ProjectPlan
+from ..plan import DiffusePlan, Plan, ProjectPlan, SeriesPlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
-from . import images
+from . import images, series
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -75,6 +75,9 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
         message.id = step.step_id
         if isinstance(step, DiffusePlan):
             _resolve_diffuse(message.diffuse, step)
+        elif isinstance(step, SeriesPlan):
+            _resolve_diffuse(message.diffuse, step.parts[0])
+            series.resolve(message.diffuse, step)
         else:
             _resolve_project(message.project, step)
     _store_inline(resolved, put_blob)
@@ -140,6 +143,7 @@ def recipe(resolved: jobs_pb2.JobSpec, plan: Plan, made: events.Artifact) -> job
     message.spec.CopyFrom(resolved)
     for name in ("preview", "supersede_key", "request_id", "time_limit", "lane"):
         message.spec.ClearField(name)
+    series.narrow(message, plan, made)
     return message
 
 
@@ -191,6 +195,7 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
         shelves=[
             _shelf("samplers", samplers()),
             _shelf("families", families()),
+            series.shelf(index.wildcards),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
         models=[_model(entry) for entry in index.entries()],
