@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 MAX_DRAWN = 100
 """Lines drawn for one picture's prompt, those within other lines among them."""
 MAX_SAMPLED = 20_000
-"""Parts of the prompt sampled for one picture."""
-MAX_SAMPLED_EVERY = 200_000
-"""The same where every combination is wanted, for all pictures together."""
+"""Parts of the prompt sampled for one picture; where every combination is wanted, for all pictures together."""
 MAX_BYTES = 8192
 """Of what comes out, as of any prompt."""
 
@@ -78,7 +76,7 @@ class Drawing:
 
     def every(self, most: int) -> list[str]:
         """The different prompts in order, at most `most`: the last choice changes first."""
-        budget = Budget(self.field, MAX_SAMPLED_EVERY, MAX_SAMPLED_EVERY)
+        budget = Budget(self.field, MAX_SAMPLED, MAX_SAMPLED)
         return self._sample(budget, Random(0), every=True, most=most)
 
     def lines(self, name: str) -> tuple[Value, ...]:

@@ -62,7 +62,8 @@ def drawn(text, wildcards=None, count=200):
 
 @pytest.mark.parametrize("text", [
     "", "a brick wall", "{moss}", "{", "}", "a { b | c", "a | b }", "{a {b} c}", r"\{a|b\}", r"\{a|b}", "____",
-    "a __ b",    "_a_", "__a", r"\__colour__", "[oak|birch]", "{[oak|birch]}", "__a b__", "$$", "{$$}", "(a:1.2)", "{}", "{-$$a}",
+    "a __ b", "_a_", "__a", r"\__colour__", "[oak|birch]", "{[oak|birch]}", "__a b__", "$$", "{$$}", "(a:1.2)",
+    "{}", "{-$$a}",
 ])  # fmt: skip
 def test_what_is_no_choice_is_left_as_it_is(text):
     assert not marks.has_choices(text, field="prompt")
@@ -180,7 +181,7 @@ LANGUAGE = [*"{}|\\_[]$:,- 12ab*/.\n", "__colour__", "__odd__", "2$$", "1-2$$", 
 def test_any_prompt_is_drawn_or_refused_and_drawing_twice_changes_nothing(wildcards):
     dice = random.Random(11)
     refused = 0
-    for _ in range(3000):
+    for _ in range(1000):
         text = "".join(dice.choices(LANGUAGE, k=dice.randrange(14)))
         try:
             if not marks.has_choices(text, field="prompt"):
@@ -193,7 +194,7 @@ def test_any_prompt_is_drawn_or_refused_and_drawing_twice_changes_nothing(wildca
             continue
         for result in (one, *many):
             assert not marks.has_choices(result, field="prompt")
-    assert refused < 1000
+    assert refused < 400
 
 
 def test_text_in_armour_is_read_as_it_stands_whatever_it_meets():
