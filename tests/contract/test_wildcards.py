@@ -102,7 +102,8 @@ def test_what_cannot_be_drawn_is_refused_with_its_field_and_a_way_out(lab, colou
 
 
 def test_braces_without_a_choice_and_escaped_ones_are_painted_as_they_stand(lab):
-    assert lab.paint("{moss}") == lab.paint(r"\{moss\}") != lab.paint("moss")
+    braces, escaped, bare = (lab.exact(prompt=words)[0].tobytes() for words in ("{moss}", r"\{moss\}", "moss"))
+    assert braces == escaped != bare
     literal = quick("{a|b}")
     literal.steps[0].diffuse.prompt.syntax = diffuse_pb2.PROMPT_SYNTAX_PLAIN
     (artifact,) = lab.result(literal).artifacts
