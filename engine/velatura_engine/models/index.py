@@ -59,6 +59,7 @@ class ModelIndex:
         with self._looking:
             candidates = self._looks()
             self._looked = time.monotonic()
+            self.wildcards.rescan()
             if candidates == self._seen:
                 return False
             self._scan(candidates)
@@ -67,6 +68,7 @@ class ModelIndex:
     def rescan(self) -> None:
         """Look at the folders again."""
         with self._looking:
+            self.wildcards.rescan()
             self._scan(self._looks())
 
     def _looks(self) -> dict[Path, tuple[dict[str, Any], str]]:
@@ -76,7 +78,6 @@ class ModelIndex:
     def _scan(self, candidates: dict[Path, tuple[dict[str, Any], str]]) -> None:
         """Tell what the candidates are; what looks as it did is not opened again."""
         found: dict[str, ModelEntry] = {}
-        self.wildcards.rescan()
         refused: dict[str, str] = {}
         known: dict[Path, tuple[str, ModelEntry | str]] = {}
         for path, (fixed, look) in candidates.items():

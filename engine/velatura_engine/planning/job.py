@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import Plan, ProjectPlan, StepPlan, paintings
+from ..plan import DiffusePlan, Plan, ProjectPlan, StepPlan, paintings
 from ..request import Diffuse, Request
 from . import pairing, series
 from .projection import plan_projection
