@@ -54,12 +54,14 @@ def diffuse(
     *,
     negative: str = "",
     model: str = "",
+    vae: str = "",
     width: int | None = None,
     height: int | None = None,
     seed: int | None = None,
     count: int | None = None,
     steps: int | None = None,
     guidance: float | None = None,
+    image_guidance: float | None = None,
     sampler: str = "",
     schedule: str = "",
     init: pixels_pb2.Image | None = None,
@@ -78,6 +80,7 @@ def diffuse(
     regions: Iterable[diffuse_pb2.PromptRegion] = (),
     windows: diffuse_pb2.Windows | None = None,
     mend: int | None = None,
+    every: bool = False,
     id: str = "",
     hidden: bool = False,
     **settings: Any,
@@ -85,13 +88,16 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `spans` are texts for parts of the run, `regions` for parts of the picture. `settings` go to the job as in `job`.
+    `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
+    `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
+    `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
     `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
     `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
         prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions),
         model=model,
+        vae=vae,
         mask=mask,
         depth=depth,
         controls=controls,
@@ -105,8 +111,11 @@ def diffuse(
     )
     _set(task, width=width, height=height, seed=seed, count=count)
     _set(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
+    _set(task.sampling, image_guidance=image_guidance)
     if negative:
         task.negative.text = negative
+    if every:
+        task.prompt.draw = diffuse_pb2.PROMPT_DRAW_EVERY
     if init is not None:
         task.init.image.CopyFrom(init)
         _set(task.init, strength=strength)

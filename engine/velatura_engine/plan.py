@@ -75,6 +75,7 @@ class DiffusePlan:
     passages: tuple[PassagePlan, ...]
     negative_passages: tuple[PassagePlan, ...]
     model: ModelEntry
+    vae: ModelEntry | None
     task: str
     size: Size
     canvas: Size
@@ -84,6 +85,7 @@ class DiffusePlan:
     steps: int
     guidance: float
     guidance_rescale: float
+    image_guidance: float | None
     eta: float | None
     clip_skip: int | None
     knobs: Mapping[str, object]
@@ -102,6 +104,22 @@ class DiffusePlan:
     def outputs(self) -> tuple[Size, ...]:
         """Sizes of the pictures that come out."""
         return (self.size,) * len(self.seeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPlan:
+    """Paintings that differ in what they say: pictures of one step, each by itself. `texts` are the prompt and the
+    negative prompt of each, as they are written down."""
+
+    step_id: str
+    hidden: bool
+    parts: tuple[DiffusePlan, ...]
+    texts: tuple[tuple[str, str], ...]
+
+    @property
+    def outputs(self) -> tuple[Size, ...]:
+        """Sizes of the pictures that come out."""
+        return tuple(size for part in self.parts for size in part.outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +153,12 @@ class UpscalePlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | ProjectPlan | UpscalePlan
+StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan
+
+
+def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
+    """The paintings that a step is made of; none for other steps."""
+    return (step,) if isinstance(step, DiffusePlan) else step.parts if isinstance(step, SeriesPlan) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +184,9 @@ def _explain(step: StepPlan) -> str:
     if isinstance(step, UpscalePlan):
         (width, height) = step.outputs[0]
         return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
+    if isinstance(step, SeriesPlan):
+        said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
+        return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]

@@ -34,6 +34,7 @@ class Sampling:
     steps: int | None = None
     guidance: float | None = None
     guidance_rescale: float = 0.0
+    image_guidance: float | None = None
     eta: float | None = None
     clip_skip: int | None = None
     knobs: Mapping[str, object] = field(default_factory=dict)
@@ -131,7 +132,12 @@ class Windows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
-    """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
+    """Paint. The fields present decide the task. Of literal texts every character is taken as it stands.
+
+    `texts` and `negative_texts`, where there are any, are one for each picture in place of the prompts. `every` is how
+    many pictures there may be where each is to have another of the prompts that this one stands for, 0 where they are
+    drawn; `count` is then the most that are wanted, 0 for all.
+    """
 
     prompt: str
     negative: str = ""
@@ -139,7 +145,11 @@ class Diffuse:
     negative_literal: bool = False
     passages: tuple[Passage, ...] = ()
     negative_passages: tuple[Passage, ...] = ()
+    texts: tuple[str, ...] = ()
+    negative_texts: tuple[str, ...] = ()
+    every: int = 0
     model: str | None = None
+    vae: str | None = None
     width: int | None = None
     height: int | None = None
     seed: int | None = None

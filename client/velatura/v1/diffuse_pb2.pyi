@@ -16,6 +16,12 @@ class PromptSyntax(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROMPT_SYNTAX_COMPEL: _ClassVar[PromptSyntax]
     PROMPT_SYNTAX_PLAIN: _ClassVar[PromptSyntax]
 
+class PromptDraw(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROMPT_DRAW_UNSPECIFIED: _ClassVar[PromptDraw]
+    PROMPT_DRAW_RANDOM: _ClassVar[PromptDraw]
+    PROMPT_DRAW_EVERY: _ClassVar[PromptDraw]
+
 class FillMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FILL_MODE_UNSPECIFIED: _ClassVar[FillMode]
@@ -27,6 +33,9 @@ PROMPT_SYNTAX_UNSPECIFIED: PromptSyntax
 PROMPT_SYNTAX_WEBUI: PromptSyntax
 PROMPT_SYNTAX_COMPEL: PromptSyntax
 PROMPT_SYNTAX_PLAIN: PromptSyntax
+PROMPT_DRAW_UNSPECIFIED: PromptDraw
+PROMPT_DRAW_RANDOM: PromptDraw
+PROMPT_DRAW_EVERY: PromptDraw
 FILL_MODE_UNSPECIFIED: FillMode
 FILL_MODE_ORIGINAL: FillMode
 FILL_MODE_SURROUNDINGS: FillMode
@@ -56,19 +65,23 @@ class PromptRegion(_message.Message):
     def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class Prompt(_message.Message):
-    __slots__ = ("text", "syntax", "spans", "regions")
+    __slots__ = ("text", "syntax", "spans", "regions", "draw", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SYNTAX_FIELD_NUMBER: _ClassVar[int]
     SPANS_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     text: str
     syntax: PromptSyntax
     spans: _containers.RepeatedCompositeFieldContainer[PromptSpan]
     regions: _containers.RepeatedCompositeFieldContainer[PromptRegion]
-    def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ...) -> None: ...
+    draw: PromptDraw
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ..., draw: _Optional[_Union[PromptDraw, str]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Sampling(_message.Message):
-    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs")
+    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs", "image_guidance")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +97,7 @@ class Sampling(_message.Message):
     ETA_FIELD_NUMBER: _ClassVar[int]
     CLIP_SKIP_FIELD_NUMBER: _ClassVar[int]
     KNOBS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
     sampler: str
     schedule: str
     steps: int
@@ -92,7 +106,8 @@ class Sampling(_message.Message):
     eta: float
     clip_skip: int
     knobs: _containers.MessageMap[str, _knobs_pb2.KnobValue]
-    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ...) -> None: ...
+    image_guidance: float
+    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ...) -> None: ...
 
 class InitImage(_message.Message):
     __slots__ = ("image", "strength")

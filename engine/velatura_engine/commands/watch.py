@@ -38,14 +38,21 @@ class Bar:
 
     def _progress(self, progress: jobs_pb2.Progress) -> None:
         stage = progress.stage.rpartition(":")[2]
-        words = f"{progress.fraction:4.0%} {stage} {progress.step}/{progress.steps}"
+        words = f"{stage} {progress.step}/{progress.steps}"
         if progress.HasField("remaining") and progress.remaining >= 1:
             words += f", {progress.remaining:.0f} s left"
+        self.part(progress.fraction, words)
+
+    def part(self, fraction: float, words: str) -> None:
+        """Draw that `fraction` (0..1) is done, and what is going on in words."""
+        if self._quiet:
+            return
+        words = f"{fraction:4.0%} {words}"
         if self._live:
-            done = round(progress.fraction * WIDTH)
+            done = round(fraction * WIDTH)
             self._line(f"[{'#' * done}{'.' * (WIDTH - done)}] {words}")
-        elif int(progress.fraction * 4) > self._quarter:
-            self._quarter = int(progress.fraction * 4)
+        elif int(fraction * 4) > self._quarter:
+            self._quarter = int(fraction * 4)
             self._line(words.strip())
 
     def close(self) -> None:

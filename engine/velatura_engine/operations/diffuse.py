@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 
-from ..conditioning.embeddings import Embedder
 from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
 from ..conditioning.voices import Voice
@@ -38,12 +37,12 @@ from .scene import Scene, fetch, finish
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
-    model = context.models.checkpoint(plan.model)
+    model = context.models.checkpoint(plan.model, plan.vae)
     controls = [context.models.control(control.model) for control in plan.controls]
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
-    modules = [model.vae, model.unet, *controls]
+    modules = [model.vae, model.denoiser, *controls]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
@@ -96,9 +95,9 @@ class _Run:
         pipeline = self.model.pipeline(self.plan.task, self.scheduler, controls)
         with ExitStack() as stack:
             if windows:
-                stack.enter_context(windowed(self.model.unet, controls, windows))
+                stack.enter_context(windowed(self.model.denoiser, controls, windows))
             if self.conditioning:
-                stack.enter_context(self.conditioning.steering(self.model.unet, controls))
+                stack.enter_context(self.conditioning.steering(self.model.denoiser, controls))
             return pipeline(**self.arguments()).images
 
     def tile(self, part: float, axes: Axes, windows: Windows | None) -> None:
@@ -135,6 +134,8 @@ class _Run:
             call["eta"] = plan.eta
         if plan.guidance_rescale:
             call["guidance_rescale"] = plan.guidance_rescale
+        if plan.image_guidance is not None:
+            call["image_guidance_scale"] = plan.image_guidance
         if plan.controls:
             call |= self.control_arguments()
         if self.model.family.depth_channel:
@@ -144,7 +145,7 @@ class _Run:
         if plan.task != "txt2img":
             call |= self.start_arguments()
         if self.variation and self._starts_from_noise:
-            channels, factor = self.model.vae.config["latent_channels"], plan.model.latent_factor
+            channels, factor = plan.model.latent_channels, plan.model.latent_factor
             shape = (len(plan.seeds), channels, height // factor, width // factor)
             call["latents"] = self.variation.start(shape, sources, self.model)
         return call
@@ -166,7 +167,7 @@ class _Run:
         family = self.model.family
         if self.plan.task == "txt2img":
             return not family.depth_channel
-        return family.mask_channel and self.strength >= 1
+        return family.edits or (family.mask_channel and self.strength >= 1)
 
     def texts(self) -> dict[str, Any]:
         """Prompts that the pipeline reads by itself."""
@@ -182,18 +183,20 @@ class _Run:
         plan, model = self.plan, self.model
         prompts = plan.prompt, plan.negative
         if (
-            not plan.passages
+            model.family.plain
+            and not plan.passages
             and not plan.negative_passages
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
-        embedder = Embedder(model.parts.tokenizer, model.parts.text_encoder, plan.clip_skip)
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
-        return Conditioning(told, plain, embedder, steps=steps, count=len(plan.seeds))
+        return Conditioning(
+            told, plain, model.embedder(plan.clip_skip), steps=steps, count=len(plan.seeds), guided=model.family.guided
+        )
 
     def control_arguments(self) -> dict[str, Any]:
         controls = self.plan.controls
@@ -231,7 +234,9 @@ class _Run:
             return {"image": self.start, "strength": self.strength}
         assert self.scene.init is not None
         picture = _tensor(self.scene.init, self.model).repeat(len(self.plan.seeds), 1, 1, 1)
-        start = {"image": picture, "strength": self.strength}
+        start: dict[str, Any] = {"image": picture}
+        if not self.model.family.edits:
+            start["strength"] = self.strength
         if self.model.family.mask_channel:
             width, height = self.plan.canvas
             start |= {"mask_image": self.mask, "width": width, "height": height}

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, StepPlan, UpscalePlan
+from ..plan import DiffusePlan, Plan, ProjectPlan, StepPlan, UpscalePlan, paintings
 from ..request import Diffuse, Request, Upscale
-from . import latents, pairing
-from .painting import Painting
+from . import latents, pairing, series
 from .projection import plan_projection
 from .sizes import Size
 from .upscaling import plan_upscale
@@ -27,9 +26,11 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     for number, step in enumerate(request.steps):
         field = f"steps[{number}]"
         if isinstance(step.operation, Diffuse):
-            planned = Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
-            pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
-            latents.check_noise(planned, request.max_pixels, f"{field}.diffuse")
+            planned = series.plan(step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed)
+            canvas = paintings(planned)[0].canvas
+            pairing.check_area(canvas, len(planned.outputs), request.max_pixels, field=f"{field}.diffuse")
+            for part in paintings(planned):
+                latents.check_noise(part, request.max_pixels, f"{field}.diffuse")
         elif isinstance(step.operation, Upscale):
             planned = plan_upscale(step.operation, done, request, f"{field}.upscale", step.id, step.hidden)
         else:
@@ -50,24 +51,27 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
 
 def _entries(step: StepPlan) -> list[ModelEntry]:
     """The models that take part in a step."""
-    if not isinstance(step, DiffusePlan):
-        return []
-    seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
-    return [step.model, *(control.model for control in step.controls), *seen]
+    return [entry for part in paintings(step) for entry in _used(part)]
+
+
+def _used(part: DiffusePlan) -> list[ModelEntry]:
+    seen = [entry for one in part.references if one.strength for entry in (one.model, one.encoder)]
+    return [part.model, *([part.vae] if part.vae else []), *(control.model for control in part.controls), *seen]
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
     """Stages with their share of the time, from rough costs in megapixels of work."""
-    costs: list[tuple[str, float]] = [("load", 0.1)] if any(isinstance(step, DiffusePlan) for step in steps) else []
+    costs: list[tuple[str, float]] = [("load", 0.1)] if any(paintings(step) for step in steps) else []
     for step in steps:
-        if isinstance(step, DiffusePlan):
-            area = step.canvas[0] * step.canvas[1] / 2**20 * len(step.seeds)
-            costs.append((f"{step.step_id}:diffuse", area * step.steps * step.strength + 0.01))
+        if parts := paintings(step):
+            first, count = parts[0], len(step.outputs)
+            area = first.canvas[0] * first.canvas[1] / 2**20 * count
+            costs.append((f"{step.step_id}:diffuse", area * first.steps * first.strength + 0.01))
             costs.append((f"{step.step_id}:decode", area * 2))
         elif isinstance(step, UpscalePlan):
             width, height = step.outputs[0]
             costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))
-        else:
+        elif isinstance(step, ProjectPlan):
             texels = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))
     total = sum(cost for _, cost in costs)

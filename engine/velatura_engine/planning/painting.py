@@ -39,7 +39,7 @@ class Painting:
         """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
         ask, model = self.ask, self.model
         size = self._size()
-        task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
+        task = "inpaint" if ask.mask is not None else self.family.start if ask.init is not None else "txt2img"
         native_depth = self.family.depth_channel
         controlled = bool(ask.controls) or (ask.depth is not None and not native_depth)
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
@@ -57,6 +57,7 @@ class Painting:
             passages=self._passages(ask.passages, steps, f"{self.field}.prompt"),
             negative_passages=self._passages(ask.negative_passages, steps, f"{self.field}.negative"),
             model=model,
+            vae=self._vae(),
             task=task,
             size=size,
             canvas=canvas,
@@ -66,6 +67,7 @@ class Painting:
             steps=steps,
             guidance=self._guidance(),
             guidance_rescale=sampling.guidance_rescale,
+            image_guidance=model.image_guidance if sampling.image_guidance is None else sampling.image_guidance,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
             knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
@@ -106,6 +108,15 @@ class Painting:
             )
             for ask in asks
         )
+
+    def _vae(self) -> ModelEntry | None:
+        """The VAE to wear instead of the model's own. Raises Unsupported for one whose latents are others."""
+        if self.ask.vae is None:
+            return None
+        field, model = f"{self.field}.vae", self.model
+        vae = self.index.get(self.ask.vae, kind="vae", field=field)
+        pairing.check_vae(vae, model, field=field)
+        return vae
 
     def _size(self) -> Size:
         """Asked for, else the init's, the depth's, the model's own."""
@@ -169,7 +180,7 @@ class Painting:
         return part, schedule
 
     def _strength(self, task: str) -> float:
-        if task == "txt2img":
+        if task == "txt2img" or self.family.edits:
             return 1.0
         default = 1.0 if task == "inpaint" else 0.75
         return default if self.ask.strength is None else self.ask.strength
@@ -177,7 +188,8 @@ class Painting:
     def _inpaint(self, task: str) -> Inpaint:
         if task != "inpaint":
             return self.ask.inpaint
-        fill = self.ask.inpaint.fill or ("surroundings" if self._strength(task) >= 1 else "original")
+        anew = self._strength(task) >= 1 and not self.family.edits
+        fill = self.ask.inpaint.fill or ("surroundings" if anew else "original")
         return replace(self.ask.inpaint, fill=fill)
 
     def _controls(self, native_depth: bool) -> tuple[ControlPlan, ...]:

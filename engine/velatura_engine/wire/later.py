@@ -11,8 +11,6 @@ def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
     """Raises Unsupported naming the first field of a painting that has no effect yet."""
     found = {name for name in ("outpaint",) if ask.HasField(name)}
     found |= {name for name in ("adapters", "views") if len(getattr(ask, name))}
-    if ask.vae:
-        found.add("vae")
     if ask.inpaint.HasField("context"):
         found.add("inpaint.context")
     if ask.inpaint.color_match:

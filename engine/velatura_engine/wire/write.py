@@ -12,12 +12,12 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, ProjectPlan, UpscalePlan
+from ..plan import DiffusePlan, Plan, ProjectPlan, SeriesPlan, UpscalePlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
 from ..upscalers import upscalers
-from . import images
+from . import images, series
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -77,6 +77,10 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
         if isinstance(step, DiffusePlan):
             _resolve_diffuse(message.diffuse, step)
             _resolve_latents(message.diffuse, step)
+        elif isinstance(step, SeriesPlan):
+            _resolve_diffuse(message.diffuse, step.parts[0])
+            _resolve_latents(message.diffuse, step.parts[0])
+            series.resolve(message.diffuse, step)
         elif isinstance(step, UpscalePlan):
             _resolve_upscale(message.upscale, step)
         else:
@@ -90,11 +94,15 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         if text.syntax == diffuse_pb2.PROMPT_SYNTAX_UNSPECIFIED:
             text.syntax = diffuse_pb2.PROMPT_SYNTAX_WEBUI
     message.model = plan.model.id
+    if plan.vae is not None:
+        message.vae = plan.vae.id
     message.width, message.height = plan.size
     message.seed, message.count = plan.seeds[0], len(plan.seeds)
     sampling = message.sampling
     sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
     sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
+    if plan.image_guidance is not None:
+        sampling.image_guidance = plan.image_guidance
     for name, value in plan.knobs.items():
         _set_knob(sampling.knobs[name], value)
     if plan.init is not None:
@@ -155,6 +163,7 @@ def recipe(resolved: jobs_pb2.JobSpec, plan: Plan, made: events.Artifact) -> job
     message.spec.CopyFrom(resolved)
     for name in ("preview", "supersede_key", "request_id", "time_limit", "lane"):
         message.spec.ClearField(name)
+    series.narrow(message, plan, made)
     return message
 
 
@@ -208,6 +217,7 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
             _shelf("samplers", samplers()),
             _shelf("upscalers", upscalers()),
             _shelf("families", families()),
+            series.shelf(index.wildcards),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
         models=[_model(entry) for entry in index.entries()],

@@ -128,7 +128,6 @@ HINT = {"kind": "depth", "image": COLOUR}
 LATER = {
     "outpaint": {"outpaint": {"left": 8}},
     "adapters": {"adapters": [{"model": "x"}]},
-    "vae": {"vae": "x"},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
     "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
