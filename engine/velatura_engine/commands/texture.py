@@ -31,6 +31,7 @@ def add_painting(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default="", metavar="ID", help="from `velatura list models`")
     command.add_argument("--seed", type=int, help="the same seed gives the same picture (default: drawn)")
     command.add_argument("--count", type=int, help="pictures, seeds counting up (default 1)")
+    command.add_argument("--every", action="store_true", help="a picture of every prompt that {a|b} and __name__ allow")
     command.add_argument("--steps", type=int, help="more is finer and slower (default: the model's own)")
     command.add_argument("--sampler", default="", metavar="NAME", help="from `velatura list samplers`")
     command.add_argument("--schedule", default="", metavar="NAME", help="spacing of the noise levels")
@@ -45,7 +46,7 @@ def add_painting(command: argparse.ArgumentParser) -> None:
 
 def painting(options: argparse.Namespace) -> dict[str, Any]:
     """Those options as arguments for `velatura.spec`."""
-    names = ("negative", "model", "seed", "count", "steps", "sampler", "schedule", "guidance")
+    names = ("negative", "model", "seed", "count", "steps", "sampler", "schedule", "guidance", "every")
     worn = [_adapter(words, options.force_adapters) for words in options.adapter]
     return {name: getattr(options, name) for name in names} | {"adapters": worn}
 

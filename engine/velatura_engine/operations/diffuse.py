@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,8 @@ import torch
 import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 
-from ..conditioning.adapters.lexicon import Lexicon
 from ..conditioning.adapters.names import components
 from ..conditioning.adapters.wear import wearing
-from ..conditioning.embeddings import Embedder
 from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
 from ..conditioning.voices import Voice
@@ -29,9 +27,11 @@ from ..pixels.picture import Picture
 from ..plan import DiffusePlan, PassagePlan
 from ..runtime.models import Loaded
 from ..runtime.seams import Moment, observe
+from ..runtime.windows import Windows, windowed
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .context import Context
+from .noise import Variation, generators
 from .references import take_after
 from .scene import Scene, fetch, finish
 
@@ -39,12 +39,12 @@ from .scene import Scene, fetch, finish
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
-    model = context.models.checkpoint(plan.model)
+    model = context.models.checkpoint(plan.model, plan.vae)
     controls = [context.models.control(control.model) for control in plan.controls]
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
-    modules = [model.vae, model.unet, *controls]
+    modules = [model.vae, model.denoiser, *controls]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
@@ -76,6 +76,7 @@ class _Run:
     def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene) -> None:
         self.plan, self.context, self.model, self.scene = plan, context, model, scene
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
+        self.variation = self._variation()
         self.conditioning = self._conditioning()
         self.last_glimpse = time.monotonic()
 
@@ -83,7 +84,7 @@ class _Run:
         """Latents (B, C, h, w) of the finished pictures."""
         # Models that see the mask blend by themselves.
         blend = self.blend() if self.scene.mask is not None and not self.model.family.mask_channel else None
-        tiling = self.plan.tiling
+        windows = self.windows()
 
         def after(moment: Moment) -> torch.Tensor | None:
             self.context.check()
@@ -92,23 +93,46 @@ class _Run:
             part = moment.done / moment.total
             if self.conditioning:
                 self.conditioning.go_to(part)
-            axes.x, axes.y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
+            self.tile(part, axes, windows)
             return blend(moment) if blend else None
 
-        axes.x, axes.y = (on and tiling.start <= 0 for on in (tiling.x, tiling.y))
+        self.tile(0.0, axes, windows)
         observe(self.scheduler, after)
         pipeline = self.model.pipeline(self.plan.task, self.scheduler, controls)
-        with self.conditioning.steering(self.model.unet, controls) if self.conditioning else nullcontext():
+        with ExitStack() as stack:
+            if windows:
+                stack.enter_context(windowed(self.model.denoiser, controls, windows))
+            if self.conditioning:
+                stack.enter_context(self.conditioning.steering(self.model.denoiser, controls))
             return pipeline(**self.arguments()).images
+
+    def tile(self, part: float, axes: Axes, windows: Windows | None) -> None:
+        """Wrap what tiles at this part of the run, 0 to 1: layers, or windows where those cut the canvas."""
+        tiling = self.plan.tiling
+        x, y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
+        axes.x, axes.y = windows.wrap(x, y) if windows else (x, y)
+
+    def windows(self) -> Windows | None:
+        """What the canvas is looked at through; None is the whole of it at once."""
+        plan = self.plan
+        if plan.windows is None:
+            return None
+        factor = plan.model.latent_factor
+        width, height, size, overlap = (
+            side // factor for side in (*plan.canvas, plan.windows.size, plan.windows.overlap)
+        )
+        grain = plan.model.size_multiple // factor
+        return Windows((width, height), size, overlap, grain=grain, check=self.context.check)
 
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with."""
         plan = self.plan
         width, height = plan.canvas
+        sources = generators(plan.seeds)
         call: dict[str, Any] = {
             "num_inference_steps": plan.steps,
             "guidance_scale": plan.guidance,
-            "generator": generators(plan.seeds),
+            "generator": sources,
             "output_type": "latent",
         }
         call |= self.conditioning.arguments if self.conditioning else self.texts()
@@ -116,6 +140,8 @@ class _Run:
             call["eta"] = plan.eta
         if plan.guidance_rescale:
             call["guidance_rescale"] = plan.guidance_rescale
+        if plan.image_guidance is not None:
+            call["image_guidance_scale"] = plan.image_guidance
         if plan.controls:
             call |= self.control_arguments()
         if self.model.family.depth_channel:
@@ -124,7 +150,30 @@ class _Run:
             call |= {"width": width, "height": height}
         if plan.task != "txt2img":
             call |= self.start_arguments()
+        if self.variation and self._starts_from_noise:
+            channels, factor = plan.model.latent_channels, plan.model.latent_factor
+            shape = (len(plan.seeds), channels, height // factor, width // factor)
+            call["latents"] = self.variation.start(shape, sources, self.model)
         return call
+
+    def _variation(self) -> Variation | None:
+        """What the seeds' noise is changed into, and made so wherever the scheduler lays it over a picture."""
+        plan = self.plan
+        if plan.variation is None:
+            return None
+        # Pipelines that encode the picture themselves draw once before, for that.
+        skip = int(self.model.family.pixels_first and not self._starts_from_noise)
+        variation = Variation(plan.variation, plan.seeds, plan.model.latent_factor, skip)
+        variation.take_part(self.scheduler)
+        return variation
+
+    @property
+    def _starts_from_noise(self) -> bool:
+        """Whether the pipeline begins with noise alone, and takes it ready made."""
+        family = self.model.family
+        if self.plan.task == "txt2img":
+            return not family.depth_channel
+        return family.edits or (family.mask_channel and self.strength >= 1)
 
     def texts(self) -> dict[str, Any]:
         """Prompts that the pipeline reads by itself."""
@@ -140,21 +189,26 @@ class _Run:
         plan, model = self.plan, self.model
         prompts = plan.prompt, plan.negative
         if (
-            not plan.embeddings
+            model.family.plain
+            and not plan.embeddings
             and not plan.passages
             and not plan.negative_passages
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
-        encoder = model.parts.text_encoder
-        lexicon = Lexicon(plan.embeddings, encoder.config.hidden_size, model.window)
-        embedder = Embedder(model.parts.tokenizer, encoder, plan.clip_skip, lexicon)
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
-        return Conditioning(told, plain, embedder, steps=steps, count=len(plan.seeds))
+        return Conditioning(
+            told,
+            plain,
+            model.embedder(plan.clip_skip, plan.embeddings),
+            steps=steps,
+            count=len(plan.seeds),
+            guided=model.family.guided,
+        )
 
     def control_arguments(self) -> dict[str, Any]:
         controls = self.plan.controls
@@ -192,7 +246,9 @@ class _Run:
             return {"image": self.start, "strength": self.strength}
         assert self.scene.init is not None
         picture = _tensor(self.scene.init, self.model).repeat(len(self.plan.seeds), 1, 1, 1)
-        start = {"image": picture, "strength": self.strength}
+        start: dict[str, Any] = {"image": picture}
+        if not self.model.family.edits:
+            start["strength"] = self.strength
         if self.model.family.mask_channel:
             width, height = self.plan.canvas
             start |= {"mask_image": self.mask, "width": width, "height": height}
@@ -246,11 +302,6 @@ class _Run:
         for index, latents in enumerate(moment.denoised):
             pixels = map_.picture(latents, ask.size)
             self.context.emit(Preview(pixels=pixels, index=index, step=moment.done, step_id=self.plan.step_id))
-
-
-def generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
-    """One CPU generator a picture, so that a seed means the same on every device and in every batch."""
-    return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
 
 
 def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:

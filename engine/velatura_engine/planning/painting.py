@@ -14,7 +14,7 @@ from ..models.entry import ModelEntry
 from ..plan import ControlPlan, DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
-from . import pairing
+from . import latents, pairing
 from .references import plan_references
 from .sizes import Size, Sizes, check_depth, size_of
 from .wearing import Dresser
@@ -31,7 +31,7 @@ class Painting:
     """Fills the gaps of one Diffuse."""
 
     def __init__(self, ask: Diffuse, index: ModelIndex, done: Sizes, field: str) -> None:
-        self.ask, self.index, self.done, self.field = ask, index, done, field
+        self.ask, self.index, self.done, self.field = latents.mended(ask, done, field), index, done, field
         where = f"{field}.model"
         self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
         self.family = family(self.model.family)
@@ -40,7 +40,7 @@ class Painting:
         """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
         ask, model = self.ask, self.model
         size = self._size()
-        task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
+        task = "inpaint" if ask.mask is not None else self.family.start if ask.init is not None else "txt2img"
         native_depth = self.family.depth_channel
         controlled = bool(ask.controls) or (ask.depth is not None and not native_depth)
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
@@ -48,6 +48,7 @@ class Painting:
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
+        canvas = self._canvas(size)
         prompt = _words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt")
         negative = _words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative")
         dresser = Dresser(self.index, model, self.field)
@@ -64,15 +65,17 @@ class Painting:
             passages=passages,
             negative_passages=negative_passages,
             model=model,
+            vae=self._vae(),
             task=task,
             size=size,
-            canvas=self._canvas(size),
+            canvas=canvas,
             seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
             sampler=part.id,
             schedule=schedule,
             steps=steps,
             guidance=self._guidance(),
             guidance_rescale=sampling.guidance_rescale,
+            image_guidance=model.image_guidance if sampling.image_guidance is None else sampling.image_guidance,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
             knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
@@ -89,6 +92,8 @@ class Painting:
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
             warnings=warnings,
+            variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
+            windows=latents.plan_windows(ask, model, self.field),
         )
 
     def _guidance(self) -> float:
@@ -114,6 +119,15 @@ class Painting:
             )
             for ask in asks
         )
+
+    def _vae(self) -> ModelEntry | None:
+        """The VAE to wear instead of the model's own. Raises Unsupported for one whose latents are others."""
+        if self.ask.vae is None:
+            return None
+        field, model = f"{self.field}.vae", self.model
+        vae = self.index.get(self.ask.vae, kind="vae", field=field)
+        pairing.check_vae(vae, model, field=field)
+        return vae
 
     def _size(self) -> Size:
         """Asked for, else the init's, the depth's, the model's own."""
@@ -177,7 +191,7 @@ class Painting:
         return part, schedule
 
     def _strength(self, task: str) -> float:
-        if task == "txt2img":
+        if task == "txt2img" or self.family.edits:
             return 1.0
         default = 1.0 if task == "inpaint" else 0.75
         return default if self.ask.strength is None else self.ask.strength
@@ -185,7 +199,8 @@ class Painting:
     def _inpaint(self, task: str) -> Inpaint:
         if task != "inpaint":
             return self.ask.inpaint
-        fill = self.ask.inpaint.fill or ("surroundings" if self._strength(task) >= 1 else "original")
+        anew = self._strength(task) >= 1 and not self.family.edits
+        fill = self.ask.inpaint.fill or ("surroundings" if anew else "original")
         return replace(self.ask.inpaint, fill=fill)
 
     def _controls(self, native_depth: bool) -> tuple[ControlPlan, ...]:

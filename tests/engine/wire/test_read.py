@@ -126,9 +126,7 @@ def test_a_wrong_field_is_named(case):
 
 HINT = {"kind": "depth", "image": COLOUR}
 LATER = {
-    "variation": {"variation": {"strength": 0.5}},
     "outpaint": {"outpaint": {"left": 8}},
-    "vae": {"vae": "x"},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
     "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
@@ -162,7 +160,7 @@ def test_a_setting_that_the_contract_does_not_know_is_refused_with_those_it_know
 
 def test_operations_of_the_contract_that_come_later_say_so():
     with pytest.raises(Unsupported) as caught:
-        read(jobs_pb2.Step(upscale=operations_pb2.Upscale()))
+        read(jobs_pb2.Step(material=operations_pb2.Material()))
     assert caught.value.reason == "UNIMPLEMENTED_OPERATION"
 
 
