@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, StepPlan
-from ..request import Diffuse, Request
-from . import pairing
-from .painting import Painting
+from ..plan import DiffusePlan, Plan, ProjectPlan, StepPlan, UpscalePlan, paintings
+from ..request import Diffuse, Request, Upscale
+from . import latents, pairing, series
 from .projection import plan_projection
 from .sizes import Size
+from .upscaling import plan_upscale
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -26,11 +26,15 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     for number, step in enumerate(request.steps):
         field = f"steps[{number}]"
         if isinstance(step.operation, Diffuse):
-            planned = Painting(step.operation, index, done, f"{field}.diffuse", request.max_pixels).plan(
-                step.id, step.hidden, draw_seed
+            planned = series.plan(
+                step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed, request.max_pixels
             )
-            for size in (planned.canvas, *planned.outputs[:1]):
-                pairing.check_area(size, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
+            for size in (paintings(planned)[0].canvas, planned.outputs[0]):
+                pairing.check_area(size, len(planned.outputs), request.max_pixels, field=f"{field}.diffuse")
+            for part in paintings(planned):
+                latents.check_noise(part, request.max_pixels, f"{field}.diffuse")
+        elif isinstance(step.operation, Upscale):
+            planned = plan_upscale(step.operation, done, request, f"{field}.upscale", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
@@ -40,7 +44,9 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     return Plan(
         steps=tuple(steps),
         stages=_stages(steps),
-        warnings=(),
+        warnings=tuple(
+            dict.fromkeys(warning for step in steps for part in paintings(step) for warning in part.warnings)
+        ),
         preview=request.preview,
         time_limit=request.time_limit,
         models=tuple((name, index.sha256(name)) for name in entries),
@@ -49,21 +55,28 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
 
 def _entries(step: StepPlan) -> list[ModelEntry]:
     """The models that take part in a step."""
-    if not isinstance(step, DiffusePlan):
-        return []
-    seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
-    return [step.model, *(control.model for control in step.controls), *seen]
+    return [entry for part in paintings(step) for entry in _used(part)]
+
+
+def _used(part: DiffusePlan) -> list[ModelEntry]:
+    seen = [entry for one in part.references if one.strength for entry in (one.model, one.encoder)]
+    worn = [one.model for one in (*part.controls, *part.adapters)]
+    return [part.model, *([part.vae] if part.vae else []), *worn, *part.embeddings, *seen]
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
     """Stages with their share of the time, from rough costs in megapixels of work."""
-    costs: list[tuple[str, float]] = [("load", 0.1)] if any(isinstance(step, DiffusePlan) for step in steps) else []
+    costs: list[tuple[str, float]] = [("load", 0.1)] if any(paintings(step) for step in steps) else []
     for step in steps:
-        if isinstance(step, DiffusePlan):
-            area = step.canvas[0] * step.canvas[1] / 2**20 * len(step.seeds)
-            costs.append((f"{step.step_id}:diffuse", area * step.steps * step.strength + 0.01))
+        if parts := paintings(step):
+            first, count = parts[0], len(step.outputs)
+            area = first.canvas[0] * first.canvas[1] / 2**20 * count
+            costs.append((f"{step.step_id}:diffuse", area * first.steps * first.strength + 0.01))
             costs.append((f"{step.step_id}:decode", area * 2))
-        else:
+        elif isinstance(step, UpscalePlan):
+            width, height = step.outputs[0]
+            costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))
+        elif isinstance(step, ProjectPlan):
             texels = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))
     total = sum(cost for _, cost in costs)

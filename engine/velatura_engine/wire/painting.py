@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
 from ..request import Control, Diffuse, Fill, Inpaint, Outpaint, Passage, Sampling, Tiling
-from .checks import between, catalog_name, given, how_many, known, optional, text
+from . import latents, series
+from .adapters import adapter
+from .checks import between, catalog_name, how_many, known, optional, text
 from .later import refuse_in_diffuse
 from .references import read_references
 from .sources import MIN_SIDE, Sources, knob
@@ -43,14 +45,17 @@ class PaintingReader:
         if ask.HasField("outpaint") and not ask.HasField("init"):
             raise Invalid(f"{field}.outpaint", f"needs {field}.init: there is nothing to grow", remedy="send init too")
         outpaint = _outpaint(ask.outpaint, f"{field}.outpaint", self.sources.limits.max_side)
-        if ask.inpaint.ListFields() and not ask.HasField("mask") and not outpaint:
+        band = latents.mend(ask, field)
+        if ask.inpaint.ListFields() and not ask.HasField("mask") and not outpaint and band is None:
             name = ask.inpaint.ListFields()[0][0].name
             raise Invalid(
                 f"{field}.inpaint.{name}", f"is about repainting, and {field}.mask and {field}.outpaint are missing",
                 remedy="send a mask, or margins for the canvas, too",
             )  # fmt: skip
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
-        count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.sources.limits.max_count))
+        how_many(len(ask.adapters), f"{field}.adapters", 0, 32)
+        limits = self.sources.limits
+        count = series.read_count(ask, field, limits.max_count)
         init = self.sources.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
         return Diffuse(
             prompt=prompt,
@@ -59,7 +64,11 @@ class PaintingReader:
             negative_literal=ask.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
             passages=self._passages(ask.prompt, f"{field}.prompt"),
             negative_passages=self._passages(ask.negative, f"{field}.negative"),
+            texts=self._texts(ask.prompt, f"{field}.prompt", ask.allow_empty_prompt),
+            negative_texts=self._texts(ask.negative, f"{field}.negative", True),
+            every=limits.max_count if series.wants_every(ask) else 0,
             model=catalog_name(ask.model, f"{field}.model"),
+            vae=catalog_name(ask.vae, f"{field}.vae"),
             width=self._side(ask, "width", field),
             height=self._side(ask, "height", field),
             seed=ask.seed if ask.HasField("seed") else None,
@@ -72,8 +81,11 @@ class PaintingReader:
             outpaint=outpaint,
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
             controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
-            tiling=_tiling(ask.tiling, f"{field}.tiling"),
+            adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             references=read_references(ask.references, self.sources, f"{field}.references"),
+            tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
+            variation=latents.variation(ask, field),
+            windows=latents.windows(ask, field),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
@@ -109,6 +121,9 @@ class PaintingReader:
         weight = optional(message, "weight", f"{field}.weight", 0.01, 10)
         return {"text": said, "weight": 1.0 if weight is None else weight}
 
+    def _texts(self, message: diffuse_pb2.Prompt, field: str, empty: bool) -> tuple[str, ...]:
+        return series.read_texts(message, field, self.sources.limits.max_prompt_bytes, empty=empty)
+
     def _sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
         steps = optional(ask, "steps", f"{field}.steps", 1, self.sources.limits.max_steps)
         skip = optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
@@ -118,6 +133,7 @@ class PaintingReader:
             steps=None if steps is None else int(steps),
             guidance=optional(ask, "guidance", f"{field}.guidance", 0, 100),
             guidance_rescale=optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
+            image_guidance=optional(ask, "image_guidance", f"{field}.image_guidance", 1, 100),
             eta=optional(ask, "eta", f"{field}.eta", 0, 1),
             clip_skip=None if skip is None else int(skip),
             knobs={key: knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},

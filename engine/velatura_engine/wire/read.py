@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from velatura.v1 import jobs_pb2, pixels_pb2
 
 from ..errors import Invalid, Unsupported
-from ..request import Diffuse, PreviewAsk, Project, Request, Step
+from ..request import Diffuse, PreviewAsk, Project, Request, Step, Upscale
 from .checks import between, given, how_many, known, text
 from .painting import PaintingReader
 from .projection import ProjectionReader
 from .sources import Sources
+from .upscaling import read_upscale
 
 if TYPE_CHECKING:
     from ..server.limits import Limits
 
-_LATER = ("upscale", "preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_LATER = ("preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
@@ -42,6 +43,7 @@ def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]
     return Request(
         steps=tuple(steps), preview=_preview(spec.preview), time_limit=_time_limit(spec, limits),
         max_pixels=limits.max_generated_pixels, max_texels=limits.max_projected_pixels,
+        max_side=limits.max_side,
     )  # fmt: skip
 
 
@@ -69,13 +71,15 @@ def _check_labels(spec: jobs_pb2.JobSpec) -> None:
     text(spec.request_id, "request_id", 64)
 
 
-def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Diffuse | Project:
+def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Diffuse | Project | Upscale:
     kind = message.WhichOneof("operation")
     if kind == "diffuse":
         return PaintingReader(sources).diffuse(message.diffuse, f"{field}.diffuse")
     if kind == "project":
         return ProjectionReader(sources).project(message.project, f"{field}.project")
+    if kind == "upscale":
+        return read_upscale(message.upscale, sources, f"{field}.upscale")
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
-                          reason="UNIMPLEMENTED_OPERATION", remedy="it can diffuse and project")  # fmt: skip
+                          reason="UNIMPLEMENTED_OPERATION", remedy="it can diffuse, project and upscale")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")

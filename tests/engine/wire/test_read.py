@@ -150,9 +150,6 @@ def test_what_contradicts_names_both_fields(asked, other):
 
 HINT = {"kind": "depth", "image": COLOUR}
 LATER = {
-    "variation": {"variation": {"strength": 0.5}},
-    "adapters": {"adapters": [{"model": "x"}]},
-    "vae": {"vae": "x"},
     "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
     "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
     "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
@@ -185,7 +182,7 @@ def test_a_setting_that_the_contract_does_not_know_is_refused_with_those_it_know
 
 def test_operations_of_the_contract_that_come_later_say_so():
     with pytest.raises(Unsupported) as caught:
-        read(jobs_pb2.Step(upscale=operations_pb2.Upscale()))
+        read(jobs_pb2.Step(material=operations_pb2.Material()))
     assert caught.value.reason == "UNIMPLEMENTED_OPERATION"
 
 
