@@ -85,7 +85,8 @@ class Knob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Something that can be chosen by name. `build` makes it; `schedules` only samplers have, and some of these can
-    paint only one picture at a time, `alone`.
+    paint only one picture at a time, `alone`. What preprocessors have is told by their own shelf: `reads`, the kind of
+    `annotator` they need, and the kind of control that their `hints` are for.
     """
 
     id: str
@@ -96,6 +97,9 @@ class Part:
     families: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
     alone: bool = False
+    reads: str = "picture"
+    annotator: str = ""
+    hints: str = ""
     available: bool = True
     reason: str = ""
 
@@ -124,13 +128,12 @@ class Shelf:
         self._discovered = False
 
     def part(self, id: str, title: str, **facts: Any) -> Callable[[Callable], Callable]:
-        """Decorator: put what the function builds on the shelf; its docstring describes it."""
+        """Decorator: put what the function builds on the shelf; its docstring describes it, unless `facts` do."""
 
         def put(build: Callable) -> Callable:
             description = inspect.cleandoc(build.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-            self._parts[id] = Part(
-                id=id, title=title, description=description, build=build, knobs=tuple(_knobs(build)), **facts
-            )
+            given: dict[str, Any] = {"description": description} | facts
+            self._parts[id] = Part(id=id, title=title, build=build, knobs=tuple(_knobs(build)), **given)
             return build
 
         return put

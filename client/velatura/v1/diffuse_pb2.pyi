@@ -23,6 +23,13 @@ class FillMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FILL_MODE_SURROUNDINGS: _ClassVar[FillMode]
     FILL_MODE_NEUTRAL: _ClassVar[FillMode]
     FILL_MODE_NOISE: _ClassVar[FillMode]
+
+class ResizeMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESIZE_MODE_UNSPECIFIED: _ClassVar[ResizeMode]
+    RESIZE_MODE_STRETCH: _ClassVar[ResizeMode]
+    RESIZE_MODE_FIT: _ClassVar[ResizeMode]
+    RESIZE_MODE_FILL: _ClassVar[ResizeMode]
 PROMPT_SYNTAX_UNSPECIFIED: PromptSyntax
 PROMPT_SYNTAX_WEBUI: PromptSyntax
 PROMPT_SYNTAX_COMPEL: PromptSyntax
@@ -32,6 +39,10 @@ FILL_MODE_ORIGINAL: FillMode
 FILL_MODE_SURROUNDINGS: FillMode
 FILL_MODE_NEUTRAL: FillMode
 FILL_MODE_NOISE: FillMode
+RESIZE_MODE_UNSPECIFIED: ResizeMode
+RESIZE_MODE_STRETCH: ResizeMode
+RESIZE_MODE_FIT: ResizeMode
+RESIZE_MODE_FILL: ResizeMode
 
 class PromptSpan(_message.Message):
     __slots__ = ("text", "start", "end", "weight")
@@ -129,7 +140,7 @@ class Outpaint(_message.Message):
     def __init__(self, left: _Optional[int] = ..., top: _Optional[int] = ..., right: _Optional[int] = ..., bottom: _Optional[int] = ...) -> None: ...
 
 class Control(_message.Message):
-    __slots__ = ("kind", "image", "preprocessor", "knobs", "model", "strength", "start", "end", "mask")
+    __slots__ = ("kind", "image", "preprocessor", "knobs", "model", "strength", "start", "end", "mask", "resize", "depth")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +157,8 @@ class Control(_message.Message):
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
+    RESIZE_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
     kind: str
     image: _pixels_pb2.Image
     preprocessor: str
@@ -155,7 +168,9 @@ class Control(_message.Message):
     start: float
     end: float
     mask: _pixels_pb2.Mask
-    def __init__(self, kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., model: _Optional[str] = ..., strength: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ...) -> None: ...
+    resize: ResizeMode
+    depth: _pixels_pb2.DepthMap
+    def __init__(self, kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., model: _Optional[str] = ..., strength: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., resize: _Optional[_Union[ResizeMode, str]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ...) -> None: ...
 
 class Reference(_message.Message):
     __slots__ = ("image", "role", "strength", "mask", "model")
