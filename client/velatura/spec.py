@@ -144,6 +144,50 @@ def upscale(
     return _step(more, upscale=task)
 
 
+def preprocess(
+    preprocessor: str,
+    image: pixels_pb2.Image | None = None,
+    *,
+    depth: pixels_pb2.DepthMap | None = None,
+    knobs: Mapping[str, bool | int | float | str] | None = None,
+    tile: str = "",
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Make a control hint of a picture, or of depth: what a `control` with this preprocessor would follow."""
+    task = operations_pb2.Preprocess(
+        image=image, depth=depth, preprocessor=preprocessor, tile_x="x" in tile, tile_y="y" in tile
+    )
+    _knobs(task.knobs, knobs)
+    return _step(more, preprocess=task)
+
+
+def control(
+    kind: str,
+    image: pixels_pb2.Image | None = None,
+    *,
+    preprocessor: str = "",
+    knobs: Mapping[str, bool | int | float | str] | None = None,
+    depth: pixels_pb2.DepthMap | None = None,
+    model: str = "",
+    strength: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    mask: pixels_pb2.Mask | None = None,
+    resize: str = "",
+) -> diffuse_pb2.Control:
+    """A hint to follow, for `diffuse`: `image` as it is, or what a preprocessor makes of it, or of `depth`.
+
+    Without an `image` a preprocessor takes the picture to start from. `start` and `end` are parts of the run, 0 to 1.
+    `mask` says where it counts. `resize`: "stretch" (default), "fit" or "fill".
+    """
+    hint = diffuse_pb2.Control(kind=kind, image=image, preprocessor=preprocessor, depth=depth, model=model, mask=mask)
+    _set(hint, strength=strength, start=start, end=end)
+    _knobs(hint.knobs, knobs)
+    if resize:
+        hint.MergeFrom(diffuse_pb2.Control(resize=f"RESIZE_MODE_{resize.upper()}"))
+    return hint
+
+
 def material(image: pixels_pb2.Image, *maps: str, tile: str = "", **more: Any) -> jobs_pb2.JobSpec:
     """Make material maps of a picture: "albedo", "normal", "height", "roughness", …; none named: all."""
     task = operations_pb2.Material(image=image, maps=maps, tile_x="x" in tile, tile_y="y" in tile)
@@ -192,6 +236,12 @@ def _set(message: Any, **fields: Any) -> None:
     for name, value in fields.items():
         if value is not None and value != "":
             setattr(message, name, value)
+
+
+def _knobs(target: Any, values: Mapping[str, bool | int | float | str] | None) -> None:
+    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
+    for name, value in (values or {}).items():
+        setattr(target[name], kinds[type(value)], value)
 
 
 def _step(more: dict[str, Any], **operation: Any) -> jobs_pb2.JobSpec:

@@ -15,7 +15,7 @@ from typing import Any
 from velatura import errors
 from velatura.version import VERSION
 
-from .commands import connect, doctor, generate, listing, stop, texture
+from .commands import connect, doctor, generate, listing, preprocess, stop, texture
 from .worker.launch import Launched
 
 EXIT_CODES: tuple[tuple[type[errors.VelaturaError], int], ...] = (
@@ -39,6 +39,8 @@ EXAMPLES = """examples:
   velatura depth "stone floor" depth.npy --out room.png
   velatura generate "oak planks" --init sketch.png --strength 0.6
   velatura generate --replay textures/mossy-cobblestone-7.png
+  velatura generate "oak planks" --control canny=photo.png --preprocess canny=canny
+  velatura preprocess canny photo.png --out lines.png --knob low=50
   velatura list models
   velatura doctor
 
@@ -58,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"velatura {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the engine in this terminal (velatura serve --help)", add_help=False)
-    for module in (texture, generate, listing, doctor, stop):
+    for module in (texture, generate, preprocess, listing, doctor, stop):
         module.add(commands)
     return whole
 

@@ -9,10 +9,10 @@ import torch
 
 from .events import Done, Event, Started
 from .models.entry import ModelEntry
-from .operations import diffuse, project
+from .operations import diffuse, preprocess, project
 from .operations.context import Context
 from .pixels.picture import Picture
-from .plan import DiffusePlan, Plan, ProjectPlan
+from .plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan
 from .runtime.models import Models
 
 
@@ -24,6 +24,7 @@ def perform(step: object, context: Context) -> list[Picture]:
 
 perform.register(DiffusePlan, diffuse.paint)
 perform.register(ProjectPlan, project.project)
+perform.register(PreprocessPlan, preprocess.preprocess)
 
 
 class Runner:

@@ -58,19 +58,20 @@ class Knob:
         field = field or self.name
         if self.choices:
             if value not in self.choices:
-                raise Invalid(field, f"must be one of {', '.join(self.choices)}")
+                raise Invalid(field, f"must be one of {', '.join(self.choices)}", remedy="choose one of them")
             return value
         if isinstance(self.default, bool) or not isinstance(self.default, (int, float)):
             if not isinstance(value, type(self.default)):
-                raise Invalid(field, f"must be a {type(self.default).__name__}")
+                kind = {bool: "flag", str: "text"}.get(type(self.default), "value of another type")
+                raise Invalid(field, f"must be a {kind}", remedy=f"send a {kind}, or leave the knob out")
             return value
         return self._number(value, field)
 
     def _number(self, value: Any, field: str) -> int | float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise Invalid(field, "must be a number")
+            raise Invalid(field, "must be a number", remedy="send a finite number, or leave the knob out")
         if isinstance(self.default, int) and value != int(value):
-            raise Invalid(field, f"must be a whole number, got {value:g}")
+            raise Invalid(field, f"must be a whole number, got {value:g}", remedy="leave out what is after the point")
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
         if not low <= value <= high:

@@ -12,7 +12,7 @@ from velatura import Result, recipe, spec
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 
-from . import connect, files, texture, watch
+from . import connect, files, preprocess, texture, watch
 
 
 def add(commands: Any) -> None:
@@ -45,6 +45,7 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
         "--reference", action="append", default=[], metavar="FILE[:STRENGTH[:ROLE]]",
         help="picture to take after, such as old.png:0.6:style; roles: content (default), style, face",
     )  # fmt: skip
+    preprocess.add_to_controls(command)
     command.add_argument("--width", type=int, help="pixels")
     command.add_argument("--height", type=int, help="pixels")
     command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
@@ -87,7 +88,7 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         strength=options.strength,
         mask=files.mask(options.mask) if options.mask else None,
         depth=scene,
-        controls=[_control(words) for words in options.control],
+        controls=preprocess.prepared([_control(words) for words in options.control], options),
         references=[_reference(words) for words in options.reference],
         width=options.width,
         height=options.height,

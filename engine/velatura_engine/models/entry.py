@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["checkpoint", "controlnet", "ip_adapter", "image_encoder"]
+Kind = Literal["checkpoint", "controlnet", "t2i", "annotator", "ip_adapter", "image_encoder"]
 Format = Literal["diffusers", "single"]
 
 
@@ -39,6 +39,8 @@ class ModelEntry:
     prediction: str = "epsilon"
     control_kind: str = ""
     cross_attention_dim: int = 0
+    rows: tuple[int, ...] = ()
+    """Channels of a UNet's rows, or of the features that a T2I-Adapter adds to them."""
     text_layers: int = 12
     widths: tuple[int, ...] = ()
     variant: str = ""

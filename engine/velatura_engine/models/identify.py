@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect
 from ..families._unet import attention_widths, cross_attention, in_channels
+from . import controls
 from .entry import ModelEntry
 from .header import shapes as read_shapes
 from .reference import for_faces, is_reader, read_adapter, read_encoder
@@ -23,11 +24,6 @@ _PARTS = {
     "text encoder": "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
 }
 """What a single file must hold, each with a tensor that tells."""
-
-_CONTROL_MARKS = ("control_model.", "controlnet_cond_embedding.", "input_hint_block.")
-_CONTROL_WORDS = (
-    "depth", "canny", "normal", "openpose", "scribble", "softedge", "hed", "mlsd", "lineart", "tile", "inpaint",
-)  # fmt: skip
 
 
 def identify(path: Path, id: str) -> ModelEntry:
@@ -59,6 +55,7 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
         native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
         cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0),
         text_layers=text.get("num_hidden_layers", 12), widths=attention_widths(shapes), license=_license(path),
+        rows=tuple(int(width) for width in unet["block_out_channels"]),
     )  # fmt: skip
     # Models trained to pure noise fry at the usual guidance.
     return replace(entry, guidance=5.0) if schedule.get("rescale_betas_zero_snr") else entry
@@ -66,15 +63,12 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
 
 def _control_folder(path: Path, id: str) -> ModelEntry:
     config = _config(path)
-    if config.get("_class_name") != "ControlNetModel":
-        raise Unsupported(f"{path.name} is a {config.get('_class_name', 'model')} that is not used on its own")
-    shapes = read_shapes(weights(path))
-    steps = len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1
-    return ModelEntry(
+    shapes = read_shapes(weights(path, (*WEIGHTS, *TEXT_WEIGHTS)))
+    entry = ModelEntry(
         id=id, title=_title(path), kind="controlnet", family="sd1", path=path, format="diffusers", size=_size(path),
-        in_channels=config["in_channels"], latent_factor=2**steps, cross_attention_dim=cross_attention(shapes),
-        control_kind=control_kind(path.name), license=_license(path),
+        license=_license(path),
     )  # fmt: skip
+    return replace(entry, **controls.folder_facts(config, shapes, path))
 
 
 def _encoder_folder(path: Path, id: str) -> ModelEntry:
@@ -108,10 +102,10 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
             remedy="put the encoder's whole folder there: its config.json with model.safetensors",
         )  # fmt: skip
-    if any(name.startswith(_CONTROL_MARKS) for name in shapes):
-        raise Unsupported(
-            f"{path.name} is a ControlNet's weights alone", reason="NOT_A_WHOLE_MODEL",
-            remedy="put the ControlNet's whole folder there, with its config.json",
+    if controls.is_control_file(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), family="sd1", path=path, format="single", size=path.stat().st_size,
+            **controls.file_facts(shapes, path),
         )  # fmt: skip
     family = _family(shapes, path)
     _check_whole(shapes, path)
@@ -121,6 +115,7 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
         size_multiple=factor * 2 ** (_levels(shapes) - 1), cross_attention_dim=cross_attention(shapes),
         text_layers=_text_layers(shapes), widths=attention_widths(shapes),
+        rows=_rows(shapes),
     )  # fmt: skip
 
 
@@ -166,9 +161,12 @@ def _text_layers(shapes: Mapping[str, tuple[int, ...]]) -> int:
     return sum(name.startswith(mark) and name.endswith(".layer_norm1.weight") for name in shapes) or 12
 
 
-def control_kind(name: str) -> str:
-    """What a ControlNet reads, by the custom of naming it so; "" where the name does not tell."""
-    return next((word for word in _CONTROL_WORDS if word in name.lower()), "")
+def _rows(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """Channels of the rows of a UNet in the original layout: rows of two layers and a downsampler."""
+    marks = (
+        f"model.diffusion_model.input_blocks.{1 + 3 * row}.0.out_layers.3.weight" for row in range(_levels(shapes))
+    )
+    return tuple(shapes[mark][0] for mark in marks if mark in shapes)
 
 
 def weights(folder: Path, names: Sequence[str] = WEIGHTS) -> Path:

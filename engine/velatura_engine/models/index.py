@@ -15,7 +15,7 @@ from .entry import ModelEntry
 from .identify import identify
 
 _GROUPS = (
-    "checkpoints", "controlnet", "controlnets",
+    "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
@@ -100,17 +100,37 @@ class ModelIndex:
             raise NotFound(entry.kind, entry.id, field=field, reason="MODEL_GONE", remedy=remedy)
         return entry if stamp == entry.stamp else replace(entry, stamp=stamp)
 
-    def controls(self, kind: str, family: str, cross_attention_dim: int, latent_factor: int) -> list[ModelEntry]:
-        """ControlNets that read `kind` and were made for such a checkpoint."""
-        del family  # the classic families share their ControlNets; width and geometry tell the base
+    def controls(
+        self, kind: str, family: str, cross_attention_dim: int, latent_factor: int, rows: Sequence[int] = ()
+    ) -> list[ModelEntry]:
+        """Control models that read `kind`, or any kind ("*"), and were made for such a checkpoint: ControlNets first.
+
+        A ControlNet must attend to text of that width, a T2I-Adapter bring features as wide as those `rows`; hints are as many
+        times as large as the latents for both.
+        """
+        del family  # the classic families share their control models; width and geometry tell the base
+
+        def fits(entry: ModelEntry) -> bool:
+            if entry.kind == "controlnet":
+                return entry.cross_attention_dim == cross_attention_dim
+            return entry.kind == "t2i" and entry.rows == tuple(rows)
+
+        found = [
+            self._as_it_is(entry, "")
+            for entry in self._entries.values()
+            if kind in ("*", entry.control_kind)
+            and fits(entry)
+            and entry.latent_factor == latent_factor
+            and _stamp(entry.path)
+        ]
+        return sorted(found, key=lambda entry: entry.kind != "controlnet")
+
+    def annotators(self, kind: str) -> list[ModelEntry]:
+        """Models that estimate `kind`, such as depth, from a picture."""
         return [
             self._as_it_is(entry, "")
             for entry in self._entries.values()
-            if entry.kind == "controlnet"
-            and entry.control_kind == kind
-            and entry.cross_attention_dim == cross_attention_dim
-            and entry.latent_factor == latent_factor
-            and _stamp(entry.path)
+            if entry.kind == "annotator" and entry.control_kind == kind and _stamp(entry.path)
         ]
 
     def readers(self, base: ModelEntry) -> list[ModelEntry]:

@@ -29,6 +29,7 @@ from ..runtime.seams import Moment, observe
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .context import Context
+from .guides import Guides
 from .references import take_after
 from .scene import Scene, fetch, finish
 
@@ -37,20 +38,20 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
     model = context.models.checkpoint(plan.model)
-    controls = [context.models.control(control.model) for control in plan.controls]
+    guides = Guides(plan, context, model)
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
-    modules = [model.vae, model.unet, *controls]
+    modules = [model.vae, model.unet, *guides.modules]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
         likeness = take_after(plan, context, model)
         with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
-            run = _Run(plan, context, model, scene)
+            run = _Run(plan, context, model, scene, guides)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
-                latents = run.denoise(controls, axes)
+                latents = run.denoise(axes)
             context.check()
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y
@@ -66,13 +67,13 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
 class _Run:
     """One call of the pipeline, observed."""
 
-    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene) -> None:
-        self.plan, self.context, self.model, self.scene = plan, context, model, scene
+    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides) -> None:
+        self.plan, self.context, self.model, self.scene, self.guides = plan, context, model, scene, guides
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
         self.conditioning = self._conditioning()
         self.last_glimpse = time.monotonic()
 
-    def denoise(self, controls: list[torch.nn.Module], axes: Axes) -> torch.Tensor:
+    def denoise(self, axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
         # Models that see the mask blend by themselves.
         blend = self.blend() if self.scene.mask is not None and not self.model.family.mask_channel else None
@@ -85,13 +86,17 @@ class _Run:
             part = moment.done / moment.total
             if self.conditioning:
                 self.conditioning.go_to(part)
+            self.guides.go_to(moment.done, moment.total)
             axes.x, axes.y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
             return blend(moment) if blend else None
 
         axes.x, axes.y = (on and tiling.start <= 0 for on in (tiling.x, tiling.y))
         observe(self.scheduler, after)
-        pipeline = self.model.pipeline(self.plan.task, self.scheduler, controls)
-        with self.conditioning.steering(self.model.unet, controls) if self.conditioning else nullcontext():
+        nets = self.guides.nets
+        pipeline = self.model.pipeline(self.plan.task, self.scheduler, nets)
+        steered = self.conditioning.steering(self.model.unet, nets) if self.conditioning else nullcontext()
+        # The guides come last: they must see the rows that the prompts have made.
+        with steered, self.guides.steering(self.model.unet):
             return pipeline(**self.arguments()).images
 
     def arguments(self) -> dict[str, Any]:
@@ -109,8 +114,7 @@ class _Run:
             call["eta"] = plan.eta
         if plan.guidance_rescale:
             call["guidance_rescale"] = plan.guidance_rescale
-        if plan.controls:
-            call |= self.control_arguments()
+        call |= self.guides.arguments()
         if self.model.family.depth_channel:
             call |= self.depth_arguments()
         elif plan.task == "txt2img":
@@ -145,18 +149,6 @@ class _Run:
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
         return Conditioning(told, plain, embedder, steps=steps, count=len(plan.seeds))
-
-    def control_arguments(self) -> dict[str, Any]:
-        controls = self.plan.controls
-        count = len(self.plan.seeds)
-        hints = [_tensor(hint, self.model).repeat(count, 1, 1, 1) for hint in self.scene.hints]
-        name = "image" if self.plan.task == "txt2img" else "control_image"
-        return {
-            name: hints,
-            "controlnet_conditioning_scale": [control.strength for control in controls],
-            "control_guidance_start": [control.start for control in controls],
-            "control_guidance_end": [control.end for control in controls],
-        }
 
     def depth_arguments(self) -> dict[str, Any]:
         """Five-channel models take depth at the latents' size; the pipeline stretches it to its span, so it needs one.

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from ..pixels import masks
-from ..pixels.depth import disparity, hint
+from ..pixels.depth import disparity
 from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
-from ..plan import ControlPlan, DiffusePlan, PassagePlan
+from ..plan import DiffusePlan, PassagePlan
 from ..planning.sizes import Size
 from ..request import Depth
 from .context import Context
@@ -26,18 +26,16 @@ class Scene:
     mask: np.ndarray | None = None
     composite: np.ndarray | None = None
     depth: np.ndarray | None = None
-    hints: tuple[np.ndarray, ...] = field(default_factory=tuple)
     regions: tuple[np.ndarray | None, ...] = field(default_factory=tuple)
     """Where each of the prompt's passages holds, then each of the negative's; None is everywhere."""
 
 
 def fetch(plan: DiffusePlan, context: Context) -> Scene:
     """Fetch and shape everything that the plan names."""
-    depth = None if plan.depth is None else fit(_disparity(plan.depth, context), plan.size, plan.canvas)
-    hints = tuple(_hint(control, plan, context) for control in plan.controls)
+    depth = None if plan.depth is None else fit(disparity_of(plan.depth, context), plan.size, plan.canvas)
     regions = tuple(_region(passage, plan, context) for passage in (*plan.passages, *plan.negative_passages))
     if plan.init is None:
-        return Scene(depth=depth, hints=hints, regions=regions)
+        return Scene(depth=depth, regions=regions)
     original = context.picture(plan.init)
     picture = as_srgb(original)
     mask = composite = None
@@ -54,22 +52,16 @@ def fetch(plan: DiffusePlan, context: Context) -> Scene:
         mask=mask,
         composite=composite,
         depth=depth,
-        hints=hints,
         regions=regions,
     )
-
-
-def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarray:
-    if isinstance(control.image, Depth):
-        return fit(hint(_disparity(control.image, context)), plan.size, plan.canvas)
-    return fit(as_srgb(context.picture(control.image)), plan.size, plan.canvas)
 
 
 def _region(passage: PassagePlan, plan: DiffusePlan, context: Context) -> np.ndarray | None:
     return None if passage.mask is None else fit(as_single(context.picture(passage.mask)), plan.size, plan.canvas)
 
 
-def _disparity(depth: Depth, context: Context) -> np.ndarray:
+def disparity_of(depth: Depth, context: Context) -> np.ndarray:
+    """Disparity (H, W) float32 0..1 of a depth that was asked for, as large as it came."""
     picture = context.picture(depth.image)
     values = picture.pixels[..., 0] if depth.metric else as_single(picture)
     valid = None if depth.validity is None else as_single(context.picture(depth.validity)) > 0.5

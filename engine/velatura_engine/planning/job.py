@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, StepPlan
-from ..request import Diffuse, Request
+from ..plan import DiffusePlan, Plan, Preparation, PreprocessPlan, StepPlan
+from ..request import Diffuse, Preprocess, Request
 from . import pairing
+from .controls import plan_preprocess
 from .painting import Painting
 from .projection import plan_projection
 from .sizes import Size
@@ -28,6 +29,8 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
         if isinstance(step.operation, Diffuse):
             planned = Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
             pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
+        elif isinstance(step.operation, Preprocess):
+            planned = plan_preprocess(step.operation, index, done, f"{field}.preprocess", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
@@ -45,11 +48,18 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
 
 
 def _entries(step: StepPlan) -> list[ModelEntry]:
-    """The models that take part in a step."""
+    """Every model that takes part in a step."""
+    if isinstance(step, PreprocessPlan):
+        return _annotators(step.preparation)
     if not isinstance(step, DiffusePlan):
         return []
+    prepared = [entry for control in step.controls for entry in _annotators(control.image)]
     seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
-    return [step.model, *(control.model for control in step.controls), *seen]
+    return [step.model, *(control.model for control in step.controls), *prepared, *seen]
+
+
+def _annotators(hint: object) -> list[ModelEntry]:
+    return [hint.annotator] if isinstance(hint, Preparation) and hint.annotator is not None else []
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
@@ -60,6 +70,9 @@ def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
             area = step.canvas[0] * step.canvas[1] / 2**20 * len(step.seeds)
             costs.append((f"{step.step_id}:diffuse", area * step.steps * step.strength + 0.01))
             costs.append((f"{step.step_id}:decode", area * 2))
+        elif isinstance(step, PreprocessPlan):
+            area = sum(width * height for width, height in step.outputs) / 2**20
+            costs.append((f"{step.step_id}:preprocess", area + 0.01))
         else:
             texels = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))

@@ -42,7 +42,7 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     """Load a checkpoint from its folder or single file."""
     parts = _from_folder(entry.path, dtype) if entry.format == "diffusers" else _from_file(entry, dtype)
     for module in (parts.vae, parts.unet, parts.text_encoder):
-        _settle(module, device)
+        settle(module, device)
     if not hasattr(parts.text_encoder, "text_model"):
         # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
         # torch's register, which would take it for a module inside itself.
@@ -50,7 +50,7 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     return parts
 
 
-def _settle(module: Any, device: torch.device) -> None:
+def settle(module: Any, device: torch.device) -> None:
     """Make a module ready to paint on its device, with weights that begin where torch would put them.
 
     Loaded as they are, weights lie wherever their file has them, and processors add numbers in another order where
@@ -69,7 +69,7 @@ def _settle(module: Any, device: torch.device) -> None:
 def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
     """Load a ControlNet from its folder."""
     control = _component(ControlNetModel, entry.path, dtype)
-    _settle(control, device)
+    settle(control, device)
     return control
 
 

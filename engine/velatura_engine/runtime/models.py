@@ -12,12 +12,15 @@ import torch
 
 from ..families import Family, family
 from ..models.entry import ModelEntry
-from .load import Components, load_checkpoint, load_control
+from .controls import Estimator, load_guide
+from .load import Components, load_checkpoint
 from .preview import PreviewMap, fit
 from .references import References
 
 KEEP = 2
-"""Checkpoints and control models of each kind kept in memory."""
+"""Checkpoints and annotators of each kind kept in memory."""
+KEEP_CONTROLS = 4
+"""Control models kept in memory: as many as one painting sensibly has."""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -93,13 +96,14 @@ class Models:
         self.resident = ""
         self._checkpoints: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
+        self._annotators: OrderedDict[tuple[str, str], Estimator] = OrderedDict()
         self.references = References(self.device, self.dtype)
 
     def checkpoint(self, entry: ModelEntry) -> Loaded:
         """The checkpoint, loaded if need be."""
         key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._checkpoints:
-            self._make_room(self._checkpoints)
+            self._make_room(self._checkpoints, KEEP)
             parts = load_checkpoint(entry, dtype=self.dtype, device=self.device)
             self._checkpoints[key] = Loaded(entry, parts, self.device, self.dtype)
         self._checkpoints.move_to_end(key)
@@ -107,16 +111,25 @@ class Models:
         return self._checkpoints[key]
 
     def control(self, entry: ModelEntry) -> torch.nn.Module:
-        """The ControlNet, loaded if need be."""
+        """The ControlNet or T2I-Adapter, loaded if need be."""
         key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._controls:
-            self._make_room(self._controls)
-            self._controls[key] = load_control(entry, dtype=self.dtype, device=self.device)
+            self._make_room(self._controls, KEEP_CONTROLS)
+            self._controls[key] = load_guide(entry, dtype=self.dtype, device=self.device)
         self._controls.move_to_end(key)
         return self._controls[key]
 
-    def _make_room(self, shelf: OrderedDict) -> None:
-        while len(shelf) >= KEEP:
+    def annotator(self, entry: ModelEntry) -> Estimator:
+        """The model that estimates depth, loaded if need be."""
+        key = (entry.id, entry.stamp or str(entry.path))
+        if key not in self._annotators:
+            self._make_room(self._annotators, KEEP)
+            self._annotators[key] = Estimator(entry, dtype=self.dtype, device=self.device)
+        self._annotators.move_to_end(key)
+        return self._annotators[key]
+
+    def _make_room(self, shelf: OrderedDict, keep: int) -> None:
+        while len(shelf) >= keep:
             shelf.popitem(last=False)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from velatura.v1 import jobs_pb2, pixels_pb2
 
 from ..errors import Invalid, Unsupported
-from ..request import Diffuse, PreviewAsk, Project, Request, Step
+from ..request import Operation, PreviewAsk, Request, Step
 from .checks import between, given, how_many, known, text
+from .hints import preprocess
 from .painting import PaintingReader
 from .projection import ProjectionReader
 from .sources import Sources
@@ -17,7 +18,7 @@ from .sources import Sources
 if TYPE_CHECKING:
     from ..server.limits import Limits
 
-_LATER = ("upscale", "preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_LATER = ("upscale", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
@@ -69,13 +70,15 @@ def _check_labels(spec: jobs_pb2.JobSpec) -> None:
     text(spec.request_id, "request_id", 64)
 
 
-def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Diffuse | Project:
+def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Operation:
     kind = message.WhichOneof("operation")
     if kind == "diffuse":
         return PaintingReader(sources).diffuse(message.diffuse, f"{field}.diffuse")
     if kind == "project":
         return ProjectionReader(sources).project(message.project, f"{field}.project")
+    if kind == "preprocess":
+        return preprocess(message.preprocess, sources, f"{field}.preprocess")
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
-                          reason="UNIMPLEMENTED_OPERATION", remedy="it can diffuse and project")  # fmt: skip
+                          reason="UNIMPLEMENTED_OPERATION", remedy="it can diffuse, project, preprocess")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")

@@ -12,11 +12,12 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, ProjectPlan
+from ..plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
-from . import images
+from . import hints, images
+from .sources import set_knob
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -75,6 +76,8 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
         message.id = step.step_id
         if isinstance(step, DiffusePlan):
             _resolve_diffuse(message.diffuse, step)
+        elif isinstance(step, PreprocessPlan):
+            hints.resolve(message.preprocess, step.preparation)
         else:
             _resolve_project(message.project, step)
     _store_inline(resolved, put_blob)
@@ -92,7 +95,7 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
     sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
     for name, value in plan.knobs.items():
-        _set_knob(sampling.knobs[name], value)
+        set_knob(sampling.knobs[name], value)
     if plan.init is not None:
         message.init.strength = plan.strength
     if plan.mask is not None:
@@ -102,8 +105,7 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         depth = controls.pop(0)
         message.depth.model, message.depth.strength = depth.model.id, depth.strength
     for asked, control in zip(message.controls, controls, strict=True):
-        asked.model, asked.strength = control.model.id, control.strength
-        asked.start, asked.end = control.start, control.end
+        hints.resolve_control(asked, control)
     for asked, one in zip(message.references, plan.references, strict=True):
         asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
 
@@ -181,12 +183,20 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
     """Everything that can be chosen by name."""
     operations = [
         catalog_pb2.Part(id="diffuse", title="Diffuse", description="Paint with a diffusion model.", available=True),
+        catalog_pb2.Part(
+            id="preprocess",
+            title="Preprocess",
+            description="Make a control hint of a picture or of depth.",
+            available=True,
+        ),
         catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
     ]
     return catalog_pb2.Catalog(
         shelves=[
             _shelf("samplers", samplers()),
             _shelf("families", families()),
+            hints.preprocessor_shelf(index, _part),
+            hints.control_shelf(index),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
         models=[_model(entry) for entry in index.entries()],
@@ -214,13 +224,8 @@ def _knob(knob: object) -> knobs_pb2.KnobSpec:
     message.choices.extend(getattr(knob, "choices", ()) or ())
     default = getattr(knob, "default", None)
     if default is not None:
-        _set_knob(message.default, default)
+        set_knob(message.default, default)
     return message
-
-
-def _set_knob(message: knobs_pb2.KnobValue, value: object) -> None:
-    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
-    setattr(message, kinds[type(value)], value)
 
 
 def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:

@@ -124,16 +124,12 @@ def test_a_wrong_field_is_named(case):
     assert caught.value.field == field
 
 
-HINT = {"kind": "depth", "image": COLOUR}
 LATER = {
     "variation": {"variation": {"strength": 0.5}},
     "outpaint": {"outpaint": {"left": 8}},
     "adapters": {"adapters": [{"model": "x"}]},
     "vae": {"vae": "x"},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
-    "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
-    "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
-    "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
 }
 
 
