@@ -105,8 +105,8 @@ class ModelIndex:
     ) -> list[ModelEntry]:
         """Control models that read `kind`, or any kind ("*"), and were made for such a checkpoint: ControlNets first.
 
-        A ControlNet must attend to text of that width, a T2I-Adapter bring features as wide as those `rows`; hints are as many
-        times as large as the latents for both.
+        A ControlNet must attend to text of that width, a T2I-Adapter bring features as wide as those `rows`; hints are
+        as many times as large as the latents for both.
         """
         del family  # the classic families share their control models; width and geometry tell the base
 
