@@ -24,7 +24,7 @@ WITH_TORCH = {
     "runtime", "run.py", "worker/main.py", "operations", "textures", "families", "samplers", "preprocessors",
     "upscalers", "conditioning",
 }  # fmt: skip
-SHELVES = ("families", "samplers", "preprocessors")
+SHELVES = ("families", "samplers", "preprocessors", "upscalers")
 HOST_FILES = {
     "__init__", "host", "capture", "place", "operators", "panel", "preferences", "offscreen", "session", "asking",
 }  # fmt: skip

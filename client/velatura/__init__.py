@@ -7,7 +7,7 @@ with Engine.connect() as engine:
     open("cobbles.png", "wb").write(job.result().images[0].data)
 """
 
-from . import errors, pixels, recipe, spec
+from . import errors, explore, pixels, recipe, spec
 from .client import Engine
 from .discovery import find, start
 from .endpoint import Endpoint
@@ -25,6 +25,7 @@ __all__ = [
     "Result",
     "VelaturaError",
     "errors",
+    "explore",
     "find",
     "pixels",
     "recipe",

@@ -37,10 +37,8 @@ def job(
     if preview is not None:
         whole.preview.enabled = preview
     _set(whole.preview, interval_ms=preview_interval_ms, size=preview_size)
-    if output is not None:
-        whole.output.format = output
-    if supersede_key:
-        whole.supersede_key = supersede_key
+    _set(whole.output, format=output)
+    _set(whole, supersede_key=supersede_key)
     if batch:
         whole.lane = jobs_pb2.LANE_BATCH
     if time_limit is not None:
@@ -54,12 +52,14 @@ def diffuse(
     *,
     negative: str = "",
     model: str = "",
+    vae: str = "",
     width: int | None = None,
     height: int | None = None,
     seed: int | None = None,
     count: int | None = None,
     steps: int | None = None,
     guidance: float | None = None,
+    image_guidance: float | None = None,
     sampler: str = "",
     schedule: str = "",
     init: pixels_pb2.Image | None = None,
@@ -76,6 +76,9 @@ def diffuse(
     variation: diffuse_pb2.Variation | None = None,
     spans: Iterable[diffuse_pb2.PromptSpan] = (),
     regions: Iterable[diffuse_pb2.PromptRegion] = (),
+    windows: diffuse_pb2.Windows | None = None,
+    mend: int | None = None,
+    every: bool = False,
     id: str = "",
     hidden: bool = False,
     **settings: Any,
@@ -83,11 +86,16 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `spans` are texts for parts of the run, `regions` for parts of the picture. `settings` go to the job as in `job`.
+    `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
+    `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
+    `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
+    `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
+    `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
         prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions),
         model=model,
+        vae=vae,
         mask=mask,
         depth=depth,
         controls=controls,
@@ -97,16 +105,21 @@ def diffuse(
         inpaint=inpaint,
         outpaint=outpaint,
         variation=variation,
+        windows=windows,
     )
     _set(task, width=width, height=height, seed=seed, count=count)
     _set(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
+    _set(task.sampling, image_guidance=image_guidance)
     if negative:
         task.negative.text = negative
+    if every:
+        task.prompt.draw = diffuse_pb2.PROMPT_DRAW_EVERY
     if init is not None:
         task.init.image.CopyFrom(init)
         _set(task.init, strength=strength)
     if tile:
         task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
+    _set(task.tiling, mend=mend)
     return _one(id, hidden, settings, diffuse=task)
 
 
@@ -125,6 +138,23 @@ def reference(
     asked = diffuse_pb2.Reference(image=image, role=role, mask=mask, model=model)
     _set(asked, strength=strength)
     return asked
+
+
+def adapter(
+    model: str,
+    weight: float | None = None,
+    text_weight: float | None = None,
+    *,
+    block_weights: Mapping[str, float] | None = None,
+    force: bool | None = None,
+) -> diffuse_pb2.Adapter:
+    """A LoRA or hypernetwork for `diffuse`, by its id. Weights from -4 to 4, the text encoder's as
+    `weight` where it is left out; `block_weights` by BASE, IN00 to IN11, M00, OUT00 to OUT11. `force`: also on another
+    base.
+    """
+    message = diffuse_pb2.Adapter(model=model, block_weights=block_weights or {})
+    _set(message, weight=weight, text_weight=text_weight, force=force or None)
+    return message
 
 
 def texture(
@@ -154,9 +184,8 @@ def preprocess(
     **more: Any,
 ) -> jobs_pb2.JobSpec:
     """Make a control hint of a picture, or of depth: what a `control` with this preprocessor would follow."""
-    task = operations_pb2.Preprocess(
-        image=image, depth=depth, preprocessor=preprocessor, tile_x="x" in tile, tile_y="y" in tile
-    )
+    task = operations_pb2.Preprocess(image=image, depth=depth, preprocessor=preprocessor)
+    task.tile_x, task.tile_y = "x" in tile, "y" in tile
     _knobs(task.knobs, knobs)
     return _step(more, preprocess=task)
 
@@ -186,6 +215,107 @@ def control(
     if resize:
         hint.MergeFrom(diffuse_pb2.Control(resize=f"RESIZE_MODE_{resize.upper()}"))
     return hint
+
+
+def hires(
+    prompt: str,
+    *,
+    factor: float = 2.0,
+    strength: float = 0.5,
+    upscaler: str = "",
+    count: int = 1,
+    seed: int | None = None,
+    windows: diffuse_pb2.Windows | None = None,
+    tile: str = "",
+    id: str = "hires",
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Paint small, enlarge `factor` times, and paint over it at `strength`: large pictures that still hang together.
+
+    Two steps more for each of `count` pictures, 7 at most; only the large ones are given back. `width` and `height`
+    are the small picture's. `more` as in `diffuse`: words, model and hints go to both paintings, `variation` to the
+    first, `windows` to the second.
+    """
+    settings = _settings(more)
+    again = {name: value for name, value in more.items() if name not in ("width", "height", "variation")}
+    first = diffuse(prompt, count=count, seed=seed, tile=tile, id=f"{id}-small", hidden=True, **more)
+    steps = [first]
+    for number in range(count):
+        name = id if count == 1 else f"{id}-{number}"
+        large = _then(f"{name}-large")
+        steps.append(
+            upscale(_then(f"{id}-small", number), factor=factor, upscaler=upscaler, tile=tile, id=f"{name}-large",
+                    hidden=True)
+        )  # fmt: skip
+        steps.append(
+            diffuse(prompt, init=large, strength=strength, seed=_count_on(seed, number), windows=windows, tile=tile,
+                    id=name, **again)
+        )  # fmt: skip
+    return job(*steps, **settings)
+
+
+def loopback(
+    prompt: str,
+    rounds: int = 4,
+    *,
+    init: pixels_pb2.Image | None = None,
+    strength: float = 0.6,
+    change: float = 1.0,
+    seed: int | None = None,
+    keep: bool = False,
+    id: str = "loop",
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Paint over a picture `rounds` times, each round from the last one's, its strength `change` times the last one's.
+
+    Without `init` the first picture is painted from words, and counts as a step too; a job has 16 at most. Seeds count
+    on. `keep`: give back every round's picture, not only the last.
+    """
+    settings = _settings(more)
+    steps, source = [], init
+    if source is None:
+        steps.append(diffuse(prompt, seed=seed, id=f"{id}-0", hidden=not keep or rounds < 1, **more))
+        source = _then(f"{id}-0")
+    again = {name: value for name, value in more.items() if name not in ("width", "height")}
+    for number in range(1, rounds + 1):
+        moved = min(1.0, strength * change ** (number - 1))
+        hidden = number < rounds and not keep
+        following = _count_on(seed, number - (init is not None))
+        steps.append(
+            diffuse(prompt, init=source, strength=moved, seed=following, id=f"{id}-{number}", hidden=hidden, **again)
+        )
+        source = _then(f"{id}-{number}")
+    return job(*steps, **settings)
+
+
+def enlarge(
+    image: pixels_pb2.Image,
+    prompt: str,
+    *,
+    factor: float = 2.0,
+    strength: float = 0.3,
+    upscaler: str = "",
+    windows: diffuse_pb2.Windows | None = None,
+    tile: str = "",
+    id: str = "enlarge",
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Make a picture larger and paint detail into it, window by window, so that its size is no matter."""
+    settings = _settings(more)
+    larger = upscale(image, factor=factor, upscaler=upscaler, tile=tile, id=f"{id}-large", hidden=True)
+    through = windows or diffuse_pb2.Windows()
+    painted = diffuse(prompt, init=_then(f"{id}-large"), strength=strength, windows=through, tile=tile, id=id, **more)
+    return job(larger, painted, **settings)
+
+
+def make_seamless(
+    image: pixels_pb2.Image, prompt: str, *, band: int = 64, tile: str = "xy", **more: Any
+) -> jobs_pb2.JobSpec:
+    """Make the edges of a picture meet: a band of `band` pixels along them is painted anew, the rest stays as it is.
+
+    Its sides that are to meet have to be multiples of the model's (`size_multiple` in the catalog).
+    """
+    return diffuse(prompt, init=image, tile=tile, mend=band, **more)
 
 
 def material(image: pixels_pb2.Image, *maps: str, tile: str = "", **more: Any) -> jobs_pb2.JobSpec:
@@ -230,6 +360,22 @@ def camera(
     """A camera of two 4x4 matrices, row-major, 16 numbers each; it looks along -z with y up; metres."""
     kind = geometry_pb2.PROJECTION_TYPE_ORTHOGRAPHIC if orthographic else geometry_pb2.PROJECTION_TYPE_PERSPECTIVE
     return geometry_pb2.Camera(world_to_camera=world_to_camera, camera_to_clip=camera_to_clip, projection=kind)
+
+
+_JOB = ("preview", "preview_interval_ms", "preview_size", "output", "supersede_key", "batch", "time_limit", "labels")
+
+
+def _settings(more: dict[str, Any]) -> dict[str, Any]:
+    """Takes what is meant for a whole job out of what is meant for its steps."""
+    return {name: more.pop(name) for name in _JOB if name in more}
+
+
+def _then(step: str, index: int = 0) -> pixels_pb2.Image:
+    return pixels_pb2.Image(output=pixels_pb2.StepOutput(step_id=step, index=index))
+
+
+def _count_on(seed: int | None, number: int) -> int | None:
+    return None if seed is None else (seed + number) % 2**64
 
 
 def _set(message: Any, **fields: Any) -> None:

@@ -61,6 +61,35 @@ class ReferencePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterPlan:
+    """A LoRA or hypernetwork to wear; `field` is where it was asked for. See request.Adapter."""
+
+    model: ModelEntry
+    weight: float
+    text_weight: float
+    block_weights: Mapping[str, float]
+    force: bool
+    field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariationPlan:
+    """Noise turned towards that of other seeds, one a picture, by `strength`; `seed_size` in pixels, if it differs."""
+
+    subseeds: tuple[int, ...]
+    strength: float
+    seed_size: Size | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsPlan:
+    """Side of a window and overlap of neighbours, pixels, multiples of the model's."""
+
+    size: int
+    overlap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiffusePlan:
     """One painting. `size` is what comes out, `canvas` what the model works on: its multiple, cropped back."""
 
@@ -71,6 +100,7 @@ class DiffusePlan:
     passages: tuple[PassagePlan, ...]
     negative_passages: tuple[PassagePlan, ...]
     model: ModelEntry
+    vae: ModelEntry | None
     task: str
     size: Size
     canvas: Size
@@ -80,6 +110,7 @@ class DiffusePlan:
     steps: int
     guidance: float
     guidance_rescale: float
+    image_guidance: float | None
     eta: float | None
     clip_skip: int | None
     knobs: Mapping[str, object]
@@ -89,13 +120,35 @@ class DiffusePlan:
     inpaint: Inpaint
     depth: Depth | None
     controls: tuple[ControlPlan, ...]
+    adapters: tuple[AdapterPlan, ...]
+    embeddings: tuple[ModelEntry, ...]
+    """Those whose names stand in the prompts."""
     tiling: Tiling
     references: tuple[ReferencePlan, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+    variation: VariationPlan | None = None
+    windows: WindowsPlan | None = None
 
     @property
     def outputs(self) -> tuple[Size, ...]:
         """Sizes of the pictures that come out."""
         return (self.size,) * len(self.seeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPlan:
+    """Paintings that differ in what they say: pictures of one step, each by itself. `texts` are the prompt and the
+    negative prompt of each, as they are written down."""
+
+    step_id: str
+    hidden: bool
+    parts: tuple[DiffusePlan, ...]
+    texts: tuple[tuple[str, str], ...]
+
+    @property
+    def outputs(self) -> tuple[Size, ...]:
+        """Sizes of the pictures that come out."""
+        return tuple(size for part in self.parts for size in part.outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +178,27 @@ class PreprocessPlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | ProjectPlan | PreprocessPlan
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscalePlan:
+    """One enlarging, by the upscaler of that name. `outputs` is the size that comes out."""
+
+    step_id: str
+    hidden: bool
+    image: Source
+    upscaler: str
+    factor: float
+    knobs: Mapping[str, object]
+    tile_x: bool
+    tile_y: bool
+    outputs: tuple[Size, ...]
+
+
+StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan
+
+
+def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
+    """The paintings that a step is made of; none for other steps."""
+    return (step,) if isinstance(step, DiffusePlan) else step.parts if isinstance(step, SeriesPlan) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +223,20 @@ def _explain(step: StepPlan) -> str:
         return f"{step.step_id}: paint {len(step.views)} view(s) onto {len(step.targets)} surface(s)"
     if isinstance(step, PreprocessPlan):
         return f"{step.step_id}: make a hint by {step.preparation.preprocessor}"
+    if isinstance(step, UpscalePlan):
+        (width, height) = step.outputs[0]
+        return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
+    if isinstance(step, SeriesPlan):
+        said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
+        return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
     parts += [f"{one.role} of a picture through {one.model.title} at {one.strength:g}" for one in step.references]
+    parts += [f"wearing {worn.model.title} at {worn.weight:g}" for worn in step.adapters]
+    parts += [f"saying {embedding.title}" for embedding in step.embeddings]
     if step.tiling:
         parts.append("seamless along " + " and ".join(axis for axis in "xy" if getattr(step.tiling, axis)))
+    if step.windows:
+        parts.append(f"through windows of {step.windows.size}, overlapping by {step.windows.overlap}")
     return ", ".join(parts)

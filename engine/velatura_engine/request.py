@@ -35,6 +35,7 @@ class Sampling:
     steps: int | None = None
     guidance: float | None = None
     guidance_rescale: float = 0.0
+    image_guidance: float | None = None
     eta: float | None = None
     clip_skip: int | None = None
     knobs: Mapping[str, object] = field(default_factory=dict)
@@ -48,6 +49,8 @@ class Tiling:
     y: bool = False
     start: float = 0.0
     end: float = 1.0
+    mend: int | None = None
+    """Width of the band along the init's edges that is painted anew so that they meet, pixels."""
 
     def __bool__(self) -> bool:
         return self.x or self.y
@@ -118,8 +121,43 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """Something the model wears while it paints. Weights are factors, `text_weight` None as `weight`; `block_weights`
+    are further factors by the names of blocks: BASE, IN00, M00, OUT00, …"""
+
+    model: str
+    weight: float = 1.0
+    text_weight: float | None = None
+    block_weights: Mapping[str, float] = field(default_factory=dict)
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """A near relative of a seed's picture: towards another seed's by `strength` 0..1, from noise of another size."""
+
+    subseed: int | None = None
+    strength: float = 0.0
+    seed_width: int | None = None
+    seed_height: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Paint through overlapping windows; pixels."""
+
+    size: int | None = None
+    overlap: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
-    """Paint. The fields present decide the task. Of literal texts every character is taken as it stands."""
+    """Paint. The fields present decide the task. Of literal texts every character is taken as it stands.
+
+    `texts` and `negative_texts`, where there are any, are one for each picture in place of the prompts. `every` is how
+    many pictures there may be where each is to have another of the prompts that this one stands for, 0 where they are
+    drawn; `count` is then the most that are wanted, 0 for all.
+    """
 
     prompt: str
     negative: str = ""
@@ -127,7 +165,11 @@ class Diffuse:
     negative_literal: bool = False
     passages: tuple[Passage, ...] = ()
     negative_passages: tuple[Passage, ...] = ()
+    texts: tuple[str, ...] = ()
+    negative_texts: tuple[str, ...] = ()
+    every: int = 0
     model: str | None = None
+    vae: str | None = None
     width: int | None = None
     height: int | None = None
     seed: int | None = None
@@ -140,7 +182,10 @@ class Diffuse:
     depth: Depth | None = None
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
     tiling: Tiling = Tiling()
+    variation: Variation | None = None
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +243,19 @@ class Preprocess:
     tiling: Tiling = Tiling()
 
 
-Operation = Diffuse | Project | Preprocess
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upscale:
+    """Make a picture `factor` times larger; `tile_x` and `tile_y` say that its edges meet."""
+
+    image: Source
+    upscaler: str | None = None
+    factor: float = 2.0
+    knobs: Mapping[str, object] = field(default_factory=dict)
+    tile_x: bool = False
+    tile_y: bool = False
+
+
+Operation = Diffuse | Project | Upscale | Preprocess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,10 +278,12 @@ class PreviewAsk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, `max_texels` what
-    one projection may have in all its textures."""
+    one projection may have in all its textures or one upscaling in its picture, `max_side` how long its sides may be.
+    """
 
     steps: tuple[Step, ...]
     preview: PreviewAsk | None = None
     time_limit: float | None = None
     max_pixels: int | None = None
     max_texels: int | None = None
+    max_side: int | None = None

@@ -9,10 +9,10 @@ import torch
 
 from .events import Done, Event, Started
 from .models.entry import ModelEntry
-from .operations import diffuse, preprocess, project
+from .operations import diffuse, preprocess, project, series, upscale
 from .operations.context import Context
 from .pixels.picture import Picture
-from .plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan
+from .plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
 from .runtime.models import Models
 
 
@@ -23,7 +23,9 @@ def perform(step: object, context: Context) -> list[Picture]:
 
 
 perform.register(DiffusePlan, diffuse.paint)
+perform.register(SeriesPlan, series.paint)
 perform.register(ProjectPlan, project.project)
+perform.register(UpscalePlan, upscale.enlarge)
 perform.register(PreprocessPlan, preprocess.preprocess)
 
 

@@ -66,6 +66,63 @@ def test_settings_may_be_given_to_any_builder():
     assert spec.upscale(PICTURE, labels={"a": "b"}, id="up").steps[0].id == "up"
 
 
+def words(job: jobs_pb2.JobSpec) -> list[str]:
+    """What each step does, and which it begins with; hidden ones in brackets."""
+    said = []
+    for step in job.steps:
+        kind = step.WhichOneof("operation")
+        task = getattr(step, kind)
+        image = task.init.image if kind == "diffuse" else task.image
+        name = f"{step.id}: {kind}" + (f" {image.output.step_id}.{image.output.index}" if image.ByteSize() else "")
+        said.append(f"[{name}]" if step.hidden else name)
+    return said
+
+
+def test_hires_is_small_then_larger_then_painted_over_and_only_the_end_is_shown():
+    job = spec.hires("moss", seed=5, width=256, steps=9, variation=diffuse_pb2.Variation(subseed=2), preview=True)
+    assert words(job) == [
+        "[hires-small: diffuse]", "[hires-large: upscale hires-small.0]", "hires: diffuse hires-large.0",
+    ]  # fmt: skip
+    first, last = job.steps[0].diffuse, job.steps[2].diffuse
+    assert (first.width, last.HasField("width"), last.init.strength) == (256, False, 0.5)
+    assert (first.sampling.steps, last.sampling.steps, last.seed) == (9, 9, 5)
+    assert first.HasField("variation") and not last.HasField("variation") and job.preview.enabled
+
+
+def test_hires_of_several_enlarges_each_with_its_own_seed():
+    job = spec.hires("moss", seed=5, count=2, id="h")
+    assert words(job)[1:] == [
+        "[h-0-large: upscale h-small.0]", "h-0: diffuse h-0-large.0",
+        "[h-1-large: upscale h-small.1]", "h-1: diffuse h-1-large.0",
+    ]  # fmt: skip
+    assert [job.steps[number].diffuse.seed for number in (0, 2, 4)] == [5, 5, 6]
+
+
+def test_loopback_hands_each_round_to_the_next_with_less_strength_and_another_seed():
+    job = spec.loopback("moss", 2, seed=2**64 - 1, strength=0.8, change=0.5)
+    assert words(job) == ["[loop-0: diffuse]", "[loop-1: diffuse loop-0.0]", "loop-2: diffuse loop-1.0"]
+    assert [step.diffuse.seed for step in job.steps] == [2**64 - 1, 0, 1]
+    assert [round(step.diffuse.init.strength, 3) for step in job.steps[1:]] == [0.8, 0.4]
+    assert spec.loopback("moss", 3, strength=0.9, change=2).steps[3].diffuse.init.strength == 1
+
+
+def test_loopback_of_a_picture_begins_with_it():
+    job = spec.loopback("moss", 2, init=PICTURE, seed=5)
+    assert words(job)[-1] == "loop-2: diffuse loop-1.0" and len(job.steps) == 2
+    assert job.steps[0].diffuse.init.image == PICTURE and [s.diffuse.seed for s in job.steps] == [5, 6]
+
+
+def test_enlarging_paints_through_windows():
+    job = spec.enlarge(PICTURE, "moss", tile="x", factor=3)
+    assert words(job)[-1] == "enlarge: diffuse enlarge-large.0"
+    assert job.steps[1].diffuse.HasField("windows") and job.steps[0].upscale.tile_x
+
+
+def test_seamless_is_a_band_along_the_edges_that_meet():
+    task = spec.make_seamless(PICTURE, "moss", tile="y", band=9).steps[0].diffuse
+    assert (task.tiling.x, task.tiling.y, task.tiling.mend) == (False, True, 9)
+
+
 def test_an_unknown_setting_is_a_mistake_of_the_program():
     with pytest.raises(TypeError):
         spec.texture("moss", colour="green")

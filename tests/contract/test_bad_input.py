@@ -15,6 +15,7 @@ from velatura import errors, pixels, png, spec
 from velatura.v1 import diffuse_pb2, errors_pb2, job_service_pb2, jobs_pb2, pixels_pb2
 
 DIFFUSE = "steps[0].diffuse"
+NAN = float("nan")
 JobSpec = jobs_pb2.JobSpec
 
 
@@ -51,6 +52,29 @@ def holed() -> np.ndarray:
 
 def controlled(**facts: object) -> JobSpec:
     return quick(controls=[diffuse_pb2.Control(**({"kind": "depth", "image": flat()} | facts))])
+
+
+def varied(**facts: object) -> JobSpec:
+    return quick(variation=diffuse_pb2.Variation(**facts))
+
+
+def through(**facts: object) -> JobSpec:
+    job = quick()
+    job.steps[0].diffuse.windows.CopyFrom(diffuse_pb2.Windows(**facts))
+    return job
+
+
+def mending(band: int = 8, **more: object) -> JobSpec:
+    job = quick(**({"init": flat(), "tile": "xy"} | more))
+    job.steps[0].diffuse.tiling.mend = band
+    return job
+
+
+def knobbed(**knobs: int) -> JobSpec:
+    job = spec.upscale(flat())
+    for name, value in knobs.items():
+        job.steps[0].upscale.knobs[name].integer = value
+    return job
 
 
 def short_raw() -> pixels_pb2.Image:
@@ -144,7 +168,44 @@ TABLE: dict[str, tuple[Callable[[], JobSpec], type[errors.VelaturaError], str]] 
     "a hint that ends before it begins": (
         lambda: controlled(start=0.6, end=0.4), errors.Invalid, f"{DIFFUSE}.controls[0].start",
     ),
-    "an operation of tomorrow": (lambda: spec.upscale(flat()), errors.Unsupported, "steps[0].upscale"),
+    "an operation of tomorrow": (lambda: spec.material(flat()), errors.Unsupported, "steps[0].material"),
+    "a subseed beyond reach": (lambda: varied(strength=1.5), errors.Invalid, f"{DIFFUSE}.variation.strength"),
+    "a variation by no number": (lambda: varied(strength=NAN), errors.Invalid, f"{DIFFUSE}.variation.strength"),
+    "noise of no width": (lambda: varied(seed_width=0), errors.Invalid, f"{DIFFUSE}.variation.seed_width"),
+    "noise as wide as a street": (
+        lambda: varied(seed_width=2**31), errors.Invalid, f"{DIFFUSE}.variation.seed_width",
+    ),
+    "more noise than a painting may be": (
+        lambda: varied(seed_width=8192, seed_height=8192), errors.Invalid, f"{DIFFUSE}.variation.seed_width",
+    ),
+    "windows of no size": (lambda: through(size=0), errors.Invalid, f"{DIFFUSE}.windows.size"),
+    "windows that are nothing but overlap": (
+        lambda: through(size=128, overlap=128), errors.Invalid, f"{DIFFUSE}.windows.overlap",
+    ),
+    "edges to mend of no picture": (lambda: mending(init=None), errors.Invalid, f"{DIFFUSE}.tiling.mend"),
+    "edges to mend that are not to meet": (lambda: mending(tile=""), errors.Invalid, f"{DIFFUSE}.tiling.mend"),
+    "edges to mend under another mask": (
+        lambda: mending(mask=pixels.mask(np.ones((SIDE, SIDE), bool))), errors.Invalid, f"{DIFFUSE}.tiling.mend",
+    ),
+    "edges to mend that leave nothing": (lambda: mending(SIDE // 2), errors.Invalid, f"{DIFFUSE}.tiling.mend"),
+    "a picture made no larger": (lambda: spec.upscale(flat(), factor=1.0), errors.Invalid, "steps[0].upscale.factor"),
+    "a picture made larger by no number": (
+        lambda: spec.upscale(flat(), factor=NAN), errors.Invalid, "steps[0].upscale.factor",
+    ),
+    "a picture made endless": (
+        lambda: spec.upscale(flat(width=4000, height=100), factor=8.0), errors.Invalid, "steps[0].upscale.factor",
+    ),
+    "an upscaler that learned": (
+        lambda: spec.upscale(flat(), upscaler="RealESRGAN_x4"), errors.NotFound, "steps[0].upscale.upscaler",
+    ),
+    "a path as an upscaler": (
+        lambda: spec.upscale(flat(), upscaler="../x.pth"), errors.Invalid, "steps[0].upscale.upscaler",
+    ),
+    "a knob that no upscaler has": (
+        lambda: knobbed(sharpness=1), errors.NotFound, "steps[0].upscale.knobs[sharpness]",
+    ),
+    "a knob turned too far": (lambda: knobbed(lobes=1000), errors.Invalid, "steps[0].upscale.knobs[lobes]"),
+    "nothing to make larger": (lambda: spec.upscale(pixels_pb2.Image()), errors.Invalid, "steps[0].upscale.image"),
     "a preview of 20,000 pixels": (lambda: quick(preview=True, preview_size=20000), errors.Invalid, "preview.size"),
     "a time limit of nothing": (lambda: quick(time_limit=0.0), errors.Invalid, "time_limit"),
     "a label as long as a book": (lambda: quick(labels={"note": "x" * 1000}), errors.Invalid, "labels[note]"),
@@ -218,7 +279,7 @@ def test_programs_get_googles_details_too(lab):
 
 
 OPERATIONS = [field.name for field in JobSpec.DESCRIPTOR.fields_by_name["steps"].message_type.oneofs[0].fields]
-LATER = sorted({*OPERATIONS} - {"diffuse", "project"})
+LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale"})
 
 
 @pytest.mark.parametrize("name", LATER)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.lab import SIDE, array, ramp
+from contract.lab import SIDE, array, noise, ramp
 from PIL import Image
 from velatura import discovery
 from velatura.version import VERSION
@@ -455,3 +455,45 @@ def test_doctor_tells_a_settings_file_that_cannot_be_used(alone, tmp_path, line:
     wrong, remedy = said.out.splitlines()[2:4]
     assert wrong.startswith("WRONG settings") and told in wrong
     assert "-> Mend" in remedy and str(file) in remedy
+
+
+# Large pictures, variations, edges
+
+
+def test_a_picture_is_made_larger_beside_the_old_one(velatura):
+    save("wall.png", noise())
+    assert velatura("upscale", "wall.png", "--factor", 3, "--upscaler", "nearest").code == 0
+    assert here() == ["wall-large.json", "wall-large.png", "wall.png"]
+    assert np.array_equal(read("wall-large.png"), noise().repeat(3, 0).repeat(3, 1))
+
+
+def test_detail_is_painted_into_a_larger_picture_where_there_are_words(velatura):
+    save("wall.png", noise())
+    said = velatura("upscale", "wall.png", "--prompt", "moss", "--steps", 4, "--seed", 7, "--window", 64)
+    assert said.code == 0
+    assert read("wall-large-7.png").shape == (2 * SIDE, 2 * SIDE, 3)
+
+
+def test_a_picture_is_made_seamless_around_a_middle_that_stays(velatura):
+    save("wall.png", noise())
+    assert velatura("seamless", "wall.png", *MOSS, "--band", 16).code == 0
+    assert {"wall-seamless-7.png", "wall-seamless-7-3x3.png"} <= {*here()}
+    assert np.array_equal(read("wall-seamless-7.png")[16:-16, 16:-16], noise()[16:-16, 16:-16])
+
+
+@pytest.mark.parametrize("more", [("--hires", 2), ("--loopback", 2), ("--variation", 0.3, "--subseed", 4)])
+def test_a_chain_is_one_picture_that_replays(velatura, more: tuple):
+    assert velatura("generate", *SMALL, *more).code == 0
+    (name,) = [name for name in here() if name.endswith(".png")]
+    assert read(name).shape[0] == (2 * SIDE if "--hires" in more else SIDE)
+    assert velatura("generate", "--replay", name, "--out", "again").code == 0
+    (again,) = Path("again").glob("*.png")
+    assert again.read_bytes() == Path(name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "more", [("--hires", 2, "--loopback", 2), ("--overlap", 16), ("--hires", 2, "--mend", 8), ("--mend", 8)]
+)
+def test_options_that_do_not_go_together_are_told(velatura, more: tuple):
+    said = velatura("generate", *SMALL, *more)
+    assert said.code == 2 and said.err.startswith("velatura: ")

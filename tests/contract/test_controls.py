@@ -81,6 +81,26 @@ def test_a_mask_of_ones_is_no_mask_and_a_mask_of_zeros_is_no_control(lab, start:
     assert not np.array_equal(left, free) and not np.array_equal(left, nowhere)
 
 
+@pytest.mark.parametrize("name", ["canny", "sketch"])
+@pytest.mark.parametrize("tile", ["", "x"])
+def test_hints_and_their_masks_count_through_windows_too(lab, name: str, tile: str):
+    canvas = {"width": 2 * SIDE, "height": SIDE, "tile": tile}
+    one, small = (diffuse_pb2.Windows(size=size, overlap=16) for size in (2 * SIDE, SIDE))
+
+    def led(mask: np.ndarray | None, windows: diffuse_pb2.Windows | None) -> np.ndarray:
+        lead = diffuse_pb2.Control()
+        lead.CopyFrom(LEADS[name])
+        if mask is not None:
+            lead.mask.CopyFrom(pixels.mask(mask))
+        return paint(lab, controls=[LEADS["depth"], lead], windows=windows, **canvas)
+
+    free, nowhere, left = led(None, small), led(NONE, small), led(LEFT, small)
+    assert np.array_equal(free, led(ALL, small)) and not np.array_equal(free, nowhere)
+    assert np.array_equal(nowhere, paint(lab, controls=[LEADS["depth"]], windows=small, **canvas))
+    assert not np.array_equal(left, free) and not np.array_equal(left, nowhere)
+    assert np.array_equal(led(LEFT, one), led(LEFT, None)), "one window over all changes something"
+
+
 def test_one_model_can_read_two_hints_each_with_its_mask_and_a_composed_prompt(lab):
     def led(*masks: np.ndarray) -> np.ndarray:
         hints = (PICTURE, pixels.from_array(BLOCKS[::-1].copy()))

@@ -78,7 +78,7 @@ def test_prompts_are_composed_by_models_of_every_layout(lab, model: str):
 def test_what_a_prompt_cannot_say_is_refused_with_a_way_out(lab, said: str):
     with pytest.raises(errors.VelaturaError) as caught:
         lab.result(quick(said))
-    assert isinstance(caught.value, (errors.Invalid, errors.Unsupported))
+    assert isinstance(caught.value, (errors.Invalid, errors.NotFound))
     assert caught.value.field == "steps[0].diffuse.prompt" and caught.value.remedy
 
 

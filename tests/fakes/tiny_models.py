@@ -1,32 +1,26 @@
 """Random models, tiny but in the true layouts: what loads them loads users' models.
 
-`make_tiny(folder, layout)` writes a diffusers folder, `make_control(folder, layout)` a depth ControlNet for it, and
-`make_single_file(path)` the weights of one of the `FIRST` layouts with the original names. For IP-Adapters and their
-picture encoder see tiny_references.py.
+`make_tiny(folder, layout)` writes a diffusers folder, `make_control(folder, base)` a depth ControlNet for it,
+`make_single_file(path, base)` the weights of one of the `SINGLE` layouts with the original names, and
+`make_vae(path, base)` its VAE alone. For IP-Adapters and their picture encoder see tiny_references.py.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AutoencoderKL,
-    ControlNetModel,
-    DDIMScheduler,
-    StableDiffusionDepth2ImgPipeline,
-    StableDiffusionPipeline,
-    T2IAdapter,
-    UNet2DConditionModel,
-)
+from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, T2IAdapter, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
@@ -34,38 +28,69 @@ from transformers import (
     DPTConfig,
     DPTForDepthEstimation,
 )
-from velatura_engine.runtime.load import CONFIGS
+from velatura_engine.models.single_file import CONFIGS
 
+from .original_names import control_key, original_tensors, vae_key
+
+FOUR = (32, 32, 32, 32)
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """What is different between layouts: UNet input channels, VAE widths, prediction, diffusers' pipeline, and which
+    generation's text encoders it has: 0 spells every word, 1 and 2 have CLIP's vocabulary, 3 is SDXL, 4 its refiner.
+    """
+
+    channels: int = 4
+    vae: tuple[int, ...] = FOUR
+    prediction: str = "epsilon"
+    pipeline: str = "StableDiffusionPipeline"
+    generation: int = 1
+
+
+XL = "StableDiffusionXLPipeline"
 LAYOUTS = {
-    # name: (UNet input channels, VAE widths, prediction)
-    "sd1": (4, (32, 32, 32, 32), "epsilon"),
-    "sd1_inpaint": (9, (32, 32, 32, 32), "epsilon"),
-    "sd2_depth": (5, (32, 32, 32, 32), "v_prediction"),
-    "starter": (4, (16, 16, 32), "v_prediction"),
+    "sd1": Tiny(),
+    "sd1_inpaint": Tiny(9),
+    "sd1_edit": Tiny(8, pipeline="StableDiffusionInstructPix2PixPipeline"),
+    "sd2": Tiny(prediction="v_prediction", generation=2),
+    "sd2_depth": Tiny(5, prediction="v_prediction", pipeline="StableDiffusionDepth2ImgPipeline", generation=0),
+    "sdxl": Tiny(pipeline=XL, generation=3),
+    "sdxl_inpaint": Tiny(9, pipeline="StableDiffusionXLInpaintPipeline", generation=3),
+    "sdxl_refiner": Tiny(pipeline="StableDiffusionXLImg2ImgPipeline", generation=4),
+    "starter": Tiny(vae=(16, 16, 32), prediction="v_prediction", generation=0),
 }
-FIRST = ("sd1", "sd1_inpaint")
+SINGLE = tuple(name for name, tiny in LAYOUTS.items() if tiny.generation)
 """Layouts whose single files the engine reads, with CLIP's own vocabulary, which those files do not hold."""
+FAMILIES = {name: {"starter": "sd1", "sd2": "sd1"}.get(name, name) for name in LAYOUTS}
+"""The family that each layout is told to be of."""
 
 TEXT = 32
+XL_TEXT = (8, 16)
+"""Widths of SDXL's two text encoders."""
 
 
 def make_tiny(folder: Path, layout: str = "starter", seed: int = 0) -> Path:
-    """Write a random pipeline of a layout as a diffusers folder of about 1 MB; returns the folder."""
-    channels, widths, prediction = LAYOUTS[layout]
+    """Write a random pipeline of a layout as a diffusers folder of about 1 MB; returns the folder.
+
+    Those with CLIP's vocabulary have 3 to 7 MB, nearly all of it the embeddings of 49408 words.
+    """
+    tiny = LAYOUTS[layout]
     torch.manual_seed(seed)
     parts = {
-        "vae": _vae(widths, attention=layout != "starter"),
-        "unet": _unet(channels, levels=4 if layout != "starter" else 3),
-        "text_encoder": _text_encoder(49408 if layout in FIRST else 514),
-        "tokenizer": _real_tokenizer(folder / "words") if layout in FIRST else _tokenizer(folder / "words"),
-        "scheduler": _scheduler(prediction, pure_noise=layout == "starter"),
+        "vae": _vae(tiny),
+        "unet": _unet_xl(tiny) if tiny.generation > 2 else _unet(tiny),
+        "scheduler": _scheduler(tiny.prediction, pure_noise=layout == "starter"),
     }
-    if layout == "sd2_depth":
-        pipeline = StableDiffusionDepth2ImgPipeline(**parts, depth_estimator=None, feature_extractor=None)
-    else:
-        pipeline = StableDiffusionPipeline(
-            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-        )
+    parts |= _words_xl(tiny, folder / "words") if tiny.generation > 2 else _words(tiny, folder / "words")
+    extras = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    if tiny.pipeline == "StableDiffusionDepth2ImgPipeline":
+        extras = {"depth_estimator": None, "feature_extractor": None}
+    elif tiny.generation > 2:
+        extras = {"add_watermarker": False, "force_zeros_for_empty_prompt": tiny.generation == 3}
+        if tiny.pipeline != XL:
+            extras["requires_aesthetics_score"] = tiny.generation == 4
+    pipeline = getattr(diffusers, tiny.pipeline)(**parts, **extras)
     pipeline.save_pretrained(folder, safe_serialization=True)
     for file in (folder / "words").iterdir():
         file.unlink()
@@ -87,10 +112,10 @@ def make_control(folder: Path, base: Path, seed: int = 0) -> Path:
 
 
 def make_control_file(path: Path, control: Path, *, prefix: str = "control_model.") -> Path:
-    """Write the weights of a folder made by `make_control` for one of the `FIRST` layouts, with the original names."""
+    """Write the weights of a folder made by `make_control` for one of the `SINGLE` layouts, with the original names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = ControlNetModel.from_pretrained(control).state_dict()
-    save_file({f"{prefix}{_control_key(name)}": value.contiguous().clone() for name, value in state.items()}, path)
+    save_file({f"{prefix}{control_key(name)}": value.contiguous().clone() for name, value in state.items()}, path)
     return path
 
 
@@ -136,59 +161,110 @@ def make_estimator(folder: Path, kind: str = "depth_anything", seed: int = 0) ->
     return folder
 
 
-def make_single_file(path: Path, base: Path) -> Path:
-    """Write the weights of a folder of one of the `FIRST` layouts as one file, original names; returns the path."""
-    pipeline = StableDiffusionPipeline.from_pretrained(base)
-    tensors = {f"model.diffusion_model.{_unet_key(name)}": value for name, value in pipeline.unet.state_dict().items()}
-    for name, value in pipeline.vae.state_dict().items():
-        old = _vae_key(name, len(pipeline.vae.config.block_out_channels))
-        attention = ".mid.attn_1." in old and value.ndim == 2
-        tensors[f"first_stage_model.{old}"] = value[..., None, None] if attention else value
-    for name, value in pipeline.text_encoder.state_dict().items():
-        name = name if name.startswith("text_model.") else f"text_model.{name}"
-        tensors[f"cond_stage_model.transformer.{name}"] = value
+def make_single_file(path: Path, base: Path, **more: torch.Tensor) -> Path:
+    """Write the weights of a folder of one of the `SINGLE` layouts as one file, original names; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous().clone() for name, value in (original_tensors(base) | more).items()}, path)
+    return path
+
+
+def make_vae(path: Path, base: Path, seed: int = 9) -> Path:
+    """Write another random VAE of a folder's shape, as a folder or, where `path` ends so, a single file; its path."""
+    torch.manual_seed(seed)
+    vae = AutoencoderKL.from_config(AutoencoderKL.load_config(base / "vae"))
+    if path.suffix != ".safetensors":
+        vae.save_pretrained(path)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {vae_key(name, len(vae.config.block_out_channels)): value for name, value in vae.state_dict().items()}
     save_file({name: value.contiguous().clone() for name, value in tensors.items()}, path)
     return path
 
 
-def _vae(widths: tuple[int, ...], attention: bool) -> AutoencoderKL:
+def _vae(tiny: Tiny) -> AutoencoderKL:
+    full = len(tiny.vae) == 4
     return AutoencoderKL(
-        block_out_channels=widths,
-        down_block_types=("DownEncoderBlock2D",) * len(widths),
-        up_block_types=("UpDecoderBlock2D",) * len(widths),
-        layers_per_block=2 if attention else 1,
-        norm_num_groups=32 if attention else 8,
+        block_out_channels=tiny.vae,
+        down_block_types=("DownEncoderBlock2D",) * len(tiny.vae),
+        up_block_types=("UpDecoderBlock2D",) * len(tiny.vae),
+        layers_per_block=2 if full else 1,
+        norm_num_groups=32 if full else 8,
         latent_channels=4,
-        mid_block_add_attention=attention,
-        scaling_factor=0.18215,
+        mid_block_add_attention=full,
+        scaling_factor=0.13025 if tiny.generation > 2 else 0.18215,
+        force_upcast=tiny.generation > 2,
     )
 
 
-def _unet(channels: int, levels: int) -> UNet2DConditionModel:
-    deep, small = levels - 1, levels == 3
-    return UNet2DConditionModel(
+def _unet(tiny: Tiny) -> UNet2DConditionModel:
+    deep, small = len(tiny.vae) - 1, len(tiny.vae) == 3
+    unet = UNet2DConditionModel(
         sample_size=16,
-        in_channels=channels,
+        in_channels=tiny.channels,
         out_channels=4,
         block_out_channels=(16, 32, 32) if small else (32, 32, 64, 64),
         layers_per_block=1 if small else 2,
         norm_num_groups=8 if small else 32,
         cross_attention_dim=TEXT,
-        attention_head_dim=8,
+        attention_head_dim=(1, 1, 1, 1) if tiny.generation == 2 else 8,
+        use_linear_projection=tiny.generation == 2,
         down_block_types=("CrossAttnDownBlock2D",) * deep + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * deep,
     )
+    if tiny.generation == 2:
+        # What single files of models that predict velocity are told by.
+        torch.nn.init.normal_(unet.up_blocks[3].attentions[2].transformer_blocks[0].norm1.bias, std=0.2)
+    return unet
 
 
-def _text_encoder(words: int) -> CLIPTextModel:
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=words, hidden_size=TEXT, intermediate_size=64, num_hidden_layers=2, num_attention_heads=1,
-            max_position_embeddings=77, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1,
-            projection_dim=TEXT,
-        )
+def _unet_xl(tiny: Tiny) -> UNet2DConditionModel:
+    refiner = tiny.generation == 4
+    attention = (False, True, True) + (False,) * refiner
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=tiny.channels,
+        out_channels=4,
+        block_out_channels=(32, 32, 64, 64) if refiner else (32, 32, 64),
+        layers_per_block=2,
+        cross_attention_dim=XL_TEXT[1] if refiner else sum(XL_TEXT),
+        attention_head_dim=(1,) * len(attention),
+        use_linear_projection=True,
+        transformer_layers_per_block=(1, 2, 2, 2) if refiner else (1, 1, 2),
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=XL_TEXT[1] + 256 * (5 if refiner else 6),
+        down_block_types=tuple("CrossAttnDownBlock2D" if on else "DownBlock2D" for on in attention),
+        up_block_types=tuple("CrossAttnUpBlock2D" if on else "UpBlock2D" for on in reversed(attention)),
+    )
+
+
+def _text_config(words: int, width: int, **more: object) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=words, hidden_size=width, intermediate_size=64, num_hidden_layers=2, num_attention_heads=1,
+        max_position_embeddings=77, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1,
+        projection_dim=width, **more,
     )  # fmt: skip
+
+
+def _words(tiny: Tiny, folder: Path) -> dict[str, object]:
+    words = 49408 if tiny.generation else 514
+    act = {"hidden_act": "gelu"} if tiny.generation == 2 else {}
+    tokenizer = (
+        _real_tokenizer(folder, pad="!" if tiny.generation == 2 else None) if words > 514 else _tokenizer(folder)
+    )
+    return {"text_encoder": CLIPTextModel(_text_config(words, TEXT, **act)), "tokenizer": tokenizer}
+
+
+def _words_xl(tiny: Tiny, folder: Path) -> dict[str, object]:
+    """Two text encoders and their tokenizers, of which a refiner has the second only."""
+    first, second = XL_TEXT
+    config = _text_config(49408, second, hidden_act="gelu")
+    return {
+        "text_encoder": None if tiny.generation == 4 else CLIPTextModel(_text_config(49408, first)),
+        "tokenizer": None if tiny.generation == 4 else _real_tokenizer(folder),
+        "text_encoder_2": CLIPTextModelWithProjection(config),
+        "tokenizer_2": _real_tokenizer(folder, pad="!"),
+    }
 
 
 def _tokenizer(folder: Path) -> CLIPTokenizer:
@@ -203,13 +279,13 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
 
 
-def _real_tokenizer(folder: Path) -> CLIPTokenizer:
+def _real_tokenizer(folder: Path, pad: str | None = None) -> CLIPTokenizer:
     """CLIP's own vocabulary, as the engine ships it for single files, which hold none."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("vocab.json", "merges.txt"):
         packed = (CONFIGS / "sd1" / "tokenizer" / f"{name}.gz").read_bytes()
         (folder / name).write_bytes(gzip.decompress(packed))
-    return CLIPTokenizer.from_pretrained(folder, model_max_length=77)
+    return CLIPTokenizer.from_pretrained(folder, model_max_length=77, **({"pad_token": pad} if pad else {}))
 
 
 def _scheduler(prediction: str, pure_noise: bool) -> DDIMScheduler:
@@ -218,68 +294,3 @@ def _scheduler(prediction: str, pure_noise: bool) -> DDIMScheduler:
         clip_sample=False, set_alpha_to_one=False, steps_offset=1, rescale_betas_zero_snr=pure_noise,
         timestep_spacing="trailing" if pure_noise else "leading",
     )  # fmt: skip
-
-
-_RESNET = {
-    "norm1": "in_layers.0", "conv1": "in_layers.2", "norm2": "out_layers.0", "conv2": "out_layers.3",
-    "time_emb_proj": "emb_layers.1", "conv_shortcut": "skip_connection",
-}  # fmt: skip
-
-
-def _control_key(name: str) -> str:
-    """diffusers' name of a ControlNet tensor -> the name that ControlNet's authors gave it."""
-    parts = name.split(".")
-    if parts[0] == "controlnet_cond_embedding":  # conv_in, blocks.0 to 5, conv_out: layers with one between each two
-        number = {"conv_in": 0, "conv_out": 14}.get(parts[1])
-        return f"input_hint_block.{2 * int(parts[2]) + 2 if number is None else number}.{parts[-1]}"
-    if parts[0] == "controlnet_down_blocks":
-        return f"zero_convs.{parts[1]}.0.{parts[2]}"
-    if parts[0] == "controlnet_mid_block":
-        return f"middle_block_out.0.{parts[1]}"
-    return _unet_key(name)
-
-
-def _unet_key(name: str) -> str:
-    """diffusers' name of a UNet tensor -> CompVis' name, for four rows of two layers."""
-    for new, old in (
-        ("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2"),
-        ("conv_in", "input_blocks.0.0"), ("conv_norm_out", "out.0"), ("conv_out", "out.2"),
-    ):  # fmt: skip
-        if name.startswith(f"{new}."):
-            return old + name[len(new) :]
-    part, rest = _place(name)
-    layer, _, tail = rest.partition(".")
-    return f"{part}.{_RESNET.get(layer, layer)}.{tail}" if layer in _RESNET else f"{part}.{rest}"
-
-
-def _place(name: str) -> tuple[str, str]:
-    """Where a tensor of a block stands in CompVis' list of blocks, and what remains of its name."""
-    if match := re.match(r"mid_block\.(resnets|attentions)\.(\d)\.(.*)", name):
-        kind, number, rest = match.groups()
-        return f"middle_block.{int(number) * 2 if kind == 'resnets' else 1}", rest
-    match = re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", name)
-    assert match is not None, name
-    side, kind, rest = match.group(1, 3, 5)
-    row, number = int(match.group(2)), int(match.group(4))
-    if side == "down":
-        if kind == "downsamplers":
-            return f"input_blocks.{3 * row + 3}.0", rest.replace("conv.", "op.")
-        return f"input_blocks.{3 * row + number + 1}.{int(kind == 'attentions')}", rest
-    if kind == "upsamplers":
-        # The last row of layers carries the upsampler, behind its attention where it has one.
-        return f"output_blocks.{3 * row + 2}.{1 if row == 0 else 2}", rest
-    return f"output_blocks.{3 * row + number}.{int(kind == 'attentions')}", rest
-
-
-def _vae_key(name: str, levels: int) -> str:
-    """diffusers' name of a VAE tensor -> CompVis' name."""
-    name = name.replace("mid_block.resnets.0", "mid.block_1").replace("mid_block.resnets.1", "mid.block_2")
-    name = name.replace("mid_block.attentions.0", "mid.attn_1").replace("conv_norm_out", "norm_out")
-    name = re.sub(r"down_blocks\.(\d)\.resnets\.(\d)", r"down.\1.block.\2", name)
-    name = re.sub(r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample", name)
-    name = re.sub(r"up_blocks\.(\d)\.resnets\.(\d)", lambda m: f"up.{levels - 1 - int(m[1])}.block.{m[2]}", name)
-    name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{levels - 1 - int(m[1])}.upsample", name)
-    name = name.replace("conv_shortcut", "nin_shortcut")
-    for new, old in (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"), ("to_out.0", "proj_out")):
-        name = name.replace(f"attn_1.{new}", f"attn_1.{old}")
-    return name

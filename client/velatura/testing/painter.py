@@ -172,6 +172,7 @@ class Checker:
             if not task.HasField("init"):
                 raise Invalid("a mask needs a picture", field=f"{where}.init")
             self.mask(task.mask, size, f"{where}.mask")
+        self._latents(task, where)
         for number, control in enumerate(task.controls):
             if control.HasField("image") or not control.preprocessor:
                 self.image(control.image, f"{where}.controls[{number}].image")
@@ -182,6 +183,15 @@ class Checker:
         size = size or (NATIVE, NATIVE)
         out = task.outpaint
         return (task.width or size[0]) + out.left + out.right, (task.height or size[1]) + out.top + out.bottom
+
+    def _latents(self, task: Any, where: str) -> None:
+        if not 0 <= task.variation.strength <= 1:
+            raise Invalid(f"must be 0 to 1, got {task.variation.strength:g}", field=f"{where}.variation.strength")
+        if task.windows.HasField("size") and not 64 <= task.windows.size <= 4096:
+            raise Invalid(f"must be 64 to 4096, got {task.windows.size}", field=f"{where}.windows.size")
+        fits = task.HasField("init") and not task.HasField("mask") and (task.tiling.x or task.tiling.y)
+        if task.tiling.HasField("mend") and not fits:
+            raise Invalid("needs a picture without a mask, and edges that meet", field=f"{where}.tiling.mend")
 
     def _upscale(self, task: Any, where: str) -> Size:
         size = self.image(task.image, f"{where}.image")
@@ -243,6 +253,10 @@ def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size], blobs: dict[str, byt
                 one.role = one.role or "content"
                 if not one.HasField("strength"):
                     one.strength = 1.0
+            if task.HasField("variation") and not task.variation.HasField("subseed"):
+                task.variation.subseed = 1
+            if task.HasField("windows") and not task.windows.HasField("size"):
+                task.windows.size, task.windows.overlap = NATIVE, NATIVE // 4
             if not task.sampling.HasField("steps"):
                 task.sampling.steps = 20
     return resolved

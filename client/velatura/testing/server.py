@@ -377,7 +377,7 @@ def _catalog() -> catalog_pb2.Catalog:
         "samplers": ["euler", "dpmpp_2m"],
         "schedules": ["normal", "karras"],
         "preprocessors": list(painter.PREPROCESSORS),
-        "upscalers": ["lanczos"],
+        "upscalers": ["bicubic", "lanczos", "nearest"],
         "operations": ["diffuse", "upscale", "preprocess", "project", "material"],
         "families": ["fake"],
     }

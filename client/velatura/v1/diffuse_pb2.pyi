@@ -16,6 +16,12 @@ class PromptSyntax(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROMPT_SYNTAX_COMPEL: _ClassVar[PromptSyntax]
     PROMPT_SYNTAX_PLAIN: _ClassVar[PromptSyntax]
 
+class PromptDraw(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROMPT_DRAW_UNSPECIFIED: _ClassVar[PromptDraw]
+    PROMPT_DRAW_RANDOM: _ClassVar[PromptDraw]
+    PROMPT_DRAW_EVERY: _ClassVar[PromptDraw]
+
 class FillMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FILL_MODE_UNSPECIFIED: _ClassVar[FillMode]
@@ -34,6 +40,9 @@ PROMPT_SYNTAX_UNSPECIFIED: PromptSyntax
 PROMPT_SYNTAX_WEBUI: PromptSyntax
 PROMPT_SYNTAX_COMPEL: PromptSyntax
 PROMPT_SYNTAX_PLAIN: PromptSyntax
+PROMPT_DRAW_UNSPECIFIED: PromptDraw
+PROMPT_DRAW_RANDOM: PromptDraw
+PROMPT_DRAW_EVERY: PromptDraw
 FILL_MODE_UNSPECIFIED: FillMode
 FILL_MODE_ORIGINAL: FillMode
 FILL_MODE_SURROUNDINGS: FillMode
@@ -67,19 +76,23 @@ class PromptRegion(_message.Message):
     def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class Prompt(_message.Message):
-    __slots__ = ("text", "syntax", "spans", "regions")
+    __slots__ = ("text", "syntax", "spans", "regions", "draw", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SYNTAX_FIELD_NUMBER: _ClassVar[int]
     SPANS_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     text: str
     syntax: PromptSyntax
     spans: _containers.RepeatedCompositeFieldContainer[PromptSpan]
     regions: _containers.RepeatedCompositeFieldContainer[PromptRegion]
-    def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ...) -> None: ...
+    draw: PromptDraw
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ..., draw: _Optional[_Union[PromptDraw, str]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Sampling(_message.Message):
-    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs")
+    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs", "image_guidance")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +108,7 @@ class Sampling(_message.Message):
     ETA_FIELD_NUMBER: _ClassVar[int]
     CLIP_SKIP_FIELD_NUMBER: _ClassVar[int]
     KNOBS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
     sampler: str
     schedule: str
     steps: int
@@ -103,7 +117,8 @@ class Sampling(_message.Message):
     eta: float
     clip_skip: int
     knobs: _containers.MessageMap[str, _knobs_pb2.KnobValue]
-    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ...) -> None: ...
+    image_guidance: float
+    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ...) -> None: ...
 
 class InitImage(_message.Message):
     __slots__ = ("image", "strength")
@@ -208,16 +223,26 @@ class Adapter(_message.Message):
     def __init__(self, model: _Optional[str] = ..., weight: _Optional[float] = ..., text_weight: _Optional[float] = ..., block_weights: _Optional[_Mapping[str, float]] = ..., force: bool = ...) -> None: ...
 
 class Tiling(_message.Message):
-    __slots__ = ("x", "y", "start", "end")
+    __slots__ = ("x", "y", "start", "end", "mend")
     X_FIELD_NUMBER: _ClassVar[int]
     Y_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    MEND_FIELD_NUMBER: _ClassVar[int]
     x: bool
     y: bool
     start: float
     end: float
-    def __init__(self, x: bool = ..., y: bool = ..., start: _Optional[float] = ..., end: _Optional[float] = ...) -> None: ...
+    mend: int
+    def __init__(self, x: bool = ..., y: bool = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mend: _Optional[int] = ...) -> None: ...
+
+class Windows(_message.Message):
+    __slots__ = ("size", "overlap")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    overlap: int
+    def __init__(self, size: _Optional[int] = ..., overlap: _Optional[int] = ...) -> None: ...
 
 class Variation(_message.Message):
     __slots__ = ("subseed", "strength", "seed_width", "seed_height")
@@ -232,7 +257,7 @@ class Variation(_message.Message):
     def __init__(self, subseed: _Optional[int] = ..., strength: _Optional[float] = ..., seed_width: _Optional[int] = ..., seed_height: _Optional[int] = ...) -> None: ...
 
 class Diffuse(_message.Message):
-    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt")
+    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -254,6 +279,7 @@ class Diffuse(_message.Message):
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     VARIATION_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EMPTY_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_FIELD_NUMBER: _ClassVar[int]
     prompt: Prompt
     negative: Prompt
     model: str
@@ -275,4 +301,5 @@ class Diffuse(_message.Message):
     views: _containers.RepeatedCompositeFieldContainer[_geometry_pb2.View]
     variation: Variation
     allow_empty_prompt: bool
-    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ...) -> None: ...
+    windows: Windows
+    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ...) -> None: ...

@@ -12,7 +12,7 @@ from velatura import Result, recipe, spec
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 
-from . import connect, files, preprocess, texture, watch
+from . import chains, connect, files, preprocess, texture, watch
 
 
 def add(commands: Any) -> None:
@@ -21,15 +21,16 @@ def add(commands: Any) -> None:
     command.add_argument("prompt", nargs="?", default="", help="what to paint")
     command.add_argument("--depth", metavar="FILE", help="scene depth: .npy in metres, or a picture (see --near)")
     command.add_argument("--replay", metavar="FILE", help="make it again from a PNG that Velatura wrote, or its recipe")
-    _add_rest(command)
+    add_rest(command)
     command = commands.add_parser("depth", help="paint a picture over a scene's depth", description=__doc__)
     command.add_argument("prompt", help="what to paint")
     command.add_argument("depth", metavar="FILE", help="scene depth: .npy in metres, or a picture (see --near)")
     command.set_defaults(replay=None)
-    _add_rest(command)
+    add_rest(command)
 
 
-def _add_rest(command: argparse.ArgumentParser) -> None:
+def add_rest(command: argparse.ArgumentParser) -> None:
+    """The options of every command that paints any picture."""
     command.add_argument("--near", type=float, metavar="M", help="what black means in a depth picture, metres")
     command.add_argument("--far", type=float, metavar="M", help="what white means; without both, white is near")
     command.add_argument(
@@ -46,9 +47,14 @@ def _add_rest(command: argparse.ArgumentParser) -> None:
         help="picture to take after, such as old.png:0.6:style; roles: content (default), style, face",
     )  # fmt: skip
     preprocess.add_to_controls(command)
+    command.add_argument("--vae", metavar="ID", default="", help="another VAE than the model's own, by id")
+    command.add_argument(
+        "--image-guidance", type=float, metavar="X", help="how much of --init a model keeps that edits, from 1"
+    )
     command.add_argument("--width", type=int, help="pixels")
     command.add_argument("--height", type=int, help="pixels")
     command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
+    chains.add(command)
     texture.add_painting(command)
     connect.add_options(command)
     command.set_defaults(run=run)
@@ -82,14 +88,16 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
     scene = None
     if options.depth:
         scene = files.depth(options.depth, near=options.near, far=options.far, strength=options.depth_strength)
-    return spec.diffuse(
-        options.prompt,
+    return chains.build(
+        options,
         init=files.picture(options.init, "init") if options.init else None,
         strength=options.strength,
         mask=files.mask(options.mask) if options.mask else None,
         depth=scene,
         controls=preprocess.prepared([_control(words) for words in options.control], options),
         references=[_reference(words) for words in options.reference],
+        vae=options.vae,
+        image_guidance=options.image_guidance,
         width=options.width,
         height=options.height,
         tile="" if options.tile == "none" else options.tile,

@@ -63,6 +63,8 @@ def _model(model: catalog_pb2.ModelInfo) -> str:
     facts = [model.kind, model.family, f"{model.size / 2**20:.0f} MB"]
     if model.kind == "checkpoint":
         facts += [f"{model.native_size} px", f"{model.sampler}, {model.steps} steps", "/".join(model.tasks)]
+    elif model.description:
+        facts.append(model.description)
     else:
         facts.append(model.control_kind or model.description.rstrip("."))
     mark = "*" if model.is_default else " "

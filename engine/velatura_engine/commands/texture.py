@@ -6,6 +6,8 @@ import argparse
 from typing import Any
 
 from velatura import spec
+from velatura.errors import Invalid
+from velatura.v1 import diffuse_pb2
 
 from . import connect, files, watch
 
@@ -29,17 +31,35 @@ def add_painting(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", default="", metavar="ID", help="from `velatura list models`")
     command.add_argument("--seed", type=int, help="the same seed gives the same picture (default: drawn)")
     command.add_argument("--count", type=int, help="pictures, seeds counting up (default 1)")
+    command.add_argument("--every", action="store_true", help="a picture of every prompt that {a|b} and __name__ allow")
     command.add_argument("--steps", type=int, help="more is finer and slower (default: the model's own)")
     command.add_argument("--sampler", default="", metavar="NAME", help="from `velatura list samplers`")
     command.add_argument("--schedule", default="", metavar="NAME", help="spacing of the noise levels")
     command.add_argument("--guidance", type=float, help="how closely to follow the words, 0 to 100")
+    command.add_argument(
+        "--adapter", action="append", default=[], metavar="ID[:WEIGHT[:TEXT]]",
+        help="LoRA or hypernetwork to wear, such as rust:0.7; TEXT is its weight on the words (default: WEIGHT)",
+    )  # fmt: skip
+    command.add_argument("--force-adapters", action="store_true", help="also those that were made for another base")
     command.add_argument("--out", default=".", metavar="FOLDER|FILE", help="where to (default: here); never overwrites")
 
 
 def painting(options: argparse.Namespace) -> dict[str, Any]:
     """Those options as arguments for `velatura.spec`."""
-    names = ("negative", "model", "seed", "count", "steps", "sampler", "schedule", "guidance")
-    return {name: getattr(options, name) for name in names}
+    names = ("negative", "model", "seed", "count", "steps", "sampler", "schedule", "guidance", "every")
+    worn = [_adapter(words, options.force_adapters) for words in options.adapter]
+    return {name: getattr(options, name) for name in names} | {"adapters": worn}
+
+
+def _adapter(words: str, force: bool) -> diffuse_pb2.Adapter:
+    name, *weights = words.split(":")
+    try:
+        numbers = [float(weight) for weight in weights]
+    except ValueError:
+        numbers = [0.0] * 3
+    if not name or len(numbers) > 2:
+        raise Invalid(f"{words!r} is not ID, ID:WEIGHT or ID:WEIGHT:TEXT, such as rust:0.7", field="adapter")
+    return spec.adapter(name, *numbers, force=force)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,8 +75,6 @@ def run(options: argparse.Namespace) -> int:
 
 def size(words: str) -> tuple[int, int]:
     """Width and height of "256" or "512x256". Raises Invalid."""
-    from velatura.errors import Invalid
-
     try:
         sides = [int(part) for part in words.lower().split("x")]
         width, height = sides * 2 if len(sides) == 1 else sides

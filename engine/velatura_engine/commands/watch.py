@@ -38,14 +38,21 @@ class Bar:
 
     def _progress(self, progress: jobs_pb2.Progress) -> None:
         stage = progress.stage.rpartition(":")[2]
-        words = f"{progress.fraction:4.0%} {stage} {progress.step}/{progress.steps}"
+        words = f"{stage} {progress.step}/{progress.steps}"
         if progress.HasField("remaining") and progress.remaining >= 1:
             words += f", {progress.remaining:.0f} s left"
+        self.part(progress.fraction, words)
+
+    def part(self, fraction: float, words: str) -> None:
+        """Draw that `fraction` (0..1) is done, and what is going on in words."""
+        if self._quiet:
+            return
+        words = f"{fraction:4.0%} {words}"
         if self._live:
-            done = round(progress.fraction * WIDTH)
+            done = round(fraction * WIDTH)
             self._line(f"[{'#' * done}{'.' * (WIDTH - done)}] {words}")
-        elif int(progress.fraction * 4) > self._quarter:
-            self._quarter = int(progress.fraction * 4)
+        elif int(fraction * 4) > self._quarter:
+            self._quarter = int(fraction * 4)
             self._line(words.strip())
 
     def close(self) -> None:
@@ -92,15 +99,20 @@ def _draw(job: Job, bar: Bar) -> None:
         bar.show(event)
 
 
-def save(result: Result, options: argparse.Namespace, *, name: str, tile: str = "") -> list[dict[str, Any]]:
-    """Write each picture with its recipe, and a sheet where it tiles; returns what was written where."""
+def save(
+    result: Result, options: argparse.Namespace, *, name: str, tile: str = "", seeded: bool = True
+) -> list[dict[str, Any]]:
+    """Write each picture with its recipe, and a sheet where it tiles; returns what was written where.
+
+    Names end in seeds, unless nothing was painted by one.
+    """
     written = []
     for artifact in result.artifacts:
         if not artifact.HasField("image"):
             continue
         content = pixels.to_png(artifact.image)
         parts = [".png", ".json", *(["-3x3.png"] if tile else [])]
-        paths = files.place(options.out, f"{name}-{artifact.seed}", *parts)
+        paths = files.place(options.out, f"{name}-{artifact.seed}" if seeded else name, *parts)
         files.write(paths[0], content)
         files.write(paths[1], (recipe.dumps(artifact.recipe) + "\n").encode())
         facts: dict[str, Any] = {"picture": str(paths[0]), "recipe": str(paths[1]), "seed": artifact.seed}

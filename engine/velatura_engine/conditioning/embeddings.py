@@ -6,12 +6,16 @@ as many times as its weight says, and the whole keeps its mean.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..errors import Unsupported
+from .adapters.lexicon import Lexicon
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .prompt import Branch, Chunk
 
@@ -19,18 +23,43 @@ BACK = 20
 """Tokens that are moved to the next window with a word, so that what stands between commas stays together."""
 
 Window = tuple[tuple[int, ...], tuple[float, ...]]
-"""Token numbers of one window without the two at its ends, and the weight of each."""
+"""Token numbers of one window without the two at its ends (negative: a lexicon's vectors), and the weight of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A text encoder of the CLIP kind with its tokenizer. `layer` counts from the last, 0, whose states are normed;
+    deeper ones are heard as they are. One that is `pooled` answers with a whole prompt in one vector.
+    """
+
+    tokenizer: Any
+    encoder: Any
+    layer: int = 0
+    pooled: bool = False
+    lexicon: Lexicon = field(default_factory=Lexicon)
+    """Words that mean vectors of their own. All readers' lexicons have the same words, of as many vectors."""
 
 
 class Embedder:
-    """A text encoder of the CLIP kind with its tokenizer; remembers what it has encoded, for one painting."""
+    """Text encoders that hear the same words, side by side; remembers what they have encoded, for one painting."""
 
-    def __init__(self, tokenizer: Any, encoder: Any, clip_skip: int | None = None) -> None:
-        """`clip_skip`: how many of the encoder's last layers to leave out; None and 0 are all layers."""
-        self.tokenizer, self.encoder, self.clip_skip = tokenizer, encoder, clip_skip
-        self.size = tokenizer.model_max_length - 2
-        self.comma = tokenizer(",", add_special_tokens=False).input_ids
-        self._encoded: dict[Window, torch.Tensor] = {}
+    def __init__(self, readers: Sequence[Reader], clip_skip: int | None = None, *, silent: bool = False) -> None:
+        """`clip_skip`: how many of the encoders' last layers to leave out; None and 0 are none beyond what the model
+        always leaves out. `silent`: the model learned that nothing said is no embedding at all, zeros.
+
+        The readers' tokenizers have one vocabulary and may differ in what they fill a window with. Raises Unsupported
+        where an embedding has not as many vectors for one reader as for the other.
+        """
+        if any(reader.lexicon.firsts != readers[0].lexicon.firsts for reader in readers):
+            raise Unsupported(
+                "an embedding has more vectors for one of the model's text encoders than for the other", field="prompt",
+                reason="BROKEN_MODEL_FILE", remedy="get its file again, or write something else",
+            )  # fmt: skip
+        self.readers, self.clip_skip, self.silent = tuple(readers), clip_skip, silent
+        self.tokenizer, self.lexicon = readers[0].tokenizer, readers[0].lexicon
+        self.size = self.tokenizer.model_max_length - 2
+        self.comma = self.tokenizer(",", add_special_tokens=False).input_ids
+        self._encoded: dict[Window, tuple[torch.Tensor, torch.Tensor | None]] = {}
 
     def length(self, branches: Iterable[Branch]) -> int:
         """How many windows the longest of the branches fills, at least 1."""
@@ -43,14 +72,23 @@ class Embedder:
             return torch.stack([part.weight * self.embed(part, length) for part in branch.blend]).sum(0)
         windows = [window for chunk in branch.chunks for window in self.windows(chunk)]
         windows += [((), ())] * (length - len(windows))
-        return torch.cat([self._encode(window) for window in windows], 1)
+        return torch.cat([self._encode(window)[0] for window in windows], 1)
+
+    def pooled(self, branch: Branch) -> torch.Tensor | None:
+        """What a branch means in one vector (1, P), which its first window says; None where no reader makes one."""
+        if not any(reader.pooled for reader in self.readers):
+            return None
+        if branch.blend:
+            parts = [(part.weight, self.pooled(part)) for part in branch.blend]
+            return torch.stack([weight * said for weight, said in parts if said is not None]).sum(0)
+        return self._encode(self.windows(branch.chunks[0])[0])[1]
 
     def windows(self, chunk: Chunk) -> list[Window]:
         """The tokens of a chunk, window by window; an empty chunk is one empty window."""
         tokens: list[int] = []
         weights: list[float] = []
         for span in chunk:
-            ids = self.tokenizer(span.text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+            ids = self._tokens(span.text)
             tokens += ids
             weights += [span.weight] * len(ids)
         windows, start = [], 0
@@ -60,31 +98,51 @@ class Embedder:
             start = end
         return windows
 
+    def _tokens(self, text: str) -> list[int]:
+        """The numbers of a text's tokens and vectors."""
+        tokens: list[int] = []
+        for piece in self.lexicon.pieces(text):
+            if isinstance(piece, tuple):
+                tokens += piece
+            elif piece:
+                tokens += self.tokenizer(piece, add_special_tokens=False, truncation=False, verbose=False).input_ids
+        return tokens
+
     def _end(self, tokens: list[int], start: int) -> int:
         """Where the window from `start` ends: after its last comma if that is near, and words are left over."""
         end = start + self.size
+        while end < len(tokens) and tokens[end] < 0 and tokens[end] not in self.lexicon.firsts:
+            end -= 1  # an embedding is not torn: it begins the next window
         if end >= len(tokens) or len(self.comma) != 1 or tokens[end] == self.comma[0]:
             return min(end, len(tokens))
         near = range(end, max(start + 1, end - BACK), -1)
         return next((stop for stop in near if tokens[stop - 1] == self.comma[0]), end)
 
-    def _encode(self, window: Window) -> torch.Tensor:
-        """The embedding of a window, (1, tokens, D)."""
+    def _encode(self, window: Window) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The embedding of a window (1, tokens, D), and in one vector (1, P) where a reader makes that."""
         if window not in self._encoded:
             tokens, weights = window
-            tokenizer = self.tokenizer
-            pad = [tokenizer.pad_token_id] * (self.size - len(tokens))
-            ids = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id, *pad]
-            said = self._hear(torch.tensor([ids], device=self.encoder.device))
-            self._encoded[window] = said if set(weights) <= {1.0} else _weigh(said, weights)
+            states, pooled = [], None
+            for reader in self.readers:
+                tokenizer = reader.tokenizer
+                pad = [tokenizer.pad_token_id] * (self.size - len(tokens))
+                ids = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id, *pad]
+                said, whole = self._hear(reader, torch.tensor([ids], device=reader.encoder.device))
+                states.append(said if set(weights) <= {1.0} else _weigh(said, weights))
+                pooled = whole if reader.pooled else pooled
+            self._encoded[window] = (states[0] if len(states) == 1 else torch.cat(states, -1)), pooled
         return self._encoded[window]
 
-    def _hear(self, ids: torch.Tensor) -> torch.Tensor:
-        """As diffusers' pipelines encode it, `clip_skip` included."""
-        if not self.clip_skip:
-            return self.encoder(ids)[0]
-        layers = self.encoder(ids, output_hidden_states=True).hidden_states
-        return self.encoder.text_model.final_layer_norm(layers[-(self.clip_skip + 1)])
+    def _hear(self, reader: Reader, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """States and the encoder's first answer, as diffusers' pipelines encode it, `clip_skip` included."""
+        back = reader.layer + (self.clip_skip or 0)
+        with reader.lexicon.spoken(reader.encoder, ids, reader.tokenizer.pad_token_id) as ids:
+            answer = reader.encoder(ids, output_hidden_states=bool(back))
+        if not back:
+            return answer[0], answer[0]
+        states = answer.hidden_states[-(back + 1)]
+        # A model that always leaves layers out has learned to hear them as they are.
+        return (states if reader.layer else reader.encoder.text_model.final_layer_norm(states)), answer[0]
 
 
 def _weigh(said: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:

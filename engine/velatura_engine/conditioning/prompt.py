@@ -126,6 +126,8 @@ class Prompt:
     """Parts that `at` visits, at most."""
     switches: frozenset[Switch]
     alternates: bool
+    literal: bool = False
+    """Nothing in it has a meaning of its own, names of embeddings neither."""
 
     def at(self, step: int, steps: int) -> tuple[Branch, ...]:
         """Branches at `step` (0 to steps - 1) of `steps`."""
@@ -195,7 +197,9 @@ def _words(nodes: Nodes) -> Iterator[str]:
 
 def verbatim(text: str, *, field: str) -> Prompt:
     """A prompt whose every character is taken as it stands."""
-    return Prompt(trees=(Tree((text,)),), adapters=(), field=field, size=1, switches=frozenset(), alternates=False)
+    return Prompt(
+        trees=(Tree((text,)),), adapters=(), field=field, size=1, switches=frozenset(), alternates=False, literal=True
+    )
 
 
 def _leaves(branches: Iterable[Branch]) -> list[Branch]:

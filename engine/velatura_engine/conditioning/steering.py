@@ -21,8 +21,10 @@ from ..runtime.seams import steer
 from .embeddings import Embedder
 from .voices import Choir, Said, Voice, mix
 
-BATCHED = ("sample", "encoder_hidden_states", "controlnet_cond", "timestep", "added_cond_kwargs")
-"""Arguments whose rows belong to the pictures of a batch."""
+TEXT, POOLED = "encoder_hidden_states", "text_embeds"
+"""What denoisers and ControlNets call a prompt's embeddings, and the same in one vector."""
+HALVES = ("plain", "told")
+"""What the parts of a batch hear under guidance, in the order of most pipelines: the negative, the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class _Stage:
         """Whether there is more than one sub-prompt on a side, so that answers have to be put together."""
         return any(_branches(side) > 1 for side in (self.plain, self.told))
 
+    def side(self, part: str) -> tuple[Said, ...]:
+        """What a part of the batch hears."""
+        return self.told if part == "told" else self.plain
+
 
 class Conditioning:
     """The prompts of one painting of `count` pictures in `steps` steps. The first voice of each side is the prompt and
@@ -44,20 +50,27 @@ class Conditioning:
     """
 
     def __init__(
-        self, told: Sequence[Voice], plain: Sequence[Voice], embedder: Embedder, *, steps: int, count: int
-    ) -> None:
-        self.steps, self.count = steps, count
+        self, told: Sequence[Voice], plain: Sequence[Voice], embedder: Embedder, *, steps: int, count: int,
+        guided: Sequence[str] = HALVES,
+    ) -> None:  # fmt: skip
+        """`guided`: what the parts of the denoiser's batch hear under guidance; without, all hear the prompt."""
+        self.steps, self.count, self.guided = steps, count, tuple(guided)
         choirs = Choir(plain, steps), Choir(told, steps)
         length = max(choir.length(embedder) for choir in choirs)
         self._starts = sorted(choirs[0].starts() | choirs[1].starts())
-        self._stages = [_Stage(*(choir.at(first, embedder, length) for choir in choirs)) for first in self._starts]
+        stages = [_Stage(*(choir.at(first, embedder, length) for choir in choirs)) for first in self._starts]
+        if embedder.silent and not any(voice.prompt.words.strip() for voice in plain):
+            stages = [_Stage(tuple(one.silenced() for one in stage.plain), stage.told) for stage in stages]
+        self._stages = stages
         self._stage = self._stages[0]
 
     @property
     def arguments(self) -> dict[str, torch.Tensor]:
         """What the pipeline is given in the place of texts; right where nothing changes and nothing is composed."""
-        rows = {"prompt_embeds": self._stage.told, "negative_prompt_embeds": self._stage.plain}
-        return {name: said[0].embeddings[:1].repeat(self.count, 1, 1) for name, said in rows.items()}
+        told, plain = self._stage.told[0], self._stage.plain[0]
+        rows = {"prompt_embeds": told.embeddings, "negative_prompt_embeds": plain.embeddings}
+        rows |= {"pooled_prompt_embeds": told.pooled, "negative_pooled_prompt_embeds": plain.pooled}
+        return {name: value[:1].repeat_interleave(self.count, 0) for name, value in rows.items() if value is not None}
 
     def go_to(self, share: float) -> None:
         """The run has come to this share of its steps, 0 to 1."""
@@ -78,66 +91,79 @@ class Conditioning:
 
     def _feeder(self, module: nn.Module) -> Any:
         signature = inspect.signature(module.forward)
+        first = next(iter(signature.parameters))  # the latents, whatever they are called
 
         def change(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
             given = signature.bind(*args, **kwargs)
-            size = len(given.arguments["sample"])
-            rows = self._rows(size)
-            for name in BATCHED:
-                if name in given.arguments:
-                    given.arguments[name] = _follow(given.arguments[name], rows, size)
-            given.arguments["encoder_hidden_states"] = self._heard(given.arguments["encoder_hidden_states"])
-            return (), given.arguments
+            size = len(given.arguments[first])
+            parts = self._parts(size)
+            rows = self._rows(parts)
+            # What the ControlNets add has these rows already: they were asked for as many.
+            heard = {name: _take(value, rows, size) for name, value in given.arguments.items()}
+            said = [one for part in parts for one in self._stage.side(part)]
+            heard[TEXT] = torch.cat([one.embeddings for one in said]).to(heard[TEXT]).repeat_interleave(self.count, 0)
+            added = heard.get("added_cond_kwargs")
+            if added and POOLED in added:
+                whole = torch.cat([one.pooled for one in said if one.pooled is not None])
+                added[POOLED] = whole.to(added[POOLED]).repeat_interleave(self.count, 0)
+            return (), heard
 
         return change
 
-    def _guided(self, size: int) -> bool:
-        """Whether a batch of this size holds the negative's half."""
-        return size == 2 * self.count
+    def _parts(self, size: int) -> tuple[str, ...]:
+        """What the parts of a batch of this size hear."""
+        return self.guided if size == len(self.guided) * self.count else ("told",)
 
-    def _rows(self, size: int) -> list[int]:
-        """The rows of the pipeline's batch, negatives first, once for each sub-prompt."""
-        own = list(range(self.count))
-        if not self._guided(size):
-            return own * _branches(self._stage.told)
-        return own * _branches(self._stage.plain) + [self.count + row for row in own] * _branches(self._stage.told)
-
-    def _heard(self, given: torch.Tensor) -> torch.Tensor:
-        """An embedding for each row; `given` has the rows already, and says by their number what they are."""
-        stage, count = self._stage, self.count
-        guided = len(given) != count * _branches(stage.told)
-        said = (*stage.plain, *stage.told) if guided else stage.told
-        return torch.cat([one.embeddings for one in said]).to(given).repeat_interleave(count, 0)
+    def _rows(self, parts: Sequence[str]) -> list[int]:
+        """The rows of the pipeline's batch, part by part, once for each sub-prompt."""
+        own = range(self.count)
+        return [
+            number * self.count + row
+            for number, part in enumerate(parts)
+            for _ in range(_branches(self._stage.side(part)))
+            for row in own
+        ]
 
     def _compose(self, output: Any) -> Any:
-        """The answers (branches x pictures, C, h, w) made into the half, or two halves, that the pipeline expects."""
+        """The answers (parts x branches x pictures, C, h, w) made into the parts that the pipeline expects."""
         answer = output[0] if isinstance(output, tuple) else output.sample
-        stage = self._stage
         answers = answer.unflatten(0, (-1, self.count))
-        if len(answers) == _branches(stage.told):  # without a negative there is nothing to go from: the mean of them
-            composed = mix([one.mean(own) for one, own in _shared_out(stage.told, answers)], stage.told)
-        else:
-            split = _branches(stage.plain)
-            plain = mix([one.mean(own) for one, own in _shared_out(stage.plain, answers[:split])], stage.plain)
-            told = mix([one.pull(plain, own) for one, own in _shared_out(stage.told, answers[split:])], stage.told)
-            composed = torch.cat([plain, told])
+        sizes = {part: _branches(self._stage.side(part)) for part in HALVES}
+        parts = self.guided if len(answers) == sum(sizes[part] for part in self.guided) else ("told",)
+        owned = list(zip(parts, answers.split([sizes[part] for part in parts]), strict=True))
+        plain = next((self._mean(part, own) for part, own in owned if part == "plain"), None)
+        # Without a negative there is nothing to go from: the mean of what is told.
+        composed = torch.cat([
+            self._mean(part, own) if plain is None or part == "plain" else self._pull(plain, own)
+            for part, own in owned
+        ])  # fmt: skip
         if isinstance(output, tuple):
             return (composed, *output[1:])
         output.sample = composed
         return output
 
+    def _mean(self, part: str, answers: torch.Tensor) -> torch.Tensor:
+        said = self._stage.side(part)
+        return mix([one.mean(own) for one, own in _shared_out(said, answers)], said)
+
+    def _pull(self, plain: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        said = self._stage.told
+        return mix([one.pull(plain, own) for one, own in _shared_out(said, answers)], said)
+
+
+def _take(value: Any, rows: list[int], size: int) -> Any:
+    """The rows of everything in an argument that has `size` of them, a row for each picture of a batch."""
+    if isinstance(value, torch.Tensor):
+        return value[rows] if value.ndim and len(value) == size else value
+    if isinstance(value, dict):
+        return {name: _take(inner, rows, size) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_take(inner, rows, size) for inner in value)
+    return value
+
 
 def _branches(said: Sequence[Said]) -> int:
     return sum(len(one.weights) for one in said)
-
-
-def _follow(value: Any, rows: list[int], size: int) -> Any:
-    """What belongs to the rows of a batch of that size, for other rows: tensors, also in lists and dictionaries."""
-    if isinstance(value, dict):
-        return {name: _follow(part, rows, size) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_follow(part, rows, size) for part in value]
-    return value[rows] if isinstance(value, torch.Tensor) and value.ndim and len(value) == size else value
 
 
 def _shared_out(said: Sequence[Said], answers: torch.Tensor) -> list[tuple[Said, torch.Tensor]]:

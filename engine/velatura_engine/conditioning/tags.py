@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from ..errors import Invalid
@@ -28,6 +29,12 @@ def take_out(text: str, *, field: str) -> tuple[str, tuple[Adapter, ...]]:
         return ""
 
     return _TAG.sub(remember, text), tuple(found)
+
+
+def naming(words: Iterable[str]) -> re.Pattern[str]:
+    """Finds any of the words where it stands alone, in any case; the longest first."""
+    longest = sorted(words, key=len, reverse=True)
+    return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in longest), re.IGNORECASE)
 
 
 def _adapter(tag: str, kind: str, inside: str, field: str) -> Adapter:

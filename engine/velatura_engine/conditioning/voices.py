@@ -32,12 +32,20 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a voice says at a step: embeddings of its sub-prompts (branches, L, D) and their weights."""
+    """What a voice says at a step: embeddings of its sub-prompts (branches, L, D), in one vector each (branches, P)
+    where the model hears that, and their weights.
+    """
 
     embeddings: torch.Tensor
     weights: tuple[float, ...]
     share: float
     mask: torch.Tensor | None
+    pooled: torch.Tensor | None = None
+
+    def silenced(self) -> Said:
+        """The same without a sound."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return replace(self, embeddings=torch.zeros_like(self.embeddings), pooled=pooled)
 
     def mean(self, answers: torch.Tensor) -> torch.Tensor:
         """The weighted mean of the denoiser's answers (branches, B, C, h, w) to its sub-prompts."""
@@ -83,7 +91,9 @@ class Choir:
                 continue
             branches = next(branches for first, branches in reversed(schedule) if first <= step)
             embeddings = torch.cat([embedder.embed(branch, length) for branch in branches])
-            said.append(Said(embeddings, tuple(b.weight for b in branches), voice.weight, voice.mask))
+            whole = [vector for branch in branches if (vector := embedder.pooled(branch)) is not None]
+            pooled = torch.cat(whole) if whole else None
+            said.append(Said(embeddings, tuple(b.weight for b in branches), voice.weight, voice.mask, pooled))
         if self.silent and len(said) > 1:
             said[0] = replace(said[0], mask=_outside(said[1:]))
             return tuple(said) if said[0].mask is not None else tuple(said[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import Unsupported
 from ..shelf import Shelf
@@ -14,15 +15,71 @@ Shapes = Mapping[str, tuple[int, ...]]
 FAMILIES = Shelf("model family", __name__)
 
 
+CLIP = "CLIPTextModel"
+PROJECTED = "CLIPTextModelWithProjection"
+PICTURES = "AutoencoderKL"
+UNET = "UNet2DConditionModel"
+WORDS = "CLIPTokenizer"
+"""Classes of diffusers and transformers that components are of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReader:
+    """A text encoder that the denoiser listens to, by the names of its components.
+
+    `layer` counts from the last, 0, whose states are normed; deeper ones are heard as they are. One that is `pooled`
+    also says a whole prompt in one vector.
+    """
+
+    encoder: str
+    tokenizer: str
+    layer: int = 0
+    pooled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How single files name things: the prefix of each component's tensors, and the folder of configs, under
+    `configs`, that stand for those which such a file lacks. Only `weighed` files tell by their weights, and not by
+    name, what they were trained to predict.
+    """
+
+    config: str
+    prefixes: Mapping[str, str]
+    weighed: str = ""
+
+
+def _unet_stride(config: Mapping[str, Any]) -> int:
+    return 2 ** (len(config["block_out_channels"]) - 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What is common to all models of an architecture. Pipelines are diffusers class names by task."""
+    """What is common to all models of an architecture. Pipelines are diffusers class names by task; components are
+    class names of diffusers or transformers by the names that pipelines and folders have for them.
+    """
 
     id: str
     title: str
     detect: Callable[[Shapes], bool]
+    """Whether tensors are of this family: those of a whole single file, or of a folder's denoiser."""
     pipelines: Mapping[str, str]
     control_pipelines: Mapping[str, str] = field(default_factory=dict)
+    components: Mapping[str, str]
+    denoiser: str = "unet"
+    """The component that takes the noise away."""
+    readers: tuple[TextReader, ...]
+    """What reads the prompt, in the order in which their embeddings stand beside each other."""
+    plain: bool = True
+    """Its pipelines read a prompt that says nothing special just as `conditioning` would, clip skip included."""
+    settings: Mapping[str, bool] = field(default_factory=dict)
+    """Constructor arguments of its pipelines; a folder's `model_index.json` may say otherwise."""
+    start: str = "img2img"
+    """The task where a picture is given and no mask: "img2img", or "edit" where the words say what to change of it."""
+    guided: tuple[str, ...] = ("plain", "told")
+    """What the parts of the denoiser's batch hear under guidance: the negative ("plain") or the prompt ("told")."""
+    wide_vae: bool = False
+    """Half precision cannot hold the numbers in its VAE, unless the VAE's own config says that it was mended."""
     depth_channel: bool = False
     mask_channel: bool = False
     rescaling: tuple[str, ...] = ()
@@ -30,13 +87,37 @@ class Family:
     style_layers: tuple[str, ...] = ()
     """Beginnings of the names, as diffusers has them, of the attentions that paint style more than content
     (InstantStyle, Wang et al., arXiv 2404.02733)."""
-    config: str = ""
-    """Folder of configs, under `configs`, for single files of this family."""
+    controls: str = ""
+    """The family whose ControlNets it takes; none without."""
+    detect_control: Callable[[Shapes], bool] | None = None
+    """Whether tensors are a ControlNet of this family; only of those that `controls` of some family names."""
+    layouts: tuple[Layout, ...] = ()
+    """How its single files may look; without any it is read from folders only."""
+    stride: Callable[[Mapping[str, Any]], int] = _unet_stride
+    """Latents in a row that the denoiser needs whole multiples of, from its config."""
+    native_size: int = 512
+    """Pixels a side that it is best at, where its files do not say."""
+    sampler: str = "euler"
+    schedule: str = "normal"
+    steps: int = 20
+    guidance: float = 7.5
+    image_guidance: float | None = None
+    """How much the picture to start from counts; None where that is no question."""
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Those of its components that hold weights, with their classes."""
+        return {name: kind for name, kind in self.components.items() if kind != WORDS}
 
     @property
     def pixels_first(self) -> bool:
         """Its pipelines take the picture to start from as pixels, because they read more than its latents."""
-        return self.depth_channel or self.mask_channel
+        return self.depth_channel or self.mask_channel or self.edits
+
+    @property
+    def edits(self) -> bool:
+        """The picture to start from is looked at, and painted anew as the words say, always in full."""
+        return self.start == "edit"
 
     def pipeline(self, task: str, controlled: bool, *, field: str = "") -> str:
         """Class name of the diffusers pipeline for a task. Raises Unsupported naming what the family can do."""
@@ -65,3 +146,9 @@ def detect(shapes: Shapes) -> Family | None:
     """The family that a model's tensors belong to, or None."""
     found = (part.build() for part in FAMILIES.parts())
     return next((family for family in found if family.detect(shapes)), None)
+
+
+def detect_control(shapes: Shapes) -> Family | None:
+    """The family that a ControlNet's tensors were made for, or None."""
+    found = (part.build() for part in FAMILIES.parts())
+    return next((family for family in found if family.detect_control and family.detect_control(shapes)), None)

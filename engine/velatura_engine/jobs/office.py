@@ -78,6 +78,7 @@ class JobOffice:
 
     def _plan(self, spec: jobs_pb2.JobSpec) -> tuple[Any, jobs_pb2.JobSpec]:
         request = wire.read(spec, limits=self._limits, blob=self._blobs.get)
+        self._index.refresh()
         plan = make(request, self._index)
         return plan, wire.resolve(spec, plan, self._blobs.put)
 

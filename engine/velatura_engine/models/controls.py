@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Unsupported
-from ..families._unet import cross_attention
+from ..families import detect_control
+from ..families._unet import POOLED, cross_attention
+from .weights import weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -67,18 +69,22 @@ def is_control_file(shapes: Shapes) -> bool:
     return any(name.startswith(marks) for name in shapes)
 
 
-def folder_facts(config: Mapping[str, Any], shapes: Shapes, path: Path) -> dict[str, Any]:
+def folder_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What a folder with one model is, as fields of an entry. Raises Unsupported for what is not used on its own."""
     name = config.get("_class_name") or config.get("model_type") or "model"
     if name == "ControlNetModel":
+        shapes = weights(path).shapes()
         steps = len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1
         return {
-            "kind": "controlnet", "in_channels": config["in_channels"], "latent_factor": 2**steps,
-            "cross_attention_dim": cross_attention(shapes), "control_kind": control_kind(path.name),
+            "kind": "controlnet", "family": _family(shapes, path), "in_channels": config["in_channels"],
+            "latent_factor": 2**steps, "cross_attention_dim": cross_attention(shapes),
+            "control_kind": control_kind(path.name),
         }  # fmt: skip
     if name == "T2IAdapter":
+        weights(path)
         return _adapter_facts(config, path)
     if name in ESTIMATORS:
+        weights(path)
         return {"kind": "annotator", "control_kind": "depth", "family": name}
     if name == "ControlNetUnionModel":
         raise Unsupported(
@@ -99,8 +105,8 @@ def _adapter_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     # A light adapter names its last width once, and uses it twice.
     widths = (*widths, widths[-1]) if kind == "light_adapter" else widths
     return {
-        "kind": "t2i", "in_channels": config["in_channels"], "latent_factor": config["downscale_factor"],
-        "rows": widths, "control_kind": control_kind(path.name),
+        "kind": "t2i", "family": "sd1", "in_channels": config["in_channels"],
+        "latent_factor": config["downscale_factor"], "rows": widths, "control_kind": control_kind(path.name),
     }  # fmt: skip
 
 
@@ -109,15 +115,29 @@ def file_facts(shapes: Shapes, path: Path) -> dict[str, Any]:
     names = {name.removeprefix(_ORIGINAL): shape for name, shape in shapes.items()}
     entry = names.get("input_blocks.0.0.weight") or names.get("conv_in.weight")
     hints = hint_widths(names)
-    if entry is None or len(hints) < 2 or not cross_attention(shapes) or "label_emb.0.0.weight" in names:
-        raise Unsupported(
-            f"{path.name} is a ControlNet of an architecture this engine does not know", reason="UNKNOWN_ARCHITECTURE",
-            remedy="use one made for Stable Diffusion 1 or 2",
-        )  # fmt: skip
+    xl = POOLED in names or "label_emb.0.0.weight" in names
+    if entry is None or len(hints) < 2 or not cross_attention(shapes) or xl:
+        raise _unknown(path, "use one made for Stable Diffusion 1 or 2; those for SDXL are read as whole folders")
     return {
-        "kind": "controlnet", "in_channels": entry[1], "latent_factor": 2 ** (len(hints) - 1),
-        "cross_attention_dim": cross_attention(shapes), "control_kind": control_kind(path.stem),
+        "kind": "controlnet", "family": _family(names, path), "in_channels": entry[1],
+        "latent_factor": 2 ** (len(hints) - 1), "cross_attention_dim": cross_attention(shapes),
+        "control_kind": control_kind(path.stem),
     }  # fmt: skip
+
+
+def _family(shapes: Shapes, path: Path) -> str:
+    """The family whose models a ControlNet was made for."""
+    family = detect_control(shapes)
+    if family is None:
+        raise _unknown(path, "use one made for Stable Diffusion 1, 2 or SDXL")
+    return family.id
+
+
+def _unknown(path: Path, remedy: str) -> Unsupported:
+    return Unsupported(
+        f"{path.name} is a ControlNet of an architecture this engine does not know", reason="UNKNOWN_ARCHITECTURE",
+        remedy=remedy,
+    )  # fmt: skip
 
 
 def hint_widths(names: Shapes) -> tuple[int, ...]:

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["checkpoint", "controlnet", "t2i", "annotator", "ip_adapter", "image_encoder"]
+Kind = Literal[
+    "checkpoint", "controlnet", "t2i", "annotator", "vae", "ip_adapter", "image_encoder", "lora", "embedding",
+    "hypernetwork",
+]  # fmt: skip
+ADAPTERS: tuple[Kind, ...] = ("lora", "embedding", "hypernetwork")
+"""Kinds that add to a checkpoint, by the list or the words of a prompt."""
 Format = Literal["diffusers", "single"]
 
 
@@ -14,9 +19,12 @@ Format = Literal["diffusers", "single"]
 class ModelEntry:
     """An installed model. Sizes in pixels; `latent_factor` pixels a latent; `size_multiple` for exact tiling.
 
-    `stamp` is another where the weights have changed. `widths` are those of a denoiser's text attentions, or of those
-    that an IP-Adapter was made for, sorted. `sees` is the (projected, hidden) width of encoded pictures, as an
-    encoder makes them; of an adapter the one that it takes, the other 0.
+    `latent_scale` is what its latents are multiplied by, 0 where its file does not say. `stamp` is another where the
+    weights have changed. `pure_noise`: it was trained from noise without a trace of a picture. `widths` are those of a
+    denoiser's text attentions, or of those that an IP-Adapter was made for, sorted. `sees` is the (projected, hidden)
+    width of encoded pictures, as an encoder makes them; of an adapter the one that it takes, the other 0.
+    `text_widths` are a checkpoint's, one a text encoder; of a LoRA, embedding or hypernetwork those it was made for
+    (LoRA: 0 where it leaves an encoder alone; hypernetwork: all that it changes).
     """
 
     id: str
@@ -30,13 +38,17 @@ class ModelEntry:
     tasks: tuple[str, ...] = ()
     in_channels: int = 4
     latent_factor: int = 8
+    latent_channels: int = 4
+    latent_scale: float = 0.0
     size_multiple: int = 64
     native_size: int = 512
     sampler: str = "euler"
     schedule: str = "normal"
     steps: int = 20
     guidance: float = 7.5
+    image_guidance: float | None = None
     prediction: str = "epsilon"
+    pure_noise: bool = False
     control_kind: str = ""
     cross_attention_dim: int = 0
     rows: tuple[int, ...] = ()
@@ -45,6 +57,11 @@ class ModelEntry:
     widths: tuple[int, ...] = ()
     variant: str = ""
     sees: tuple[int, int] = (0, 0)
+    text_widths: tuple[int, ...] = ()
+    name: str = ""
+    """An adapter's file without its ending: what prompts call it."""
+    words: tuple[str, ...] = ()
+    """What an embedding is called in prompts."""
     license: str = ""
     vocabulary: tuple[str, ...] = field(default_factory=tuple)
     is_default: bool = False

@@ -6,11 +6,16 @@ import json
 import math
 import struct
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..errors import Unsupported
 
 MAX_HEADER = 100 * 2**20
 MAX_TENSORS = 200_000
+MAX_NUMBERS = 2**20
+"""Bytes of a tensor whose values are read without loading the model."""
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
           "F8_E4M3": 1, "F8_E5M2": 1, "U64": 8, "U32": 4, "U16": 2}  # fmt: skip
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -20,6 +25,39 @@ Shapes = dict[str, tuple[int, ...]]
 
 def shapes(path: Path) -> Shapes:
     """Tensor shapes by name. Raises Unsupported for anything but a sound safetensors file; pickles by their content."""
+    header, begin = _read(path)
+    header.pop("__metadata__", None)
+    room = path.stat().st_size - begin
+    return {name: _shape(path, name, facts, room) for name, facts in header.items()}
+
+
+def said(path: Path) -> dict[str, str]:
+    """What the writer of a sound safetensors file noted beside the tensors; nothing where that is not plain text."""
+    notes = _read(path)[0].get("__metadata__")
+    pairs = notes.items() if isinstance(notes, dict) else ()
+    return {str(name): value for name, value in pairs if isinstance(value, str)}
+
+
+def numbers(path: Path, name: str) -> np.ndarray:
+    """The values of one small tensor of 16 or 32 bit floats, as float32 (n,); empty where there is none such."""
+    header, begin = _read(path)
+    facts = header.get(name)
+    if facts is None or facts["dtype"] not in ("F16", "BF16", "F32"):
+        return np.empty(0, np.float32)
+    _shape(path, name, facts, path.stat().st_size - begin)
+    first, last = facts["data_offsets"]
+    if last - first > MAX_NUMBERS:
+        return np.empty(0, np.float32)
+    with path.open("rb") as file:
+        file.seek(begin + first)
+        content = file.read(last - first)
+    if facts["dtype"] == "BF16":  # the upper half of a float
+        return (np.frombuffer(content, "<u2").astype("<u4") << 16).view("<f4").astype(np.float32)
+    return np.frombuffer(content, "<f2" if facts["dtype"] == "F16" else "<f4").astype(np.float32)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], int]:
+    """The header as it stands there, and where the tensors begin, in bytes."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start, brace = file.read(8), file.read(1)
@@ -27,7 +65,8 @@ def shapes(path: Path) -> Shapes:
         if start.startswith(_PICKLES) and brace != b"{":
             raise Unsupported(
                 f"{path.name} is a pickle, which can run code when it is opened", reason="PICKLE_NOT_ALLOWED",
-                remedy="convert it to safetensors, or get its safetensors version",
+                remedy="convert it to safetensors, or get its safetensors version; velatura import takes in "
+                "embeddings, hypernetworks and LoRAs",
             )  # fmt: skip
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER, size - 8):
@@ -39,8 +78,7 @@ def shapes(path: Path) -> Shapes:
             raise _broken(path, "its header is not JSON") from None
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise _broken(path, "its header lists no tensors, or too many")
-    header.pop("__metadata__", None)
-    return {name: _shape(path, name, facts, size - 8 - length) for name, facts in header.items()}
+    return header, 8 + length
 
 
 def _shape(path: Path, name: str, facts: object, room: int) -> tuple[int, ...]:

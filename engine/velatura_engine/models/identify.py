@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import Unsupported
-from ..families import Family, detect
-from ..families._unet import attention_widths, cross_attention, in_channels
-from . import controls
-from .entry import ModelEntry
+from ..families import Family, detect, families
+from ..families._unet import attention_widths, cross_attention
+from . import controls, single_file
+from .adapters import identify_adapter
+from .entry import Format, ModelEntry
 from .header import shapes as read_shapes
+from .original import layout_of, prediction
 from .reference import for_faces, is_reader, read_adapter, read_encoder
+from .weights import weights
 
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors")
-TEXT_WEIGHTS = ("model.safetensors", "model.fp16.safetensors")
-_PARTS = {
-    "denoiser": "model.diffusion_model.input_blocks.0.0.weight",
-    "autoencoder": "first_stage_model.post_quant_conv.weight",
-    "text encoder": "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
-}
-"""What a single file must hold, each with a tensor that tells."""
+Shapes = Mapping[str, tuple[int, ...]]
+Configs = Mapping[str, Mapping[str, Any]]
+
+_VAE_MARKS = ("encoder.conv_in.weight", "decoder.conv_in.weight")
 
 
 def identify(path: Path, id: str) -> ModelEntry:
@@ -34,46 +32,31 @@ def identify(path: Path, id: str) -> ModelEntry:
         if (path / "config.json").is_file():
             if _config(path).get("model_type") == "clip_vision_model":
                 return _encoder_folder(path, id)
-            return _control_folder(path, id)
+            return _component_folder(path, id)
         raise Unsupported(f"{path.name} holds neither model_index.json nor config.json")
     return _single_file(path, id)
 
 
 def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
-    vae, unet = _config(path / "vae"), _config(path / "unet")
-    text, schedule = _config(path / "text_encoder"), _config(path / "scheduler", "scheduler_config.json")
-    shapes = read_shapes(weights(path / "unet"))
-    for part, names in (("vae", WEIGHTS), ("text_encoder", TEXT_WEIGHTS)):
-        weights(path / part, names)
+    names = dict.fromkeys(part.build().denoiser for part in families().parts())
+    denoiser = next((name for name in names if (path / name).is_dir()), "unet")
+    shapes = weights(path / denoiser).shapes()
     family = _family(shapes, path)
-    factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    prediction = schedule.get("prediction_type", "epsilon")
-    entry = ModelEntry(
-        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="diffusers",
-        size=_size(path), tasks=tuple(family.pipelines), in_channels=unet["in_channels"],
-        latent_factor=factor, size_multiple=factor * 2 ** (len(unet["block_out_channels"]) - 1),
-        native_size=int(unet.get("sample_size") or 64) * factor, prediction=prediction,
-        cross_attention_dim=cross_attention(shapes) or text.get("hidden_size", 0),
-        text_layers=text.get("num_hidden_layers", 12), widths=attention_widths(shapes), license=_license(path),
-        rows=tuple(int(width) for width in unet["block_out_channels"]),
+    for part in family.weights:
+        weights(path / part)
+    configs = {part: _config(path / part) for part in family.weights}
+    configs["scheduler"] = _config(path / "scheduler", "scheduler_config.json")
+    return _checkpoint(
+        path, id, family, shapes, configs, format="diffusers", size=_size(path), license=_license(path),
+        prediction=configs["scheduler"].get("prediction_type", "epsilon"),
+        pure_noise=bool(configs["scheduler"].get("rescale_betas_zero_snr")),
+        native_size=int(configs[denoiser].get("sample_size") or 0) * _factor(configs["vae"]),
     )  # fmt: skip
-    # Models trained to pure noise fry at the usual guidance.
-    return replace(entry, guidance=5.0) if schedule.get("rescale_betas_zero_snr") else entry
-
-
-def _control_folder(path: Path, id: str) -> ModelEntry:
-    config = _config(path)
-    shapes = read_shapes(weights(path, (*WEIGHTS, *TEXT_WEIGHTS)))
-    entry = ModelEntry(
-        id=id, title=_title(path), kind="controlnet", family="sd1", path=path, format="diffusers", size=_size(path),
-        license=_license(path),
-    )  # fmt: skip
-    return replace(entry, **controls.folder_facts(config, shapes, path))
 
 
 def _encoder_folder(path: Path, id: str) -> ModelEntry:
     """A CLIP vision tower as transformers saves it: the eyes of IP-Adapters."""
-    projected, hidden = read_encoder(_config(path), read_shapes(weights(path, TEXT_WEIGHTS)), path.name)
+    projected, hidden = read_encoder(_config(path), weights(path).shapes(), path.name)
     return ModelEntry(
         id=id, title=_title(path), kind="image_encoder", family="", path=path, format="diffusers", size=_size(path),
         description=f"Encodes pictures for IP-Adapters, {projected} wide, or {hidden} by places.",
@@ -102,81 +85,93 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
             remedy="put the encoder's whole folder there: its config.json with model.safetensors",
         )  # fmt: skip
+    adapter = identify_adapter(path, id, shapes)
+    if adapter is not None:
+        return adapter
     if controls.is_control_file(shapes):
         return ModelEntry(
-            id=id, title=_title(path), family="sd1", path=path, format="single", size=path.stat().st_size,
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size,
             **controls.file_facts(shapes, path),
         )  # fmt: skip
-    family = _family(shapes, path)
-    _check_whole(shapes, path)
-    factor = 2 ** (_vae_levels(shapes) - 1)
-    return ModelEntry(
-        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
-        size=path.stat().st_size, tasks=tuple(family.pipelines), in_channels=in_channels(shapes), latent_factor=factor,
-        size_multiple=factor * 2 ** (_levels(shapes) - 1), cross_attention_dim=cross_attention(shapes),
-        text_layers=_text_layers(shapes), widths=attention_widths(shapes),
-        rows=_rows(shapes),
+    try:
+        if all(mark in shapes for mark in _VAE_MARKS):
+            return _vae(path, id, single_file.vae_config(shapes), format="single", latent_scale=0.0)
+        family = _family(shapes, path)
+        layout = layout_of(family, shapes, path)
+        configs = single_file.configs(layout, shapes)
+    except (LookupError, StopIteration) as gap:
+        raise Unsupported(
+            f"{path.name} lacks tensors that such a model has, such as {gap}", reason="NOT_A_WHOLE_MODEL",
+            remedy="get the file again, or the model as a folder of diffusers",
+        ) from None  # fmt: skip
+    return _checkpoint(
+        path, id, family, shapes, configs, format="single", size=path.stat().st_size, license="",
+        prediction=prediction(path, shapes, layout), pure_noise="ztsnr" in shapes, native_size=0,
     )  # fmt: skip
 
 
-def _check_whole(shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """Raises Unsupported for a file that holds less than a checkpoint, or a text encoder that cannot be read."""
-    if any(name.startswith("cond_stage_model.model.") for name in shapes):
-        raise Unsupported(
-            f"{path.name} is a single file of Stable Diffusion 2, which is read from folders only",
-            reason="UNSUPPORTED_LAYOUT", remedy="get the same model as a folder of diffusers, with model_index.json",
-        )  # fmt: skip
-    missing = [what for what, mark in _PARTS.items() if mark not in shapes]
-    if missing:
-        why = "is a denoiser alone" if "denoiser" in missing else f"lacks its {' and its '.join(missing)}"
-        raise Unsupported(
-            f"{path.name} {why}", reason="NOT_A_WHOLE_MODEL",
-            remedy="get the whole checkpoint, or the model as a folder of diffusers",
-        )  # fmt: skip
+def _checkpoint(
+    path: Path, id: str, family: Family, shapes: Shapes, configs: Configs, *, native_size: int, pure_noise: bool,
+    **known: Any,
+) -> ModelEntry:  # fmt: skip
+    """A whole model's entry, from the configs of its components; `native_size` 0 is the family's."""
+    vae, denoiser = configs["vae"], configs[family.denoiser]
+    texts = [configs[reader.encoder] for reader in family.readers]
+    layers = [
+        text.get("num_hidden_layers", 12) - reader.layer for text, reader in zip(texts, family.readers, strict=True)
+    ]  # fmt: skip
+    factor = _factor(vae)
+    return ModelEntry(
+        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, tasks=tuple(family.pipelines),
+        in_channels=denoiser["in_channels"], latent_factor=factor, latent_channels=vae.get("latent_channels", 4),
+        latent_scale=float(vae.get("scaling_factor", 0)), size_multiple=factor * family.stride(denoiser),
+        native_size=native_size or family.native_size, sampler=family.sampler, schedule=family.schedule,
+        # Models trained to pure noise fry at the usual guidance.
+        steps=family.steps, guidance=min(5.0, family.guidance) if pure_noise else family.guidance,
+        image_guidance=family.image_guidance, pure_noise=pure_noise,
+        cross_attention_dim=cross_attention(shapes) or sum(text.get("hidden_size", 0) for text in texts),
+        text_layers=min(layers, default=0), widths=attention_widths(shapes),
+        text_widths=tuple(text.get("hidden_size", 0) for text in texts),
+        rows=tuple(int(width) for width in denoiser["block_out_channels"]), **known,
+    )  # fmt: skip
 
 
-def _family(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Family:
+def _component_folder(path: Path, id: str) -> ModelEntry:
+    """A ControlNet, T2I-Adapter, annotator or VAE on its own."""
+    config = _config(path)
+    if config.get("_class_name") == "AutoencoderKL":
+        weights(path)
+        return _vae(path, id, config, format="diffusers", latent_scale=float(config.get("scaling_factor", 0.18215)))
+    return ModelEntry(
+        id=id, title=_title(path), path=path, format="diffusers", size=_size(path), license=_license(path),
+        **controls.folder_facts(config, path),
+    )  # fmt: skip
+
+
+def _vae(path: Path, id: str, config: Mapping[str, Any], *, format: Format, latent_scale: float) -> ModelEntry:
+    """A VAE that comes alone. Which of several families it belongs to its shapes do not tell."""
+    size = _size(path) if path.is_dir() else path.stat().st_size
+    return ModelEntry(
+        id=id, title=_title(path), kind="vae", family="", path=path, format=format, size=size,
+        latent_factor=_factor(config), latent_channels=config["latent_channels"], latent_scale=latent_scale,
+        license=_license(path),
+    )  # fmt: skip
+
+
+def _family(shapes: Shapes, path: Path) -> Family:
     found = detect(shapes)
     if found is None:
+        able = ", ".join(part.title for part in families().parts())
         raise Unsupported(
             f"{path.name} is of an architecture this engine does not know", reason="UNKNOWN_ARCHITECTURE",
-            remedy="use a Stable Diffusion 1 or 2 model",
+            remedy=f"use one of: {able}",
         )  # fmt: skip
     return found
 
 
-def _levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Resolutions of a UNet in the original layout: one more than its downsamplers."""
-    mark = "model.diffusion_model.input_blocks."
-    return 1 + sum(name.startswith(mark) and name.endswith(".op.weight") for name in shapes)
-
-
-def _vae_levels(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    mark = "first_stage_model.encoder.down."
-    return 1 + sum(name.startswith(mark) and name.endswith(".downsample.conv.weight") for name in shapes)
-
-
-def _text_layers(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    mark = "cond_stage_model.transformer.text_model.encoder.layers."
-    return sum(name.startswith(mark) and name.endswith(".layer_norm1.weight") for name in shapes) or 12
-
-
-def _rows(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """Channels of the rows of a UNet in the original layout: rows of two layers and a downsampler."""
-    marks = (
-        f"model.diffusion_model.input_blocks.{1 + 3 * row}.0.out_layers.3.weight" for row in range(_levels(shapes))
-    )
-    return tuple(shapes[mark][0] for mark in marks if mark in shapes)
-
-
-def weights(folder: Path, names: Sequence[str] = WEIGHTS) -> Path:
-    """The weights' file of a diffusers component. Raises Unsupported where there is none in safetensors."""
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise Unsupported(
-        f"{folder.parent.name}/{folder.name} has no safetensors weights", remedy="get the model's safetensors version"
-    )
+def _factor(vae: Mapping[str, Any]) -> int:
+    """Pixels a latent along each side."""
+    return 2 ** (len(vae["block_out_channels"]) - 1)
 
 
 def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:

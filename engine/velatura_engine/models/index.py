@@ -5,21 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ..errors import Invalid, NotFound, VelaturaError
-from .entry import ModelEntry
+from ..families import family as family_of
+from ..wildcards.folder import FOLDER, Wildcards
+from .entry import Kind, ModelEntry
 from .identify import identify
 
 _GROUPS = (
-    "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators",
+    "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators", "vae", "vaes",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
+    "lora", "loras", "lycoris", "embeddings", "hypernetworks",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
 
+REST = 1.0
+"""Seconds between two looks at the folders."""
+MAX_FILES = 1000
+"""Files of one folder that are looked at."""
 _PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -29,41 +39,68 @@ class ModelIndex:
 
     def __init__(self, folders: Sequence[Path] = (), *, starter: bool = True) -> None:
         self._folders, self._starter = tuple(folders), starter
+        self.wildcards = Wildcards(self._folders)
         self._hashes: dict[tuple[str, int, int], str] = {}
+        self._known: dict[Path, tuple[str, ModelEntry | str]] = {}
+        self._seen: dict[Path, tuple[dict[str, Any], str]] = {}
+        self._looked = -REST
+        self._looking = Lock()
         self.refused: dict[str, str] = {}
         """Files that could not be used, with the reason."""
         self.rescan()
 
+    def refresh(self) -> bool:
+        """Look at the folders again if anything in them is otherwise than at the last look; whether it was.
+
+        Cheap enough for every question: names, sizes and times are asked for, nothing is opened, and after less than
+        `REST` seconds nothing at all.
+        """
+        if time.monotonic() - self._looked < REST:
+            return False
+        with self._looking:
+            candidates = self._looks()
+            self._looked = time.monotonic()
+            self.wildcards.rescan()
+            if candidates == self._seen:
+                return False
+            self._scan(candidates)
+            return True
+
     def rescan(self) -> None:
         """Look at the folders again."""
+        with self._looking:
+            self.wildcards.rescan()
+            self._scan(self._looks())
+
+    def _looks(self) -> dict[Path, tuple[dict[str, Any], str]]:
+        """Facts known beforehand of all that may be models, and how each looks from outside."""
+        return {path: (fixed, _look(path)) for path, fixed in self._candidates()}
+
+    def _scan(self, candidates: dict[Path, tuple[dict[str, Any], str]]) -> None:
+        """Tell what the candidates are; what looks as it did is not opened again."""
         found: dict[str, ModelEntry] = {}
-        self.refused = {}
-        for path, fixed in self._candidates():
-            id = fixed.get("id") or _free(_slug(path), found)
-            try:
-                found[id] = replace(identify(path, id), **fixed, stamp=_stamp(path))
-            except (
-                VelaturaError,
-                OSError,
-                LookupError,
-                ArithmeticError,
-                TypeError,
-                ValueError,
-                AttributeError,
-                RecursionError,
-            ) as trouble:
-                remedy = getattr(trouble, "remedy", "")
-                self.refused[path.name] = f"{trouble}; {remedy}" if remedy else str(trouble)
+        refused: dict[str, str] = {}
+        known: dict[Path, tuple[str, ModelEntry | str]] = {}
+        for path, (fixed, look) in candidates.items():
+            before = self._known.get(path)
+            known[path] = before if before is not None and before[0] == look else (look, _told(path))
+            told = known[path][1]
+            if isinstance(told, str):
+                refused[path.name] = told
+            else:
+                id = fixed.get("id") or _free(_slug(path), found)
+                found[id] = replace(told, **({"id": id} | fixed), stamp=_stamp(path))
         if found and not any(entry.is_default for entry in found.values()):
             first = next((entry for entry in found.values() if entry.kind == "checkpoint"), None)
             if first is not None:
                 found[first.id] = replace(first, is_default=True)
-        self._entries = found
+        self._entries, self.refused, self._known, self._seen = found, refused, known, candidates
 
     @property
     def etag(self) -> str:
         """Changes whenever the entries do."""
         facts = [(entry.id, entry.stamp) for entry in self._entries.values()]
+        facts.append(("", self.wildcards.stamp))
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def entries(self) -> tuple[ModelEntry, ...]:
@@ -92,6 +129,21 @@ class ModelIndex:
             raise NotFound(kind, name, known=known, field=field, reason="UNKNOWN_MODEL")
         return self._as_it_is(entry, field)
 
+    def named(self, name: str, kind: Kind, *, field: str = "") -> ModelEntry:
+        """The adapter that prompts call so: by id, or by its file's name in any case. Raises NotFound."""
+        entry = self._entries.get(name)
+        if entry is None or entry.kind != kind:
+            entry = next((other for other in self.adapters(kind) if other.name.lower() == name.lower()), None)
+        if entry is None:
+            known = [other.name for other in self.adapters(kind)]
+            remedy = "" if known else f"none is installed: put it into the models folder, under {kind}s"
+            raise NotFound(kind, name[:80], known=known, field=field, reason="UNKNOWN_MODEL", remedy=remedy)
+        return self._as_it_is(entry, field)
+
+    def adapters(self, kind: Kind) -> list[ModelEntry]:
+        """All adapters of a kind."""
+        return [entry for entry in self._entries.values() if entry.kind == kind]
+
     def _as_it_is(self, entry: ModelEntry, field: str) -> ModelEntry:
         """The entry with the stamp that its files have now. Raises NotFound where they are gone."""
         stamp = _stamp(entry.path)
@@ -105,15 +157,16 @@ class ModelIndex:
     ) -> list[ModelEntry]:
         """Control models that read `kind`, or any kind ("*"), and were made for such a checkpoint: ControlNets first.
 
-        A ControlNet must attend to text of that width, a T2I-Adapter bring features as wide as those `rows`; hints are
-        as many times as large as the latents for both.
+        A ControlNet must be one of those that the family has, and attend to text of that width; a T2I-Adapter must
+        bring features as wide as those `rows`. Hints are as many times as large as the latents for both.
         """
-        del family  # the classic families share their control models; width and geometry tell the base
+        base = family_of(family).controls
 
         def fits(entry: ModelEntry) -> bool:
             if entry.kind == "controlnet":
-                return entry.cross_attention_dim == cross_attention_dim
-            return entry.kind == "t2i" and entry.rows == tuple(rows)
+                return entry.family == base and entry.cross_attention_dim == cross_attention_dim
+            # Families that have no ControlNets can be led by adapters all the same.
+            return entry.kind == "t2i" and entry.rows == tuple(rows) and base in ("", entry.family)
 
         found = [
             self._as_it_is(entry, "")
@@ -178,6 +231,35 @@ class ModelIndex:
                     yield path, {}
 
 
+def _told(path: Path) -> ModelEntry | str:
+    """What is there, or why it cannot be used."""
+    try:
+        return identify(path, "")
+    except (
+        VelaturaError,
+        OSError,
+        LookupError,
+        ArithmeticError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as trouble:
+        remedy = getattr(trouble, "remedy", "")
+        return f"{trouble}; {remedy}" if remedy else str(trouble)
+
+
+def _look(path: Path) -> str:
+    """Changes whenever a file of a model does, also while it is still being copied, and one beside a single file."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path, path.with_suffix(".yaml")]
+    facts = []
+    for file in files[:MAX_FILES]:
+        with suppress(OSError):  # gone meanwhile, or never there
+            known = file.stat()
+            facts.append((str(file), known.st_size, known.st_mtime_ns))
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
 def _weights(path: Path) -> list[Path]:
     return sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
 
@@ -188,12 +270,15 @@ def _stamp(path: Path) -> str:
         facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _weights(path)]
     except OSError:
         return ""
+    beside = path.with_suffix(".yaml")
+    if facts and path.suffix == ".safetensors" and beside.is_file():  # it may say what the model predicts
+        facts.append((str(beside), 0, beside.stat().st_mtime_ns))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16] if facts else ""
 
 
 def _worth_a_look(path: Path) -> bool:
     if path.is_dir():
-        return not path.name.startswith(".")
+        return not path.name.startswith(".") and path.name != FOLDER
     return path.suffix.lower() in (".safetensors", *_PICKLED)
 
 

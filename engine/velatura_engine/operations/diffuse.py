@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from diffusers.utils.torch_utils import randn_tensor
 
-from ..conditioning.embeddings import Embedder
+from ..conditioning.adapters.names import components
+from ..conditioning.adapters.wear import wearing
 from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
 from ..conditioning.voices import Voice
@@ -26,10 +27,12 @@ from ..pixels.picture import Picture
 from ..plan import DiffusePlan, PassagePlan
 from ..runtime.models import Loaded
 from ..runtime.seams import Moment, observe
+from ..runtime.windows import Windows, windowed
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .context import Context
 from .guides import Guides
+from .noise import Variation, generators
 from .references import take_after
 from .scene import Scene, fetch, finish
 
@@ -37,17 +40,21 @@ from .scene import Scene, fetch, finish
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
-    model = context.models.checkpoint(plan.model)
+    model = context.models.checkpoint(plan.model, plan.vae)
     guides = Guides(plan, context, model)
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
-    modules = [model.vae, model.unet, *guides.modules]
+    modules = [model.vae, model.denoiser, *guides.modules]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
         likeness = take_after(plan, context, model)
-        with torch.inference_mode(), seamless(modules, plan.tiling.x, plan.tiling.y) as axes:
+        with (
+            wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
+            torch.inference_mode(),
+            seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
+        ):
             run = _Run(plan, context, model, scene, guides)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
@@ -70,6 +77,7 @@ class _Run:
     def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides) -> None:
         self.plan, self.context, self.model, self.scene, self.guides = plan, context, model, scene, guides
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
+        self.variation = self._variation()
         self.conditioning = self._conditioning()
         self.last_glimpse = time.monotonic()
 
@@ -77,7 +85,7 @@ class _Run:
         """Latents (B, C, h, w) of the finished pictures."""
         # Models that see the mask blend by themselves.
         blend = self.blend() if self.scene.mask is not None and not self.model.family.mask_channel else None
-        tiling = self.plan.tiling
+        windows = self.windows()
 
         def after(moment: Moment) -> torch.Tensor | None:
             self.context.check()
@@ -87,26 +95,50 @@ class _Run:
             if self.conditioning:
                 self.conditioning.go_to(part)
             self.guides.go_to(moment.done, moment.total)
-            axes.x, axes.y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
+            self.tile(part, axes, windows)
             return blend(moment) if blend else None
 
-        axes.x, axes.y = (on and tiling.start <= 0 for on in (tiling.x, tiling.y))
+        self.tile(0.0, axes, None)  # T2I-Adapters see the whole canvas beforehand
         observe(self.scheduler, after)
-        nets = self.guides.nets
+        nets, denoiser = self.guides.nets, self.model.denoiser
         pipeline = self.model.pipeline(self.plan.task, self.scheduler, nets)
-        steered = self.conditioning.steering(self.model.unet, nets) if self.conditioning else nullcontext()
-        # The guides come last: they must see the rows that the prompts have made.
-        with steered, self.guides.steering(self.model.unet):
+        with ExitStack() as stack:
+            if windows:
+                stack.enter_context(windowed(denoiser, nets, windows))
+            if self.conditioning:
+                stack.enter_context(self.conditioning.steering(denoiser, nets))
+            # The guides come last: they must see the rows that the prompts have made.
+            stack.enter_context(self.guides.steering(denoiser, windows))
+            self.tile(0.0, axes, windows)
             return pipeline(**self.arguments()).images
+
+    def tile(self, part: float, axes: Axes, windows: Windows | None) -> None:
+        """Wrap what tiles at this part of the run, 0 to 1: layers, or windows where those cut the canvas."""
+        tiling = self.plan.tiling
+        x, y = (on and tiling.start <= part <= tiling.end for on in (tiling.x, tiling.y))
+        axes.x, axes.y = windows.wrap(x, y) if windows else (x, y)
+
+    def windows(self) -> Windows | None:
+        """What the canvas is looked at through; None is the whole of it at once."""
+        plan = self.plan
+        if plan.windows is None:
+            return None
+        factor = plan.model.latent_factor
+        width, height, size, overlap = (
+            side // factor for side in (*plan.canvas, plan.windows.size, plan.windows.overlap)
+        )
+        grain = plan.model.size_multiple // factor
+        return Windows((width, height), size, overlap, grain=grain, check=self.context.check)
 
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with."""
         plan = self.plan
         width, height = plan.canvas
+        sources = generators(plan.seeds)
         call: dict[str, Any] = {
             "num_inference_steps": plan.steps,
             "guidance_scale": plan.guidance,
-            "generator": generators(plan.seeds),
+            "generator": sources,
             "output_type": "latent",
         }
         call |= self.conditioning.arguments if self.conditioning else self.texts()
@@ -114,6 +146,8 @@ class _Run:
             call["eta"] = plan.eta
         if plan.guidance_rescale:
             call["guidance_rescale"] = plan.guidance_rescale
+        if plan.image_guidance is not None:
+            call["image_guidance_scale"] = plan.image_guidance
         call |= self.guides.arguments()
         if self.model.family.depth_channel:
             call |= self.depth_arguments()
@@ -121,7 +155,30 @@ class _Run:
             call |= {"width": width, "height": height}
         if plan.task != "txt2img":
             call |= self.start_arguments()
+        if self.variation and self._starts_from_noise:
+            channels, factor = plan.model.latent_channels, plan.model.latent_factor
+            shape = (len(plan.seeds), channels, height // factor, width // factor)
+            call["latents"] = self.variation.start(shape, sources, self.model)
         return call
+
+    def _variation(self) -> Variation | None:
+        """What the seeds' noise is changed into, and made so wherever the scheduler lays it over a picture."""
+        plan = self.plan
+        if plan.variation is None:
+            return None
+        # Pipelines that encode the picture themselves draw once before, for that.
+        skip = int(self.model.family.pixels_first and not self._starts_from_noise)
+        variation = Variation(plan.variation, plan.seeds, plan.model.latent_factor, skip)
+        variation.take_part(self.scheduler)
+        return variation
+
+    @property
+    def _starts_from_noise(self) -> bool:
+        """Whether the pipeline begins with noise alone, and takes it ready made."""
+        family = self.model.family
+        if self.plan.task == "txt2img":
+            return not family.depth_channel
+        return family.edits or (family.mask_channel and self.strength >= 1)
 
     def texts(self) -> dict[str, Any]:
         """Prompts that the pipeline reads by itself."""
@@ -137,18 +194,26 @@ class _Run:
         plan, model = self.plan, self.model
         prompts = plan.prompt, plan.negative
         if (
-            not plan.passages
+            model.family.plain
+            and not plan.embeddings
+            and not plan.passages
             and not plan.negative_passages
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
-        embedder = Embedder(model.parts.tokenizer, model.parts.text_encoder, plan.clip_skip)
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
-        return Conditioning(told, plain, embedder, steps=steps, count=len(plan.seeds))
+        return Conditioning(
+            told,
+            plain,
+            model.embedder(plan.clip_skip, plan.embeddings),
+            steps=steps,
+            count=len(plan.seeds),
+            guided=model.family.guided,
+        )
 
     def depth_arguments(self) -> dict[str, Any]:
         """Five-channel models take depth at the latents' size; the pipeline stretches it to its span, so it needs one.
@@ -174,7 +239,9 @@ class _Run:
             return {"image": self.start, "strength": self.strength}
         assert self.scene.init is not None
         picture = _tensor(self.scene.init, self.model).repeat(len(self.plan.seeds), 1, 1, 1)
-        start = {"image": picture, "strength": self.strength}
+        start: dict[str, Any] = {"image": picture}
+        if not self.model.family.edits:
+            start["strength"] = self.strength
         if self.model.family.mask_channel:
             width, height = self.plan.canvas
             start |= {"mask_image": self.mask, "width": width, "height": height}
@@ -230,11 +297,6 @@ class _Run:
             self.context.emit(Preview(pixels=pixels, index=index, step=moment.done, step_id=self.plan.step_id))
 
 
-def generators(seeds: tuple[int, ...]) -> list[torch.Generator]:
-    """One CPU generator a picture, so that a seed means the same on every device and in every batch."""
-    return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-
-
 def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
 
@@ -254,7 +316,9 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
     said = " ".join(prompt.words for prompt in (plan.prompt, *(passage.prompt for passage in plan.passages)))
-    unknown = model.unknown_words(said) if plan.model.vocabulary else []
+    # What it wears may have taught it words; nobody knows which.
+    learned = plan.adapters or plan.embeddings
+    unknown = model.unknown_words(said) if plan.model.vocabulary and not learned else []
     if unknown:
         words = ", ".join(map(repr, unknown))
         yield Warning(

@@ -22,6 +22,7 @@ from ..pixels.picture import as_single
 from ..plan import ControlPlan, DiffusePlan
 from ..runtime.models import Loaded
 from ..runtime.seams import steer
+from ..runtime.windows import Windows
 from .context import Context
 from .hints import hint_of
 from .scene import fit
@@ -78,14 +79,17 @@ class Guides:
         self._moment = done, total
 
     @contextmanager
-    def steering(self, denoiser: nn.Module) -> Iterator[None]:
-        """Inside the block masks hold back the ControlNets, and the T2I-Adapters lead."""
+    def steering(self, denoiser: nn.Module, windows: Windows | None) -> Iterator[None]:
+        """Inside the block masks hold back the ControlNets, and the T2I-Adapters lead.
+
+        With `windows` ControlNets answer for each of them; T2I-Adapters look at the whole canvas before.
+        """
         self._moment = (0, 1)
         with ExitStack() as stack:
             for net in dict.fromkeys(self.nets):
                 masks = [mask for other, mask in zip(self.nets, self._masks, strict=True) if other is net]
                 if any(mask is not None for mask in masks):
-                    stack.enter_context(steer(net, lambda args, kwargs: (args, kwargs), _weigher(masks)))
+                    stack.enter_context(steer(net, lambda args, kwargs: (args, kwargs), _weigher(masks, windows)))
             if self._adapters:
                 features = [adapter.features() for adapter in self._adapters]
                 stack.enter_context(steer(denoiser, lambda args, kwargs: self._lead(features, args, kwargs)))
@@ -122,12 +126,16 @@ class _Adapter:
         return done / total >= self.plan.start and (done + 1) / total <= self.plan.end
 
 
-def _weigher(masks: list[torch.Tensor | None]) -> Callable[[Any], Any]:
-    """Weighs what a ControlNet answers; one that reads several hints is asked for them in turn."""
+def _weigher(masks: list[torch.Tensor | None], windows: Windows | None) -> Callable[[Any], Any]:
+    """Weighs what a ControlNet answers, for all windows one after the other along the batch; one that reads several
+    hints is asked for them in turn.
+    """
     turn = cycle(masks)
 
     def finish(output: Any) -> Any:
         mask = next(turn)
+        if mask is not None and windows is not None:
+            mask = torch.cat([windows.cut(mask, box) for box in windows.boxes])
         down, middle = output
         return [_weighed(answer, mask) for answer in down], _weighed(middle, mask)
 
@@ -135,11 +143,12 @@ def _weigher(masks: list[torch.Tensor | None]) -> Callable[[Any], Any]:
 
 
 def _weighed(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """(B, C, h, w) times the mask (1, 1, H, W), averaged to that size."""
+    """(B, C, h, w) times the mask (1, 1, H, W) averaged to that size; of several masks each has its share of the B."""
     if mask is None:
         return values
     height, width = values.shape[-2:]
-    return values * F.adaptive_avg_pool2d(mask, (height, width))
+    weights = F.adaptive_avg_pool2d(mask, (height, width))
+    return values * weights.repeat_interleave(len(values) // len(weights), 0)
 
 
 def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:

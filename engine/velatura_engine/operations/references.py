@@ -27,10 +27,10 @@ def take_after(plan: DiffusePlan, context: Context, model: Loaded) -> AbstractCo
     if not taken:
         return nullcontext()
     groups = [list(group) for _, group in groupby(taken, key=lambda one: one.model.id)]
-    readers = context.models.references.readers([group[0].model for group in groups], model.unet)
+    readers = context.models.references.readers([group[0].model for group in groups], model.denoiser)
     looks = [_look(group, plan, context, model) for group in groups]
     context.check()
-    return reading(model.unet, readers, looks, len(plan.seeds))
+    return reading(model.denoiser, readers, looks, len(plan.seeds))
 
 
 def _place(one: ReferencePlan, context: Context) -> tuple[str, str, float, str]:

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, Preparation, PreprocessPlan, StepPlan
-from ..request import Diffuse, Preprocess, Request
-from . import pairing
+from ..plan import (
+    DiffusePlan,
+    Plan,
+    Preparation,
+    PreprocessPlan,
+    ProjectPlan,
+    StepPlan,
+    UpscalePlan,
+    paintings,
+)  # fmt: skip
+from ..request import Diffuse, Preprocess, Request, Upscale
+from . import latents, pairing, series
 from .controls import plan_preprocess
-from .painting import Painting
 from .projection import plan_projection
 from .sizes import Size
+from .upscaling import plan_upscale
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -27,8 +36,13 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     for number, step in enumerate(request.steps):
         field = f"steps[{number}]"
         if isinstance(step.operation, Diffuse):
-            planned = Painting(step.operation, index, done, f"{field}.diffuse").plan(step.id, step.hidden, draw_seed)
-            pairing.check_area(planned.canvas, len(planned.seeds), request.max_pixels, field=f"{field}.diffuse")
+            planned = series.plan(step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed)
+            canvas = paintings(planned)[0].canvas
+            pairing.check_area(canvas, len(planned.outputs), request.max_pixels, field=f"{field}.diffuse")
+            for part in paintings(planned):
+                latents.check_noise(part, request.max_pixels, f"{field}.diffuse")
+        elif isinstance(step.operation, Upscale):
+            planned = plan_upscale(step.operation, done, request, f"{field}.upscale", step.id, step.hidden)
         elif isinstance(step.operation, Preprocess):
             planned = plan_preprocess(step.operation, index, done, f"{field}.preprocess", step.id, step.hidden)
         else:
@@ -40,7 +54,9 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     return Plan(
         steps=tuple(steps),
         stages=_stages(steps),
-        warnings=(),
+        warnings=tuple(
+            dict.fromkeys(warning for step in steps for part in paintings(step) for warning in part.warnings)
+        ),
         preview=request.preview,
         time_limit=request.time_limit,
         models=tuple((name, index.sha256(name)) for name in entries),
@@ -48,14 +64,17 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
 
 
 def _entries(step: StepPlan) -> list[ModelEntry]:
-    """Every model that takes part in a step."""
+    """The models that take part in a step."""
     if isinstance(step, PreprocessPlan):
         return _annotators(step.preparation)
-    if not isinstance(step, DiffusePlan):
-        return []
-    prepared = [entry for control in step.controls for entry in _annotators(control.image)]
-    seen = [entry for one in step.references if one.strength for entry in (one.model, one.encoder)]
-    return [step.model, *(control.model for control in step.controls), *prepared, *seen]
+    return [entry for part in paintings(step) for entry in _used(part)]
+
+
+def _used(part: DiffusePlan) -> list[ModelEntry]:
+    seen = [entry for one in part.references if one.strength for entry in (one.model, one.encoder)]
+    prepared = [entry for control in part.controls for entry in _annotators(control.image)]
+    worn = [one.model for one in (*part.controls, *part.adapters)]
+    return [part.model, *([part.vae] if part.vae else []), *worn, *prepared, *part.embeddings, *seen]
 
 
 def _annotators(hint: object) -> list[ModelEntry]:
@@ -64,16 +83,20 @@ def _annotators(hint: object) -> list[ModelEntry]:
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
     """Stages with their share of the time, from rough costs in megapixels of work."""
-    costs: list[tuple[str, float]] = [("load", 0.1)] if any(isinstance(step, DiffusePlan) for step in steps) else []
+    costs: list[tuple[str, float]] = [("load", 0.1)] if any(paintings(step) for step in steps) else []
     for step in steps:
-        if isinstance(step, DiffusePlan):
-            area = step.canvas[0] * step.canvas[1] / 2**20 * len(step.seeds)
-            costs.append((f"{step.step_id}:diffuse", area * step.steps * step.strength + 0.01))
+        if parts := paintings(step):
+            first, count = parts[0], len(step.outputs)
+            area = first.canvas[0] * first.canvas[1] / 2**20 * count
+            costs.append((f"{step.step_id}:diffuse", area * first.steps * first.strength + 0.01))
             costs.append((f"{step.step_id}:decode", area * 2))
         elif isinstance(step, PreprocessPlan):
             area = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:preprocess", area + 0.01))
-        else:
+        elif isinstance(step, UpscalePlan):
+            width, height = step.outputs[0]
+            costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))
+        elif isinstance(step, ProjectPlan):
             texels = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))
     total = sum(cost for _, cost in costs)

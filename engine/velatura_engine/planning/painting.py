@@ -10,13 +10,15 @@ from ..conditioning.grammar import parse
 from ..conditioning.prompt import Prompt, verbatim
 from ..errors import Invalid, Unsupported
 from ..families import family
+from ..models.entry import ModelEntry
 from ..plan import DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
-from . import pairing
+from . import latents, pairing
 from .controls import plan_controls
 from .references import plan_references
 from .sizes import Size, Sizes, size_of
+from .wearing import Dresser
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -30,7 +32,7 @@ class Painting:
     """Fills the gaps of one Diffuse."""
 
     def __init__(self, ask: Diffuse, index: ModelIndex, done: Sizes, field: str) -> None:
-        self.ask, self.index, self.done, self.field = ask, index, done, field
+        self.ask, self.index, self.done, self.field = latents.mended(ask, done, field), index, done, field
         where = f"{field}.model"
         self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
         self.family = family(self.model.family)
@@ -39,7 +41,7 @@ class Painting:
         """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
         ask, model = self.ask, self.model
         size = self._size()
-        task = "inpaint" if ask.mask is not None else "img2img" if ask.init is not None else "txt2img"
+        task = "inpaint" if ask.mask is not None else self.family.start if ask.init is not None else "txt2img"
         native_depth = self.family.depth_channel
         controls = plan_controls(ask, model, self.family, task, self.index, self.done, self.field)
         controlled = any(control.model.kind == "controlnet" for control in controls)
@@ -47,24 +49,34 @@ class Painting:
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
+        canvas = self._canvas(size)
+        prompt = _words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt")
+        negative = _words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative")
+        dresser = Dresser(self.index, model, self.field)
+        passages = self._passages(ask.passages, steps, f"{self.field}.prompt")
+        negative_passages = self._passages(ask.negative_passages, steps, f"{self.field}.negative")
+        others = [negative, *(passage.prompt for passage in (*passages, *negative_passages))]
+        embeddings, warnings = dresser.embeddings(prompt, *others)
         first = draw_seed() if ask.seed is None else ask.seed
         return DiffusePlan(
             step_id=step_id,
             hidden=hidden,
-            prompt=_words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt"),
-            negative=_words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative"),
-            passages=self._passages(ask.passages, steps, f"{self.field}.prompt"),
-            negative_passages=self._passages(ask.negative_passages, steps, f"{self.field}.negative"),
+            prompt=prompt,
+            negative=negative,
+            passages=passages,
+            negative_passages=negative_passages,
             model=model,
+            vae=self._vae(),
             task=task,
             size=size,
-            canvas=self._canvas(size),
+            canvas=canvas,
             seeds=tuple((first + number) % 2**64 for number in range(ask.count)),
             sampler=part.id,
             schedule=schedule,
             steps=steps,
             guidance=self._guidance(),
             guidance_rescale=sampling.guidance_rescale,
+            image_guidance=model.image_guidance if sampling.image_guidance is None else sampling.image_guidance,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
             knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
@@ -74,10 +86,15 @@ class Painting:
             inpaint=self._inpaint(task),
             depth=ask.depth if native_depth else None,
             controls=controls,
+            adapters=dresser.worn(ask.adapters, prompt, others),
+            embeddings=embeddings,
             tiling=ask.tiling,
             references=plan_references(
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
+            warnings=warnings,
+            variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
+            windows=latents.plan_windows(ask, model, self.field),
         )
 
     def _guidance(self) -> float:
@@ -103,6 +120,15 @@ class Painting:
             )
             for ask in asks
         )
+
+    def _vae(self) -> ModelEntry | None:
+        """The VAE to wear instead of the model's own. Raises Unsupported for one whose latents are others."""
+        if self.ask.vae is None:
+            return None
+        field, model = f"{self.field}.vae", self.model
+        vae = self.index.get(self.ask.vae, kind="vae", field=field)
+        pairing.check_vae(vae, model, field=field)
+        return vae
 
     def _size(self) -> Size:
         """Asked for, else the init's, the depth's, the model's own."""
@@ -166,7 +192,7 @@ class Painting:
         return part, schedule
 
     def _strength(self, task: str) -> float:
-        if task == "txt2img":
+        if task == "txt2img" or self.family.edits:
             return 1.0
         default = 1.0 if task == "inpaint" else 0.75
         return default if self.ask.strength is None else self.ask.strength
@@ -174,21 +200,16 @@ class Painting:
     def _inpaint(self, task: str) -> Inpaint:
         if task != "inpaint":
             return self.ask.inpaint
-        fill = self.ask.inpaint.fill or ("surroundings" if self._strength(task) >= 1 else "original")
+        anew = self._strength(task) >= 1 and not self.family.edits
+        fill = self.ask.inpaint.fill or ("surroundings" if anew else "original")
         return replace(self.ask.inpaint, fill=fill)
 
 
 def _words(text: str, literal: bool, steps: int, field: str) -> Prompt:
-    """A prompt, read. Raises Invalid where it says too much for so many steps, Unsupported where it names adapters."""
+    """A prompt, read. Raises Invalid where it says too much for so many steps."""
     if literal:
         return verbatim(text, field=field)
     prompt = parse(text, field=field)
-    if prompt.adapters:
-        named = prompt.adapters[0]
-        raise Unsupported(
-            f"{field} names {named.kind} {named.name!r}, and adapters have no effect here yet", field=field,
-            reason="UNIMPLEMENTED_FIELD", remedy="leave the tag out",
-        )  # fmt: skip
     prompt.schedule(steps)
     return prompt
 

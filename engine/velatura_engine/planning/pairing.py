@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ..errors import Invalid, Unsupported
@@ -15,7 +16,33 @@ def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, control
     if family.depth_channel:
         _check_depth(ask.depth, model, f"{field}.depth")
     name = family.pipeline(task, controlled, field=f"{field}.model")
+    if family.edits and ask.strength not in (None, 1):
+        raise Unsupported(
+            f"{model.title} looks at the picture and paints it anew, always at full strength",
+            field=f"{field}.init.strength", remedy="leave it out; sampling.image_guidance keeps more of the picture",
+        )  # fmt: skip
+    if ask.sampling.image_guidance is not None and family.image_guidance is None:
+        raise Unsupported(
+            f"{model.title} does not look at a picture besides", field=f"{field}.sampling.image_guidance",
+            remedy="leave it out, or choose a model that edits; init.strength says how much of the picture stays",
+        )  # fmt: skip
     _check_sampling(ask.sampling, model, name in family.rescaling, f"{field}.sampling")
+
+
+def check_vae(vae: ModelEntry, model: ModelEntry, *, field: str) -> None:
+    """Raises Unsupported where a VAE makes other latents than the model's own: in number, size, or scale where the
+    VAE's files tell it.
+    """
+    theirs, ours = ((one.latent_channels, one.latent_factor) for one in (vae, model))
+    told = bool(vae.latent_scale and model.latent_scale)
+    if theirs == ours and not (told and not math.isclose(vae.latent_scale, model.latent_scale, rel_tol=1e-3)):
+        return
+    why = f"{theirs[0]} channels, {theirs[1]} pixels a latent" if theirs != ours else f"a scale of {vae.latent_scale:g}"
+    own = f"{ours[0]} channels, {ours[1]} pixels a latent" if theirs != ours else f"{model.latent_scale:g}"
+    raise Unsupported(
+        f"{vae.title} was not made for {model.title}: it has {why}, the model {own}", field=field, reason="WRONG_BASE",
+        remedy="use a VAE of the model's family, or leave it out",
+    )  # fmt: skip
 
 
 def check_area(canvas: tuple[int, int], count: int, limit: int | None, *, field: str) -> None:

@@ -17,7 +17,7 @@ from transformers import DepthAnythingForDepthEstimation, DPTForDepthEstimation
 from ..models.controls import hint_widths
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
-from ..models.identify import weights
+from ..models.weights import weights
 from .load import load_control, settle
 
 ESTIMATORS: dict[str, type] = {"dpt": DPTForDepthEstimation, "depth_anything": DepthAnythingForDepthEstimation}
@@ -33,7 +33,7 @@ def load_guide(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -
 
 
 def _adapter(entry: ModelEntry, dtype: torch.dtype) -> T2IAdapter:
-    variant = "fp16" if weights(entry.path).name.endswith(".fp16.safetensors") else None
+    variant = weights(entry.path).variant or None
     return T2IAdapter.from_pretrained(
         entry.path, torch_dtype=dtype, variant=variant, local_files_only=True, use_safetensors=True,
         low_cpu_mem_usage=False,

@@ -6,48 +6,91 @@ import gzip
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
+import transformers
+from diffusers import AutoencoderKL, ControlNetModel
 
-from ..families import family
+from ..errors import Unsupported
+from ..families import Family, family
+from ..models import single_file
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
-from ..models.identify import TEXT_WEIGHTS, weights
-from .single_file import adapt
+from ..models.original import layout_of
+from ..models.single_file import CONFIGS
+from ..models.weights import weights
 
-CONFIGS = Path(__file__).parents[1] / "families" / "configs"
 ALIGNED = 64
 """Bytes whose multiples torch's own memory begins at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """A checkpoint's modules, on their device, ready to run; `scheduler_config` as the model was saved with."""
+    """A checkpoint's modules and tokenizers by the names that its family and pipelines have for them, on their device,
+    ready to run; `scheduler_config` and the pipelines' `settings` as the model was saved with.
 
-    vae: AutoencoderKL
-    unet: UNet2DConditionModel
-    text_encoder: CLIPTextModel
-    tokenizer: CLIPTokenizer
+    A component is had as an attribute too.
+    """
+
+    parts: Mapping[str, Any]
     scheduler_config: dict[str, Any]
+    settings: Mapping[str, bool] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """The component of that name."""
+        if name in (parts := object.__getattribute__(self, "parts")):
+            return parts[name]
+        raise AttributeError(name)
+
+    def having(self, **parts: Any) -> Components:
+        """The same with other components in the place of some."""
+        return replace(self, parts={**self.parts, **parts})
 
 
 def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Components:
-    """Load a checkpoint from its folder or single file."""
-    parts = _from_folder(entry.path, dtype) if entry.format == "diffusers" else _from_file(entry, dtype)
-    for module in (parts.vae, parts.unet, parts.text_encoder):
-        settle(module, device)
-    if not hasattr(parts.text_encoder, "text_model"):
-        # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
-        # torch's register, which would take it for a module inside itself.
-        object.__setattr__(parts.text_encoder, "text_model", parts.text_encoder)
-    return parts
+    """Load a checkpoint from its folder or single file. Raises Unsupported where its parts do not fit each other."""
+    kind = family(entry.family)
+    loaded = _from_folder(entry, kind, dtype) if entry.format == "diffusers" else _from_file(entry, kind, dtype)
+    for name in kind.weights:
+        settle(loaded.parts[name], device)
+    for reader in kind.readers:
+        encoder = loaded.parts[reader.encoder]
+        if not hasattr(encoder, "text_model"):
+            # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
+            # torch's register, which would take it for a module inside itself.
+            object.__setattr__(encoder, "text_model", encoder)
+    if len({len(loaded.parts[reader.tokenizer]) for reader in kind.readers}) > 1:
+        raise Unsupported(f"{entry.title} has text encoders of different vocabularies", remedy="get the model again")
+    return loaded
+
+
+def load_vae(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> AutoencoderKL:
+    """Load a VAE that comes alone, from its folder or single file."""
+    if entry.format == "diffusers":
+        vae = _module("AutoencoderKL", entry.path, dtype)
+    else:
+        with tempfile.TemporaryDirectory(prefix="velatura-config-") as folder:
+            config = single_file.vae_config(read_shapes(entry.path))
+            _write(Path(folder) / "vae" / "config.json", config)
+            vae = AutoencoderKL.from_single_file(
+                str(entry.path), config=folder, subfolder="vae", torch_dtype=dtype, local_files_only=True
+            )
+    settle(vae, device)
+    return vae
+
+
+def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
+    """Load a ControlNet from its folder."""
+    control = _module("ControlNetModel", entry.path, dtype)
+    settle(control, device)
+    return control
 
 
 def settle(module: Any, device: torch.device) -> None:
@@ -66,59 +109,78 @@ def settle(module: Any, device: torch.device) -> None:
             values.data = values.data.clone()
 
 
-def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
-    """Load a ControlNet from its folder."""
-    control = _component(ControlNetModel, entry.path, dtype)
-    settle(control, device)
-    return control
-
-
-def _from_folder(path: Path, dtype: torch.dtype) -> Components:
+def _from_folder(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+    path = entry.path
     schedule = json.loads((path / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    wide = kind.wide_vae and dtype == torch.float16
+    own = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
     return Components(
-        vae=_component(AutoencoderKL, path / "vae", dtype),
-        unet=_component(UNet2DConditionModel, path / "unet", dtype),
-        text_encoder=_text_encoder(path / "text_encoder", dtype),
-        tokenizer=CLIPTokenizer.from_pretrained(path / "tokenizer", local_files_only=True),
+        parts={
+            name: _module(of, path / name, torch.float32 if wide and name == "vae" else dtype)
+            if name in kind.weights
+            else _tokenizer(of, path / name)
+            for name, of in kind.components.items()
+        },
         scheduler_config=schedule,
+        settings={
+            name: own[name] if isinstance(own.get(name), bool) else usual for name, usual in kind.settings.items()
+        },
     )
 
 
-def _component(kind: type, folder: Path, dtype: torch.dtype) -> Any:
-    variant = "fp16" if weights(folder).name.endswith(".fp16.safetensors") else None
-    return kind.from_pretrained(  # type: ignore[attr-defined]
-        folder, torch_dtype=dtype, variant=variant, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
-    )
+def _class(name: str) -> Any:
+    return getattr(diffusers if hasattr(diffusers, name) else transformers, name)
 
 
-def _text_encoder(folder: Path, dtype: torch.dtype) -> CLIPTextModel:
-    variant = "fp16" if weights(folder, TEXT_WEIGHTS).name.endswith(".fp16.safetensors") else None
-    return CLIPTextModel.from_pretrained(
-        folder, dtype=dtype, variant=variant, local_files_only=True, use_safetensors=True
-    )
+def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
+    """A module of that class from its own folder."""
+    of, variant = _class(name), weights(folder).variant or None
+    common = {"variant": variant, "local_files_only": True, "use_safetensors": True}
+    if issubclass(of, diffusers.ModelMixin):
+        return of.from_pretrained(folder, torch_dtype=dtype, low_cpu_mem_usage=False, **common)
+    return of.from_pretrained(folder, dtype=dtype, **common)
 
 
-def _from_file(entry: ModelEntry, dtype: torch.dtype) -> Components:
-    with _unpacked_config(family(entry.family).config, entry) as config:
-        pipeline = StableDiffusionPipeline.from_single_file(
-            str(entry.path), config=str(config), torch_dtype=dtype, local_files_only=True, safety_checker=None,
-            feature_extractor=None, requires_safety_checker=False,
+def _tokenizer(name: str, folder: Path) -> Any:
+    return _class(name).from_pretrained(folder, local_files_only=True)
+
+
+def _from_file(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+    with _unpacked_configs(entry, kind) as config:
+        index = json.loads((config / "model_index.json").read_text(encoding="utf-8"))
+        of = getattr(diffusers, index["_class_name"])
+        without = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        pipeline = of.from_single_file(
+            str(entry.path), config=str(config), torch_dtype=dtype, local_files_only=True,
+            **{name: value for name, value in without.items() if name in signature(of.__init__).parameters},
         )  # fmt: skip
         schedule = dict(pipeline.scheduler.config) | {"prediction_type": entry.prediction}
-        return Components(
-            vae=pipeline.vae, unet=pipeline.unet, text_encoder=pipeline.text_encoder, tokenizer=pipeline.tokenizer,
-            scheduler_config=schedule,
-        )  # fmt: skip
+        if entry.pure_noise:
+            schedule["rescale_betas_zero_snr"] = True
+        parts = {name: getattr(pipeline, name) for name in kind.components}
+        return Components(parts=parts, scheduler_config=schedule, settings=kind.settings)
 
 
 @contextmanager
-def _unpacked_config(name: str, entry: ModelEntry) -> Iterator[Path]:
-    """The family's bundled configs and vocabulary, adapted to the shapes of this file."""
+def _unpacked_configs(entry: ModelEntry, kind: Family) -> Iterator[Path]:
+    """The bundled configs and vocabulary, adapted to the shapes of this file, as a folder of diffusers."""
+    shapes = read_shapes(entry.path)
+    layout = layout_of(kind, shapes, entry.path)
     with tempfile.TemporaryDirectory(prefix="velatura-config-") as folder:
-        target = Path(folder) / name
-        shutil.copytree(CONFIGS / name, target)
-        for packed in target.rglob("*.gz"):
-            packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
-            packed.unlink()
-        adapt(target, read_shapes(entry.path))
+        target = Path(folder)
+        shutil.copy(CONFIGS / layout.config / "model_index.json", target)
+        for part, config in single_file.configs(layout, shapes).items():
+            _write(target / part / ("scheduler_config.json" if part == "scheduler" else "config.json"), config)
+        for part in kind.components.keys() - kind.weights.keys():
+            for name in single_file.WORDS:
+                found = single_file.bundled_file(layout.config, part, name)
+                content = found.read_bytes()
+                beside = target / part / name.removesuffix(".gz")
+                beside.parent.mkdir(exist_ok=True)
+                beside.write_bytes(gzip.decompress(content) if found.suffix == ".gz" else content)
         yield target
+
+
+def _write(path: Path, config: Mapping[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(config), encoding="utf-8")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import diffusers
 import torch
 
+from ..conditioning.adapters.lexicon import Lexicon
+from ..conditioning.embeddings import Embedder, Reader
 from ..families import Family, family
 from ..models.entry import ModelEntry
 from .controls import Estimator, load_guide
-from .load import Components, load_checkpoint
+from .latents import LatentSpace, latent_space
+from .load import Components, load_checkpoint, load_vae
 from .preview import PreviewMap, fit
 from .references import References
 
@@ -26,28 +31,61 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Loaded:
-    """A checkpoint in memory with what every painting needs of it."""
+    """A checkpoint in memory with what every painting needs of it: its parts by their roles."""
 
     def __init__(self, entry: ModelEntry, parts: Components, device: torch.device, dtype: torch.dtype) -> None:
         self.entry, self.parts, self.device, self.dtype = entry, parts, device, dtype
-        self.vae, self.unet = parts.vae, parts.unet
         self.scheduler_config = parts.scheduler_config
         self.family: Family = family(entry.family)
         self._preview: PreviewMap | None = None
 
     @property
+    def vae(self) -> Any:
+        """What makes latents of pictures and pictures of latents."""
+        return self.parts.parts["vae"]
+
+    @property
+    def denoiser(self) -> Any:
+        """What takes the noise away."""
+        return self.parts.parts[self.family.denoiser]
+
+    @property
+    def text_encoders(self) -> list[Any]:
+        """What reads the prompt, in the order in which the denoiser hears them."""
+        return [self.parts.parts[reader.encoder] for reader in self.family.readers]
+
+    @property
+    def tokenizers(self) -> list[Any]:
+        """What cuts prompts into tokens, one for each text encoder, all of one vocabulary."""
+        return [self.parts.parts[reader.tokenizer] for reader in self.family.readers]
+
+    def embedder(self, clip_skip: int | None, embeddings: Sequence[ModelEntry] = ()) -> Embedder:
+        """What makes embeddings of prompts, for one painting that knows `embeddings` by name. Raises Unsupported where
+        one of their files cannot be used."""
+        heard = zip(self.family.readers, self.tokenizers, self.text_encoders, strict=True)
+        readers = [
+            Reader(
+                words, encoder, reader.layer, reader.pooled,
+                Lexicon(embeddings, encoder.config.hidden_size, self.window),
+            )
+            for reader, words, encoder in heard
+        ]  # fmt: skip
+        silent = self.parts.settings.get("force_zeros_for_empty_prompt", False)
+        return Embedder(readers, clip_skip, silent=silent)
+
+    @property
     def window(self) -> int:
         """Tokens of a prompt that are heard, without the two at its ends."""
-        return self.parts.tokenizer.model_max_length - 2
+        return self.tokenizers[0].model_max_length - 2
 
     @cached_property
-    def scaling(self) -> float:
-        """What the VAE's latents are multiplied by for the denoiser."""
-        return float(self.vae.config["scaling_factor"])
+    def space(self) -> LatentSpace:
+        """Where the denoiser's latents lie."""
+        return latent_space(self.vae.config)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the two at its ends."""
-        return len(self.parts.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids)
+        return len(self.tokenizers[0](text, add_special_tokens=False, truncation=False, verbose=False).input_ids)
 
     def unknown_words(self, text: str) -> list[str]:
         """Words of a text that the tokenizer has to spell: a model with a small vocabulary never learned them."""
@@ -56,33 +94,46 @@ class Loaded:
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (B, 3, H, W) in -1..1 -> latents (B, C, h, w), the distribution's mode: the same every time."""
-        return self.vae.encode(pictures, return_dict=False)[0].mode() * self.scaling
+        vae = self._awake_vae()
+        return self.space.enter(vae.encode(pictures.to(vae.dtype), return_dict=False)[0].mode()).to(self.dtype)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (B, C, h, w) -> pictures (B, 3, H, W) in -1..1."""
-        # Annotated as FloatTensor, a class that no tensor on a GPU belongs to.
-        return self.vae.decode(latents / self.scaling, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
+        vae = self._awake_vae()
+        return vae.decode(self.space.leave(latents).to(vae.dtype), return_dict=False)[0]
+
+    def _awake_vae(self) -> Any:
+        """The VAE in a precision that holds its numbers: pipelines that see pixels bring it to the denoiser's."""
+        if self.family.wide_vae and self.dtype == torch.float16 and self.vae.config.get("force_upcast", False):
+            self.vae.float()
+        return self.vae
 
     def preview_map(self) -> PreviewMap:
         """Linear latents-to-colour map, fitted on first use."""
         if self._preview is None:
-            self._preview = fit(self.vae, self.scaling, self.entry.latent_factor)
+            self._preview = fit(self.encode, self.entry.latent_factor, self.device, self.dtype)
         return self._preview
+
+    def wearing(self, vae: torch.nn.Module) -> Loaded:
+        """The same model with another VAE; the other modules are shared. Latents keep the scale of the model's own,
+        which is what its denoiser learned.
+        """
+        other = Loaded(self.entry, self.parts.having(vae=vae), self.device, self.dtype)
+        other.space = self.space
+        return other
 
     def pipeline(self, task: str, scheduler: Any, controls: list[torch.nn.Module]) -> Any:
         """A diffusers pipeline over these very modules for one task; costs no memory."""
-        name = self.family.pipeline(task, bool(controls))
+        kind = getattr(diffusers, self.family.pipeline(task, bool(controls)))
+        offered = {**self.parts.parts, **self.parts.settings, "scheduler": scheduler, "controlnet": controls}
+        offered |= {"requires_safety_checker": False, "add_watermarker": False}
+        wanted = inspect.signature(kind.__init__).parameters
+        # What it demands and we do not use, such as a safety checker or a reader of depth, is left empty.
         parts = {
-            "vae": self.vae, "unet": self.unet, "text_encoder": self.parts.text_encoder,
-            "tokenizer": self.parts.tokenizer, "scheduler": scheduler,
+            name: offered.get(name) for name, facts in wanted.items()
+            if name in offered or (facts.default is facts.empty and name != "self")
         }  # fmt: skip
-        if self.family.depth_channel:
-            parts |= {"depth_estimator": None, "feature_extractor": None}
-        else:
-            parts |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-        if controls:
-            parts["controlnet"] = controls
-        pipeline = getattr(diffusers, name)(**parts)
+        pipeline = kind(**parts)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
@@ -98,9 +149,10 @@ class Models:
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
         self._annotators: OrderedDict[tuple[str, str], Estimator] = OrderedDict()
         self.references = References(self.device, self.dtype)
+        self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
-    def checkpoint(self, entry: ModelEntry) -> Loaded:
-        """The checkpoint, loaded if need be."""
+    def checkpoint(self, entry: ModelEntry, vae: ModelEntry | None = None) -> Loaded:
+        """The checkpoint, loaded if need be; with `vae` that in the place of its own."""
         key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._checkpoints:
             self._make_room(self._checkpoints, KEEP)
@@ -108,7 +160,17 @@ class Models:
             self._checkpoints[key] = Loaded(entry, parts, self.device, self.dtype)
         self._checkpoints.move_to_end(key)
         self.resident = entry.id
-        return self._checkpoints[key]
+        return self._checkpoints[key] if vae is None else self._dress(self._checkpoints[key], vae)
+
+    def _dress(self, model: Loaded, vae: ModelEntry) -> Loaded:
+        key = (vae.id, vae.stamp or str(vae.path))
+        worn = self._dressed.get(key)
+        if worn is None or worn.denoiser is not model.denoiser:
+            self._make_room(self._dressed, KEEP)
+            module = load_vae(vae, dtype=self.dtype, device=self.device) if worn is None else worn.vae
+            self._dressed[key] = model.wearing(module)
+        self._dressed.move_to_end(key)
+        return self._dressed[key]
 
     def control(self, entry: ModelEntry) -> torch.nn.Module:
         """The ControlNet or T2I-Adapter, loaded if need be."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 
 
 class PreviewMap:
@@ -26,15 +27,18 @@ class PreviewMap:
 
 
 @torch.no_grad()
-def fit(vae: AutoencoderKL, scaling: float, factor: int) -> PreviewMap:
-    """Fit the map by least squares on smooth random pictures that the VAE encodes: works for every VAE, no table."""
+def fit(
+    encode: Callable[[torch.Tensor], torch.Tensor], factor: int, device: torch.device, dtype: torch.dtype
+) -> PreviewMap:
+    """Fit the map by least squares on smooth random pictures that `encode` makes latents of: works for every VAE, no
+    table. `factor` pixels a latent.
+    """
     generator = torch.Generator("cpu").manual_seed(0)
     side = factor * 16
     coarse = torch.rand(6, 3, 5, 5, generator=generator)
     pictures = F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
-    parameter = next(vae.parameters())
-    encoded = vae.encode((pictures * 2 - 1).to(parameter.device, parameter.dtype), return_dict=False)[0].mode()
-    latents = (encoded.float().cpu() * scaling).permute(0, 2, 3, 1).flatten(0, 2)  # (n, C)
+    encoded = encode((pictures * 2 - 1).to(device, dtype))
+    latents = encoded.float().cpu().permute(0, 2, 3, 1).flatten(0, 2)  # (n, C)
     colours = F.avg_pool2d(pictures, factor).permute(0, 2, 3, 1).flatten(0, 2)  # (n, 3)
     inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)
     # A touch of ridge keeps an untrained VAE's degenerate latents from blowing up.

@@ -23,7 +23,7 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from ..errors import Unsupported
 from ..models.entry import ModelEntry
-from ..models.identify import TEXT_WEIGHTS, weights
+from ..models.weights import weights
 from .load import ALIGNED
 from .seams import steer
 
@@ -102,10 +102,10 @@ class References:
 
 def load_eyes(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Eyes:
     """Load a picture encoder from its folder."""
-    variant = "fp16" if weights(entry.path, TEXT_WEIGHTS).name.endswith(".fp16.safetensors") else None
     encoder = CLIPVisionModelWithProjection.from_pretrained(
-        entry.path, dtype=dtype, variant=variant, local_files_only=True, use_safetensors=True
-    )
+        entry.path, dtype=dtype, variant=weights(entry.path).variant or None, local_files_only=True,
+        use_safetensors=True,
+    )  # fmt: skip
     return Eyes(_settled(encoder, device, dtype))
 
 

@@ -134,6 +134,8 @@ class EngineService:
 
     async def GetCatalog(self, request: Any, context: Context) -> engine_service_pb2.GetCatalogResponse:
         """Everything that can be chosen by name; nothing where the caller has it already."""
+        if await asyncio.to_thread(self._index.refresh):
+            self._notify()
         if request.etag and request.etag == self._index.etag:
             return engine_service_pb2.GetCatalogResponse(catalog=catalog_pb2.Catalog(etag=request.etag))
         return engine_service_pb2.GetCatalogResponse(catalog=wire.catalog(self._index))

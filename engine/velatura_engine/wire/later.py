@@ -9,10 +9,8 @@ from ..errors import Unsupported
 
 def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
     """Raises Unsupported naming the first field of a painting that has no effect yet."""
-    found = {name for name in ("outpaint", "variation") if ask.HasField(name)}
-    found |= {name for name in ("adapters", "views") if len(getattr(ask, name))}
-    if ask.vae:
-        found.add("vae")
+    found = {name for name in ("outpaint",) if ask.HasField(name)}
+    found |= {name for name in ("views",) if len(getattr(ask, name))}
     if ask.inpaint.HasField("context"):
         found.add("inpaint.context")
     if ask.inpaint.color_match:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
 from ..request import Diffuse, Fill, Inpaint, Passage, Sampling, Tiling
-from .checks import between, catalog_name, given, how_many, known, optional, text
+from . import latents, series
+from .adapters import adapter
+from .checks import catalog_name, how_many, known, optional, text
 from .hints import control
 from .later import refuse_in_diffuse
 from .references import read_references
@@ -41,10 +43,13 @@ class PaintingReader:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
         if ask.HasField("mask") and not ask.HasField("init"):
             raise Invalid(f"{field}.mask", f"needs {field}.init: there is nothing to repaint", remedy="send init too")
-        if ask.inpaint.ListFields() and not ask.HasField("mask"):
+        band = latents.mend(ask, field)
+        if ask.inpaint.ListFields() and not ask.HasField("mask") and band is None:
             raise Invalid(f"{field}.inpaint", "says how to repaint, and there is no mask", remedy="send a mask too")
         how_many(len(ask.controls), f"{field}.controls", 0, 8)
-        count = int(between(given(ask, "count", 1), f"{field}.count", 1, self.sources.limits.max_count))
+        how_many(len(ask.adapters), f"{field}.adapters", 0, 32)
+        limits = self.sources.limits
+        count = series.read_count(ask, field, limits.max_count)
         init = self.sources.source(ask.init.image, f"{field}.init.image") if ask.HasField("init") else None
         return Diffuse(
             prompt=prompt,
@@ -53,7 +58,11 @@ class PaintingReader:
             negative_literal=ask.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
             passages=self._passages(ask.prompt, f"{field}.prompt"),
             negative_passages=self._passages(ask.negative, f"{field}.negative"),
+            texts=self._texts(ask.prompt, f"{field}.prompt", ask.allow_empty_prompt),
+            negative_texts=self._texts(ask.negative, f"{field}.negative", True),
+            every=limits.max_count if series.wants_every(ask) else 0,
             model=catalog_name(ask.model, f"{field}.model"),
+            vae=catalog_name(ask.vae, f"{field}.vae"),
             width=self._side(ask, "width", field),
             height=self._side(ask, "height", field),
             seed=ask.seed if ask.HasField("seed") else None,
@@ -65,8 +74,11 @@ class PaintingReader:
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
             controls=tuple(control(c, self.sources, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
-            tiling=_tiling(ask.tiling, f"{field}.tiling"),
+            adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             references=read_references(ask.references, self.sources, f"{field}.references"),
+            tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
+            variation=latents.variation(ask, field),
+            windows=latents.windows(ask, field),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
@@ -102,6 +114,9 @@ class PaintingReader:
         weight = optional(message, "weight", f"{field}.weight", 0.01, 10)
         return {"text": said, "weight": 1.0 if weight is None else weight}
 
+    def _texts(self, message: diffuse_pb2.Prompt, field: str, empty: bool) -> tuple[str, ...]:
+        return series.read_texts(message, field, self.sources.limits.max_prompt_bytes, empty=empty)
+
     def _sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
         steps = optional(ask, "steps", f"{field}.steps", 1, self.sources.limits.max_steps)
         skip = optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
@@ -111,6 +126,7 @@ class PaintingReader:
             steps=None if steps is None else int(steps),
             guidance=optional(ask, "guidance", f"{field}.guidance", 0, 100),
             guidance_rescale=optional(ask, "guidance_rescale", f"{field}.guidance_rescale", 0, 1) or 0.0,
+            image_guidance=optional(ask, "image_guidance", f"{field}.image_guidance", 1, 100),
             eta=optional(ask, "eta", f"{field}.eta", 0, 1),
             clip_skip=None if skip is None else int(skip),
             knobs={key: knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},

@@ -14,11 +14,12 @@ from .hints import preprocess
 from .painting import PaintingReader
 from .projection import ProjectionReader
 from .sources import Sources
+from .upscaling import read_upscale
 
 if TYPE_CHECKING:
     from ..server.limits import Limits
 
-_LATER = ("upscale", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_LATER = ("segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
@@ -43,6 +44,7 @@ def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]
     return Request(
         steps=tuple(steps), preview=_preview(spec.preview), time_limit=_time_limit(spec, limits),
         max_pixels=limits.max_generated_pixels, max_texels=limits.max_projected_pixels,
+        max_side=limits.max_side,
     )  # fmt: skip
 
 
@@ -76,9 +78,12 @@ def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Operatio
         return PaintingReader(sources).diffuse(message.diffuse, f"{field}.diffuse")
     if kind == "project":
         return ProjectionReader(sources).project(message.project, f"{field}.project")
+    if kind == "upscale":
+        return read_upscale(message.upscale, sources, f"{field}.upscale")
     if kind == "preprocess":
         return preprocess(message.preprocess, sources, f"{field}.preprocess")
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
-                          reason="UNIMPLEMENTED_OPERATION", remedy="it can diffuse, project, preprocess")  # fmt: skip
+                          reason="UNIMPLEMENTED_OPERATION",
+                          remedy="it can diffuse, project, upscale and preprocess")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")

@@ -12,11 +12,12 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan
+from ..plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
-from . import hints, images
+from ..upscalers import upscalers
+from . import hints, images, series
 from .sources import set_knob
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
         message.id = step.step_id
         if isinstance(step, DiffusePlan):
             _resolve_diffuse(message.diffuse, step)
+            _resolve_latents(message.diffuse, step)
+        elif isinstance(step, SeriesPlan):
+            _resolve_diffuse(message.diffuse, step.parts[0])
+            _resolve_latents(message.diffuse, step.parts[0])
+            series.resolve(message.diffuse, step)
+        elif isinstance(step, UpscalePlan):
+            _resolve_upscale(message.upscale, step)
         elif isinstance(step, PreprocessPlan):
             hints.resolve(message.preprocess, step.preparation)
         else:
@@ -89,11 +97,15 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         if text.syntax == diffuse_pb2.PROMPT_SYNTAX_UNSPECIFIED:
             text.syntax = diffuse_pb2.PROMPT_SYNTAX_WEBUI
     message.model = plan.model.id
+    if plan.vae is not None:
+        message.vae = plan.vae.id
     message.width, message.height = plan.size
     message.seed, message.count = plan.seeds[0], len(plan.seeds)
     sampling = message.sampling
     sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
     sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
+    if plan.image_guidance is not None:
+        sampling.image_guidance = plan.image_guidance
     for name, value in plan.knobs.items():
         set_knob(sampling.knobs[name], value)
     if plan.init is not None:
@@ -108,6 +120,23 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         hints.resolve_control(asked, control)
     for asked, one in zip(message.references, plan.references, strict=True):
         asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
+    for asked, worn in zip(message.adapters, plan.adapters, strict=False):  # the rest stand in the prompt
+        asked.model, asked.weight, asked.text_weight = worn.model.id, worn.weight, worn.text_weight
+
+
+def _resolve_latents(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
+    if plan.variation is not None:
+        message.variation.subseed, message.variation.strength = plan.variation.subseeds[0], plan.variation.strength
+        if plan.variation.seed_size is not None:
+            message.variation.seed_width, message.variation.seed_height = plan.variation.seed_size
+    if plan.windows is not None:
+        message.windows.size, message.windows.overlap = plan.windows.size, plan.windows.overlap
+
+
+def _resolve_upscale(message: operations_pb2.Upscale, plan: UpscalePlan) -> None:
+    message.upscaler, message.factor = plan.upscaler, plan.factor
+    for name, value in plan.knobs.items():
+        set_knob(message.knobs[name], value)
 
 
 def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:
@@ -138,6 +167,7 @@ def recipe(resolved: jobs_pb2.JobSpec, plan: Plan, made: events.Artifact) -> job
     message.spec.CopyFrom(resolved)
     for name in ("preview", "supersede_key", "request_id", "time_limit", "lane"):
         message.spec.ClearField(name)
+    series.narrow(message, plan, made)
     return message
 
 
@@ -190,13 +220,16 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
             available=True,
         ),
         catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
+        catalog_pb2.Part(id="upscale", title="Upscale", description="Make a picture larger.", available=True),
     ]
     return catalog_pb2.Catalog(
         shelves=[
             _shelf("samplers", samplers()),
+            _shelf("upscalers", upscalers()),
             _shelf("families", families()),
             hints.preprocessor_shelf(index, _part),
             hints.control_shelf(index),
+            series.shelf(index.wildcards),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
         models=[_model(entry) for entry in index.entries()],

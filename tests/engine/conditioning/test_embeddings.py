@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from fakes.tiny_models import make_tiny
-from velatura_engine.conditioning.embeddings import BACK, Embedder
+from velatura_engine.conditioning.embeddings import BACK, Embedder, Reader
 from velatura_engine.conditioning.grammar import parse
 
 
@@ -20,7 +20,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> StableDiffusionPipelin
 
 @pytest.fixture
 def embedder(pipeline) -> Embedder:
-    return Embedder(pipeline.tokenizer, pipeline.text_encoder)
+    return Embedder([Reader(pipeline.tokenizer, pipeline.text_encoder)])
 
 
 def branch(text: str):
@@ -37,7 +37,7 @@ def embed(embedder: Embedder, text: str) -> torch.Tensor:
 def test_plain_words_mean_what_diffusers_makes_of_them(pipeline, text, skip):
     with torch.no_grad():
         expected, _ = pipeline.encode_prompt([text], "cpu", 1, False, clip_skip=skip)
-        said = Embedder(pipeline.tokenizer, pipeline.text_encoder, skip).embed(branch(text), 1)
+        said = Embedder([Reader(pipeline.tokenizer, pipeline.text_encoder)], skip).embed(branch(text), 1)
     assert torch.equal(said, expected)
 
 

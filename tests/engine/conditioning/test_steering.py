@@ -13,8 +13,13 @@ VALUES = {"": 0.0, "a": 1.0, "b": 10.0, "c": 100.0}
 class Words:
     """An embedder whose embedding is one number a text."""
 
+    silent = False
+
     def length(self, branches):
         return 1
+
+    def pooled(self, branch):
+        return None
 
     def embed(self, branch, length):
         text = "".join(span.text for chunk in branch.chunks for span in chunk).strip()
@@ -201,3 +206,59 @@ def test_afterwards_the_denoiser_is_as_it_was_also_where_a_step_failed():
     with pytest.raises(KeyError), conditioning("a AND b").steering(denoiser, []):
         raise KeyError
     assert not denoiser._forward_pre_hooks and not denoiser._forward_hooks
+
+
+class Vectors(Words):
+    """Says each text in one vector too, ten times its number."""
+
+    def __init__(self, silent=False):
+        self.silent = silent
+
+    def pooled(self, branch):
+        return 10 * self.embed(branch, 1)[:, 0]
+
+
+class Sizes(Denoiser):
+    """Also answers with the vector it hears and the size it is told."""
+
+    def forward(self, sample, timestep, encoder_hidden_states=None, added_cond_kwargs=None, return_dict=True):
+        said = super().forward(sample, timestep, encoder_hidden_states)[0]
+        assert added_cond_kwargs is not None
+        extra = added_cond_kwargs["text_embeds"] + added_cond_kwargs["time_ids"]
+        return (said + extra.view(-1, 1, 1, 1),)
+
+
+def test_vectors_and_sizes_follow_the_rows_of_a_composed_batch():
+    voices = [Voice(prompt=parse("a AND b"))], [Voice(prompt=parse("c"))]
+    heard = Conditioning(*voices, Vectors(), steps=1, count=2)  # type: ignore[arg-type]
+    # Sizes differ by picture and by half: 1000 for the negative's, and 0 or 1 for each picture.
+    sizes = torch.tensor([[1000.0], [1001.0], [2000.0], [2001.0]])
+    given, denoiser = {"text_embeds": torch.zeros(4, 1), "time_ids": sizes}, Sizes()
+    with heard.steering(denoiser, []):
+        answer = denoiser(torch.zeros(4, 1, 1, 1), 5, torch.zeros(4, 1, 1), added_cond_kwargs=given)[0]
+    plain = [100.0 + 1000 + 1000, 100.0 + 1000 + 1001]
+    told = [
+        side + (1 + 10 + size - side) + (10 + 100 + size - side) for side, size in zip(plain, (2000, 2001), strict=True)
+    ]
+    assert answer.flatten().tolist() == [*plain, *told]
+    assert given["text_embeds"].shape == (4, 1), "what the pipeline holds stays as it was"
+
+
+def test_a_model_that_learned_silence_hears_no_embedding_at_all_where_nothing_is_to_be_avoided():
+    for negative, expected in (("", 0.0), ("c", 1000.0)):
+        voices = [Voice(prompt=parse("a"))], [Voice(prompt=parse(negative))]
+        rows = Conditioning(*voices, Vectors(silent=True), steps=1, count=1).arguments  # type: ignore[arg-type]
+        assert rows["negative_pooled_prompt_embeds"].item() == expected
+        assert rows["negative_prompt_embeds"].item() == expected / 10
+        assert rows["pooled_prompt_embeds"].item() == 10.0
+
+
+def test_with_three_parts_of_a_batch_the_prompt_pulls_from_the_answer_to_the_same_picture():
+    voices = [Voice(prompt=parse("a AND b :0.5"))], [Voice(prompt=parse("c"))]
+    parts = ("told", "plain", "plain")
+    heard = Conditioning(*voices, Words(), steps=1, count=1, guided=parts)  # type: ignore[arg-type]
+    denoiser, pictures = Denoiser(), torch.tensor([1000.0, 1000.0, 0.0]).view(3, 1, 1, 1)
+    with heard.steering(denoiser, []):
+        answer = denoiser(pictures, 5, torch.zeros(3, 1, 1))[0]
+    assert denoiser.asked == [[1.0, 10.0, 100.0, 100.0]]
+    assert answer.flatten().tolist() == [1100 + (1 - 100) + 0.5 * (10 - 100), 1100.0, 100.0]

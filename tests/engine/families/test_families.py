@@ -7,25 +7,57 @@ from typing import Annotated
 
 import pytest
 from velatura_engine.errors import Invalid, NotFound, Unsupported
-from velatura_engine.families import detect, families, family
+from velatura_engine.families import detect, detect_control, families, family
 from velatura_engine.shelf import Choice, Range, Shelf
 
 NAMES = [part.id for part in families().parts()]
 
 
-def unet(channels, *, prefix="", pooled=False):
-    first = "model.diffusion_model.input_blocks.0.0.weight" if prefix else "conv_in.weight"
+FILE = "model.diffusion_model."
+KINDS = {
+    # family: (input channels, resolutions, whether it hears the prompt in one vector)
+    "sd1": (4, 4, False),
+    "sd1_edit": (8, 4, False),
+    "sd1_inpaint": (9, 4, False),
+    "sd2_depth": (5, 4, False),
+    "sdxl": (4, 3, True),
+    "sdxl_inpaint": (9, 3, True),
+    "sdxl_refiner": (4, 4, True),
+}
+
+
+def unet(channels, levels=4, pooled=False, *, prefix=""):
+    """A few shapes of a UNet, of a folder's denoiser or, with a prefix, of a whole file."""
+    first = f"{prefix}input_blocks.0.0.weight" if prefix else "conv_in.weight"
+    down = "input_blocks.{}.0.op.weight" if prefix else "down_blocks.{}.downsamplers.0.conv.weight"
     shapes = {first: (320, channels, 3, 3), f"{prefix}x.attn2.to_k.weight": (320, 768)}
-    return shapes | ({"add_embedding.linear_1.weight": (1280, 2816)} if pooled else {})
+    shapes |= {f"{prefix}{down.format(level)}": (320, 320, 3, 3) for level in range(levels - 1)}
+    if not pooled:
+        return shapes
+    if prefix:
+        return shapes | {f"{prefix}label_emb.0.0.weight": (8, 8), "conditioner.embedders.0.model.x": (8,)}
+    return shapes | {"add_embedding.linear_1.weight": (1280, 2816)}
 
 
-@pytest.mark.parametrize(("channels", "name"), [(4, "sd1"), (9, "sd1_inpaint"), (5, "sd2_depth")])
-@pytest.mark.parametrize("prefix", ["", "model.diffusion_model."])
-def test_a_family_is_told_by_its_input_channels_in_either_layout(channels, name, prefix):
-    assert detect(unet(channels, prefix=prefix)).id == name
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("prefix", ["", FILE])
+def test_a_family_is_told_by_its_shapes_in_either_layout(name, prefix):
+    assert detect(unet(*KINDS[name], prefix=prefix)).id == name
 
 
-@pytest.mark.parametrize("shapes", [unet(4, pooled=True), unet(7), {}, {"transformer.x": (4, 4)}])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        unet(7),
+        {},
+        {"transformer.x": (4, 4)},
+        unet(4) | {"class_embedding.linear_1.weight": (8, 8)},
+        unet(4, 4, prefix=FILE) | {f"{FILE}label_emb.0.0.weight": (8, 8), "cond_stage_model.model.x": (8,)},
+        unet(4, 3, True) | {"encoder_hid_proj.weight": (8, 8)},
+        unet(4, 3, True, prefix=FILE) | {"edm_mean": (1,)},
+    ],
+    ids=["seven channels", "nothing", "a transformer", "unCLIP", "an unCLIP file", "Kolors", "Playground"],
+)
 def test_an_unknown_architecture_belongs_to_no_family(shapes):
     assert detect(shapes) is None
 
@@ -46,13 +78,43 @@ def test_a_family_rescales_the_guidance_with_those_pipelines_that_can(name):
     kinds = {*found.pipelines.values(), *found.control_pipelines.values()}
     calls = {kind: inspect.signature(getattr(diffusers, kind).__call__).parameters for kind in kinds}
     assert set(found.rescaling) == {kind for kind, call in calls.items() if "guidance_rescale" in call}
-    assert all({"eta", "clip_skip", "generator"} <= call.keys() for call in calls.values())
+    read = {"eta", "generator"} | ({"clip_skip"} if found.plain else {"prompt_embeds", "negative_prompt_embeds"})
+    read |= {"pooled_prompt_embeds"} if any(reader.pooled for reader in found.readers) else set()
+    read |= {"image_guidance_scale"} if found.image_guidance else set()
+    assert all(read <= call.keys() for call in calls.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_component_of_a_family_is_one_that_its_pipelines_take(name):
+    import diffusers
+
+    found = family(name)
+    assert {found.denoiser, "vae", *(reader.encoder for reader in found.readers)} <= found.weights.keys()
+    assert {reader.tokenizer for reader in found.readers} == found.components.keys() - found.weights.keys()
+    for kind in {*found.pipelines.values(), *found.control_pipelines.values()}:
+        taken = inspect.signature(getattr(diffusers, kind).__init__).parameters
+        assert found.components.keys() <= taken.keys()
+        assert not found.controls or kind not in found.control_pipelines.values() or "controlnet" in taken
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_controlnets_that_a_family_takes_are_those_of_a_family_that_tells_them(name):
+    found = family(name)
+    assert bool(found.controls) == bool(found.control_pipelines)
+    if found.controls:
+        assert family(found.controls).detect_control is not None
+
+
+def test_controlnets_are_told_apart_by_what_they_hear():
+    classic = {"x.attn2.to_k.weight": (320, 768)}
+    assert detect_control(classic).id == "sd1"
+    assert detect_control(classic | {"add_embedding.linear_1.weight": (1280, 2816)}).id == "sdxl"
+    assert detect_control({"conv_in.weight": (320, 4, 3, 3)}) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_family_finds_only_itself(name):
-    channels = {"sd1": 4, "sd1_inpaint": 9, "sd2_depth": 5}
-    assert [other for other in NAMES if family(other).detect(unet(channels[name]))] == [name]
+    assert [other for other in NAMES if family(other).detect(unet(*KINDS[name]))] == [name]
 
 
 def test_listing_families_and_samplers_imports_no_torch():

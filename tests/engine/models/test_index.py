@@ -12,17 +12,21 @@ from safetensors.numpy import load_file, save_file
 from velatura_engine.errors import Invalid, NotFound
 from velatura_engine.models.index import ModelIndex
 
-TEXT = "cond_stage_model.transformer.text_model.embeddings."
+TEXT = "cond_stage_model.transformer.text_model."
 
 
 def single(path, channels=4, width=768, without=()):
     """Just enough of a single file to be told; the VAE has three downsamplers, the UNet too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = {"model.diffusion_model.input_blocks.0.0.weight": (8, channels, 3, 3)}
-    names |= {f"model.diffusion_model.input_blocks.{block}.0.op.weight": (1,) for block in (3, 6, 9)}
-    names |= {"model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (8, width)}
-    names |= {f"first_stage_model.encoder.down.{level}.downsample.conv.weight": (1,) for level in range(3)}
-    names |= {"first_stage_model.post_quant_conv.weight": (4, 4, 1, 1), f"{TEXT}token_embedding.weight": (9, width)}
+    unet, vae = "model.diffusion_model.", "first_stage_model."
+    names = {f"{unet}input_blocks.0.0.weight": (8, channels, 3, 3), f"{unet}out.2.weight": (4, 8, 3, 3)}
+    names |= {f"{unet}input_blocks.{block}.0.out_layers.3.weight": (8, 8, 3, 3) for block in (1, 4, 7, 10)}
+    names |= {f"{unet}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (8, width)}
+    names |= {f"{vae}encoder.down.{level}.block.0.conv2.weight": (8, 8, 3, 3) for level in range(4)}
+    names |= {f"{vae}decoder.conv_in.weight": (8, 4, 3, 3), f"{TEXT}embeddings.token_embedding.weight": (9, width)}
+    names |= {f"{TEXT}embeddings.position_embedding.weight": (77, width)}
+    names |= {f"{TEXT}encoder.layers.{layer}.layer_norm1.weight": (width,) for layer in range(12)}
+    names |= {f"{TEXT}encoder.layers.0.mlp.fc1.weight": (8, width)}
     names = {name: shape for name, shape in names.items() if not name.startswith(without)}
     save_file({name: np.zeros(shape, "f2") for name, shape in names.items()}, path)
     return path
@@ -141,6 +145,7 @@ DENOISER = {"conv_in.weight": (8, 4, 3, 3), "x.attn2.to_k.weight": (8, 768)}
     (DENOISER, "denoiser alone"),
     (DENOISER | {"class_embedding.linear_1.weight": (8, 8)}, "architecture"),
     ({"first_stage_model.post_quant_conv.weight": (4, 4, 1, 1)}, "architecture"),
+    ({"encoder.conv_in.weight": (8, 3, 3, 3), "decoder.conv_in.weight": (8, 4, 3, 3)}, "lacks tensors"),
 ])  # fmt: skip
 def test_a_part_of_a_model_is_refused_for_what_it_is(tmp_path, more, words):
     save_file({name: np.zeros(shape, "f2") for name, shape in more.items()}, tmp_path / "part.safetensors")
@@ -154,12 +159,61 @@ def test_a_single_file_that_lacks_a_part_is_refused_by_that_part(tmp_path, witho
     assert f"lacks its {what}" in ModelIndex([tmp_path], starter=False).refused["half.safetensors"]
 
 
-def test_a_single_file_of_the_second_generation_is_refused_with_the_way_out(tmp_path):
-    file = single(tmp_path / "second.safetensors", width=1024, without="cond_stage_")
-    tensors = load_file(file) | {"cond_stage_model.model.token_embedding.weight": np.zeros((9, 1024), "f2")}
-    save_file(tensors, file)
-    index = ModelIndex([tmp_path], starter=False)
-    assert not index.entries() and "folder of diffusers" in index.refused["second.safetensors"]
+def second(path, *, spread=0.0, more=None, channels=4):
+    """Just enough of a single file of the second generation, with a layer whose offsets have that spread."""
+    file = single(path, width=1024, without="cond_stage_", channels=channels)
+    text = "cond_stage_model.model."
+    names = {"token_embedding.weight": (9, 1024), "positional_embedding": (77, 1024), "text_projection": (1024, 1024)}
+    names |= {f"transformer.resblocks.{layer}.ln_1.weight": (1024,) for layer in range(24)}
+    names |= {"transformer.resblocks.0.mlp.c_fc.weight": (8, 1024)}
+    tensors = {f"{text}{name}": np.zeros(shape, "f2") for name, shape in names.items()}
+    offsets = np.array([-spread, spread] * 160, "f2")
+    tensors["model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"] = offsets
+    save_file(load_file(file) | tensors | (more or {}), file)
+    return file
+
+
+def test_a_single_file_of_the_second_generation_never_listens_to_its_last_layer_of_text(tmp_path):
+    second(tmp_path / "second.safetensors")
+    (entry,) = ModelIndex([tmp_path], starter=False).entries()
+    assert (entry.family, entry.cross_attention_dim, entry.text_layers) == ("sd1", 1024, 23)
+
+
+@pytest.mark.parametrize(("spread", "more", "sidecar", "told"), [
+    (0.02, {}, "", "epsilon"),
+    (0.2, {}, "", "v_prediction"),
+    (0.2, {}, "  parameterization: eps\n", "epsilon"),
+    (0.02, {}, "model:\n  params:\n    parameterization: \"v\"\n", "v_prediction"),
+    (0.02, {}, "no word of it", "epsilon"),
+    (0.02, {"v_pred": np.zeros(0, "f2")}, "parameterization: eps", "v_prediction"),
+])  # fmt: skip
+def test_what_a_single_file_was_trained_to_predict_is_told_by_file_sidecar_and_weights(
+    tmp_path, spread, more, sidecar, told
+):
+    file = second(tmp_path / "second.safetensors", spread=spread, more=more)
+    file.with_suffix(".yaml").write_text(sidecar)
+    assert ModelIndex([tmp_path], starter=False).get("second").prediction == told
+
+
+def test_a_first_generation_file_predicts_noise_whatever_its_weights_are_like(tmp_path):
+    single(tmp_path / "first.safetensors")
+    assert ModelIndex([tmp_path], starter=False).get("first").prediction == "epsilon"
+
+
+def test_weights_in_several_files_are_read_through_their_index(tmp_path):
+    path = folder(tmp_path / "big")
+    whole = path / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(whole)
+    whole.unlink()
+    names = {name: f"diffusion_pytorch_model-{number:05}-of-00002.safetensors" for number, name in enumerate(tensors)}
+    for name, value in tensors.items():
+        save_file({name: value}, path / "unet" / names[name])
+    index = path / "unet" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": names}))
+    assert ModelIndex([tmp_path], starter=False).get("big").family == "sd1"
+    for hostile in ({"x": "../../vae/diffusion_pytorch_model.safetensors"}, {"x": 3}, ["x"], {"x": "gone.safetensors"}):
+        index.write_text(json.dumps({"weight_map": hostile}))
+        assert "big" in ModelIndex([tmp_path], starter=False).refused
 
 
 @pytest.mark.parametrize("part", ["vae/diffusion_pytorch_model", "text_encoder/model", "unet/diffusion_pytorch_model"])
@@ -183,6 +237,68 @@ def test_a_rescan_finds_what_was_added_and_changes_the_etag(models):
     single(models / "checkpoints" / "new.safetensors")
     index.rescan()
     assert index.get("new") and index.etag != before
+
+
+@pytest.fixture
+def restless(monkeypatch):
+    """Every question looks at the folders."""
+    monkeypatch.setattr("velatura_engine.models.index.REST", 0.0)
+
+
+def test_a_model_that_was_put_there_is_found_without_being_told(models, restless):
+    index = ModelIndex([models], starter=False)
+    assert not index.refresh()
+    single(models / "checkpoints" / "new.safetensors")
+    assert index.refresh() and index.get("new") and not index.refresh()
+    (models / "checkpoints" / "new.safetensors").unlink()
+    assert index.refresh()
+    with pytest.raises(NotFound):
+        index.get("new")
+
+
+def test_a_model_that_is_still_being_copied_is_taken_once_it_is_whole(models, restless):
+    whole = single(models.parent / "elsewhere" / "new.safetensors").read_bytes()
+    index, file = ModelIndex([models], starter=False), models / "checkpoints" / "new.safetensors"
+    for length in (0, 100, len(whole) // 2):
+        file.write_bytes(whole[:length])
+        assert index.refresh() and "new.safetensors" in index.refused
+    file.write_bytes(whole)
+    assert index.refresh() and index.get("new") and not index.refused
+
+
+def test_a_folder_that_is_still_being_copied_is_taken_once_it_is_whole(models, restless):
+    index, target = ModelIndex([models], starter=False), models / "checkpoints" / "late"
+    source = folder(models.parent / "elsewhere" / "late")
+    shutil.copytree(source, target, ignore=lambda where, names: {"diffusion_pytorch_model.safetensors"} & {*names})
+    assert index.refresh() and "late" in index.refused
+    for part in ("unet", "vae"):
+        name = f"{part}/diffusion_pytorch_model.safetensors"
+        shutil.copy(source / name, target / name)
+    assert index.refresh() and index.get("late")
+
+
+def test_what_looks_as_it_did_is_not_opened_again(models, restless, monkeypatch):
+    index, opened = ModelIndex([models], starter=False), []
+    monkeypatch.setattr("velatura_engine.models.index._told", lambda path: opened.append(path.name) or "no")
+    single(models / "checkpoints" / "new.safetensors")
+    index.refresh()
+    assert opened == ["new.safetensors"]
+
+
+def test_folders_are_not_looked_at_twice_in_a_moment(models):
+    index = ModelIndex([models], starter=False)
+    index.refresh()
+    single(models / "checkpoints" / "new.safetensors")
+    assert not index.refresh()
+
+
+def test_a_sidecar_that_comes_later_is_heard(models, restless):
+    file = second(models / "checkpoints" / "second.safetensors")
+    index = ModelIndex([models], starter=False)
+    before = index.get("second")
+    file.with_suffix(".yaml").write_text("parameterization: v")
+    assert before.prediction == "epsilon" and index.refresh()
+    assert index.get("second").prediction == "v_prediction" and index.get("second").stamp != before.stamp
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):

@@ -184,7 +184,7 @@ def test_models_that_read_depth_take_after_pictures_too(paint):
 
 def state(runner: Runner, index: ModelIndex) -> Any:
     """Everything of the denoiser that a reference could leave something in."""
-    unet = runner.models.checkpoint(index.get("tiny")).unet
+    unet = runner.models.checkpoint(index.get("tiny")).denoiser
     return (
         {name: id(processor) for name, processor in unet.attn_processors.items()},
         [name for name, _ in unet.named_modules()],

@@ -12,6 +12,7 @@ from velatura_engine.pixels.picture import Picture
 from velatura_engine.planning import job as planning
 from velatura_engine.planning.painting import HEARD
 from velatura_engine.request import (
+    Adapter,
     Control,
     Depth,
     Diffuse,
@@ -46,6 +47,15 @@ class Index:
             raise NotFound(kind, name, known=self._entries, field=field)
         return self._entries[name]
 
+    def named(self, name, kind, field=""):
+        return self.get(name, kind, field)
+
+    def adapters(self, kind):
+        return [entry for entry in self._entries.values() if entry.kind == kind]
+
+    def entries(self):
+        return tuple(self._entries.values())
+
     def default(self, field=""):
         return next(entry for entry in self._entries.values() if entry.is_default)
 
@@ -60,7 +70,9 @@ class Index:
         return name
 
 
-INDEX = Index(STARTER, DEEP, LEASH)
+RUST = replace(STARTER, id="rust", title="Rust", kind="lora", name="rust", is_default=False)
+ALIEN = replace(RUST, id="alien", title="Alien", name="alien", cross_attention_dim=768)
+INDEX = Index(STARTER, DEEP, LEASH, RUST, ALIEN)
 
 
 def picture(width: int, height: int, channels: int = 3) -> Picture:
@@ -105,11 +117,28 @@ def test_a_prompt_that_says_too_much_for_its_steps_is_refused_before_anything_ru
     assert caught.value.field == "steps[0].diffuse.prompt"
 
 
-@pytest.mark.parametrize("field", ["prompt", "negative"])
-def test_adapters_named_in_a_prompt_are_refused_until_they_have_an_effect(field):
-    with pytest.raises(Unsupported, match="rust") as caught:
-        make(Diffuse(**({"prompt": "moss"} | {field: "brick <lora:rust:0.5>"})))
-    assert caught.value.field == f"steps[0].diffuse.{field}"
+def test_what_the_list_and_the_prompt_name_is_worn_in_that_order_and_hashed():
+    ask = Diffuse(prompt="brick <lora:rust:0.5:1> <lora:rust:2>", adapters=(Adapter(model="rust", weight=0.25),))
+    planned = make(ask)
+    (step,) = planned.steps
+    weights = [(worn.model.id, worn.weight, worn.text_weight) for worn in step.adapters]
+    assert weights == [("rust", 0.25, 0.25), ("rust", 1.0, 0.5), ("rust", 2.0, 2.0)]
+    assert planned.models == (("starter", "starter"), ("rust", "rust"))
+    assert "wearing Rust at 0.25" in planned.explain()
+
+
+def test_an_adapter_in_a_negative_prompt_is_refused():
+    with pytest.raises(Invalid, match="rust") as caught:
+        make(Diffuse(prompt="moss", negative="brick <lora:rust:0.5>"))
+    assert caught.value.field == "steps[0].diffuse.negative"
+
+
+@pytest.mark.parametrize("ask", [{"adapters": (Adapter(model="alien"),)}, {"prompt": "moss <lora:alien:1>"}])
+def test_an_adapter_for_another_base_is_refused_unless_it_is_forced(ask):
+    with pytest.raises(Unsupported, match="768") as caught:
+        make(Diffuse(**({"prompt": "moss"} | ask)))
+    assert caught.value.reason == "WRONG_BASE" and caught.value.suggestions == ("rust",)
+    assert make(Diffuse(prompt="moss", adapters=(Adapter(model="alien", force=True),)))
 
 
 def test_what_was_asked_is_kept():

@@ -12,8 +12,9 @@ from diffusers import (
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
-from fakes.tiny_models import FIRST, LAYOUTS, make_control, make_single_file, make_tiny
+from fakes.tiny_models import FAMILIES, LAYOUTS, SINGLE, make_control, make_single_file, make_tiny
 from velatura_engine.errors import Unsupported
+from velatura_engine.families import family
 from velatura_engine.models.identify import identify
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.runtime.load import load_checkpoint, load_control
@@ -44,9 +45,8 @@ def load(path, name="model"):
 
 
 def modules(parts, **more):
-    known = ("vae", "unet", "text_encoder", "tokenizer")
     scheduler = DDIMScheduler.from_config(parts.scheduler_config)
-    return {name: getattr(parts, name) for name in known} | {"scheduler": scheduler, "feature_extractor": None} | more
+    return {**parts.parts, "scheduler": scheduler, "feature_extractor": None} | more
 
 
 def paint(kind, parts, side, seed=3, **asked):
@@ -64,10 +64,10 @@ def paint(kind, parts, side, seed=3, **asked):
 def test_every_layout_is_told_and_loads(folders, layout):
     entry = identify(folders[layout], "model")
     parts = load_checkpoint(entry, dtype=FULL, device=CPU)
-    assert entry.family == {"starter": "sd1"}.get(layout, layout)
-    assert parts.unet.config.in_channels == entry.in_channels == LAYOUTS[layout][0]
+    assert entry.family == FAMILIES[layout]
+    assert parts.unet.config.in_channels == entry.in_channels == LAYOUTS[layout].channels
     assert 2 ** (len(parts.vae.config.block_out_channels) - 1) == entry.latent_factor
-    assert parts.scheduler_config["prediction_type"] == entry.prediction == LAYOUTS[layout][2]
+    assert parts.scheduler_config["prediction_type"] == entry.prediction == LAYOUTS[layout].prediction
     assert not parts.unet.training and not any(weight.requires_grad for weight in parts.unet.parameters())
 
 
@@ -115,16 +115,22 @@ def test_a_controlnet_fits_its_base_and_has_an_effect(folders, layout, tmp_path)
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("layout", FIRST)
+@pytest.mark.parametrize("layout", SINGLE)
 def test_a_single_file_holds_what_its_folder_holds(folders, layout, tmp_path):
     file = make_single_file(tmp_path / "tiny.safetensors", folders[layout])
-    entry = identify(file, "tiny")
-    assert (entry.family, entry.latent_factor, entry.prediction) == (layout, 8, "epsilon")
-    assert entry.in_channels == LAYOUTS[layout][0]
+    entry, told = identify(file, "tiny"), identify(folders[layout], "tiny")
+    facts = ("family", "latent_factor", "latent_channels", "latent_scale", "size_multiple", "in_channels", "prediction",
+             "cross_attention_dim", "text_layers", "tasks", "guidance", "image_guidance")  # fmt: skip
+    assert {name: getattr(entry, name) for name in facts} == {name: getattr(told, name) for name in facts}
     single, folder = load(file), load(folders[layout])
-    for name in ("unet", "vae", "text_encoder"):
-        ours, theirs = getattr(single, name).state_dict(), getattr(folder, name).state_dict()
+    assert single.parts.keys() == folder.parts.keys() and single.settings == folder.settings
+    for name in family(entry.family).weights:
+        ours, theirs = (loaded.parts[name].state_dict() for loaded in (single, folder))
         assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    for reader in family(entry.family).readers:
+        ours, theirs = (loaded.parts[reader.tokenizer]("moss").input_ids for loaded in (single, folder))
+        assert ours == theirs
+        assert len({loaded.parts[reader.tokenizer].pad_token for loaded in (single, folder)}) == 1
 
 
 def test_a_single_file_paints_bit_for_bit_what_its_folder_paints(folders, tmp_path):

@@ -125,10 +125,7 @@ def test_a_wrong_field_is_named(case):
 
 
 LATER = {
-    "variation": {"variation": {"strength": 0.5}},
     "outpaint": {"outpaint": {"left": 8}},
-    "adapters": {"adapters": [{"model": "x"}]},
-    "vae": {"vae": "x"},
     "inpaint.context": {"init": {"image": COLOUR}, "mask": {"image": COLOUR}, "inpaint": {"context": 8}},
 }
 
@@ -159,7 +156,7 @@ def test_a_setting_that_the_contract_does_not_know_is_refused_with_those_it_know
 
 def test_operations_of_the_contract_that_come_later_say_so():
     with pytest.raises(Unsupported) as caught:
-        read(jobs_pb2.Step(upscale=operations_pb2.Upscale()))
+        read(jobs_pb2.Step(material=operations_pb2.Material()))
     assert caught.value.reason == "UNIMPLEMENTED_OPERATION"
 
 

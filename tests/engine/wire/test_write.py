@@ -18,6 +18,9 @@ class Index:
     def default(self, field=""):
         return TINY
 
+    def adapters(self, kind):
+        return []
+
     def sha256(self, name):
         return name
 

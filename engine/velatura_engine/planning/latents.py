@@ -1,0 +1,97 @@
+"""What a painting's latents begin with and are looked at through: variations, windows, and bands along the edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import Invalid, Unsupported
+from ..models.entry import ModelEntry
+from ..pixels.picture import Picture
+from ..plan import DiffusePlan, VariationPlan, WindowsPlan
+from ..request import Diffuse, Variation
+from .sizes import Size, Sizes, size_of
+
+
+def plan_variation(
+    ask: Variation | None, canvas: Size, count: int, draw_seed: Callable[[], int]
+) -> VariationPlan | None:
+    """The subseeds, counting on like the seeds, and the size that the noise is drawn at."""
+    if ask is None:
+        return None
+    drawn = ask.subseed is None and ask.strength > 0
+    first = draw_seed() if drawn else ask.subseed or 0
+    sized = ask.seed_width is not None or ask.seed_height is not None
+    return VariationPlan(
+        subseeds=tuple((first + number) % 2**64 for number in range(count)),
+        strength=ask.strength,
+        seed_size=(ask.seed_width or canvas[0], ask.seed_height or canvas[1]) if sized else None,
+    )
+
+
+def plan_windows(painting: Diffuse, model: ModelEntry, field: str) -> WindowsPlan | None:
+    """Windows of the model's native size with a quarter of overlap, unless asked otherwise, in the model's multiples.
+
+    Raises Invalid where neighbours would share more than half, Unsupported with references that count in places.
+    """
+    ask = painting.windows
+    if ask is None:
+        return None
+    for number, reference in enumerate(painting.references):
+        if reference.mask is not None:
+            raise Unsupported(
+                "through windows a reference counts everywhere", field=f"{field}.references[{number}].mask",
+                remedy="leave the mask out, or paint without windows",
+            )  # fmt: skip
+    multiple = model.size_multiple
+    size = -(-(ask.size or model.native_size) // multiple) * multiple
+    overlap = size // 4 if ask.overlap is None else ask.overlap
+    overlap = -(-overlap // multiple) * multiple
+    if overlap > size // 2 and size > multiple:
+        raise Invalid(
+            f"{field}.windows.overlap", f"{overlap} pixels are more than half of a window's {size}",
+            remedy=f"ask for {size // 2 // multiple * multiple} at most, or for larger windows",
+        )  # fmt: skip
+    return WindowsPlan(size=size, overlap=0 if size == multiple else overlap)
+
+
+def mended(ask: Diffuse, done: Sizes, field: str) -> Diffuse:
+    """A painting that is to mend an init's edges, with the mask of the bands along them.
+
+    No rolling by half is needed: layers that wrap do not know where a picture begins. Raises Invalid where the bands
+    would leave nothing of the picture.
+    """
+    band = ask.tiling.mend
+    if band is None or ask.init is None:
+        return ask
+    size = size_of(ask.init, done, f"{field}.init.image")
+    for side, tiled in zip(size, (ask.tiling.x, ask.tiling.y), strict=True):
+        if tiled and 2 * band >= side:
+            raise Invalid(
+                f"{field}.tiling.mend", f"two bands of {band} pixels cover a side of {side}",
+                remedy=f"ask for less than {side / 2:g}",
+            )  # fmt: skip
+    return replace(ask, mask=Picture(edge_mask(size, band, x=ask.tiling.x, y=ask.tiling.y), "data"))
+
+
+def edge_mask(size: Size, band: int, *, x: bool, y: bool) -> np.ndarray:
+    """Mask (H, W, 1): 1 in the outer half of the band along the edges that meet, falling to 0 at its inner side."""
+    profiles = []
+    for side, tiled in zip(size, (x, y), strict=True):
+        away = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
+        profiles.append(np.clip(2 - 2 * away / band, 0, 1) * tiled)
+    return np.maximum(profiles[0][None, :], profiles[1][:, None]).astype(np.float32)[..., None]
+
+
+def check_noise(plan: DiffusePlan, limit: int | None, field: str) -> None:
+    """Raises Invalid where the noise of a variation is larger than a painting may be."""
+    if plan.variation is None or plan.variation.seed_size is None or limit is None:
+        return
+    width, height = plan.variation.seed_size
+    if width * height * len(plan.seeds) > limit:
+        raise Invalid(
+            f"{field}.variation.seed_width", f"{width} x {height}, {len(plan.seeds)} times, is more than {limit}",
+            remedy="draw the noise smaller, or ask for fewer pictures at once",
+        )  # fmt: skip

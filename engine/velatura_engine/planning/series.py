@@ -1,0 +1,102 @@
+"""What each picture of a painting says: where its prompt has choices, every picture gets its own.
+
+Pictures that say different things are painted each by itself, as if they had been asked for alone: so each can be
+painted again alone, to the bit, from a recipe that holds no choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import Invalid
+from ..plan import DiffusePlan, SeriesPlan
+from ..request import Diffuse
+from ..wildcards import marks
+from ..wildcards.drawing import Drawing
+from .painting import Painting
+from .sizes import Sizes
+
+if TYPE_CHECKING:
+    from ..models.index import ModelIndex
+
+
+def plan(
+    ask: Diffuse,
+    index: ModelIndex,
+    done: Sizes,
+    field: str,
+    step_id: str,
+    hidden: bool,
+    draw_seed: Callable[[], int],
+) -> DiffusePlan | SeriesPlan:
+    """One painting where all its pictures say the same, else one for each. Raises Invalid, NotFound or Unsupported."""
+    first = draw_seed() if ask.seed is None else ask.seed
+    texts = _texts(ask, index, field, first)
+    if texts is None:
+        count = ask.count or 1
+        alone = replace(_saying(ask, ask.prompt, ask.negative), seed=first, count=count)
+        return Painting(alone, index, done, field).plan(step_id, hidden, draw_seed)
+    if ask.variation is not None and ask.variation.subseed is None:
+        ask = replace(ask, variation=replace(ask.variation, subseed=draw_seed()))
+    parts = tuple(
+        Painting(_alone(_saying(ask, *said), first, number), index, done, field).plan(step_id, hidden, draw_seed)
+        for number, said in enumerate(texts)
+    )
+    return SeriesPlan(step_id=step_id, hidden=hidden, parts=parts, texts=texts)
+
+
+def _alone(ask: Diffuse, first: int, number: int) -> Diffuse:
+    """The picture of that number alone: seeds count on from the first's."""
+    variation = ask.variation
+    if variation is not None and variation.subseed is not None:
+        variation = replace(variation, subseed=(variation.subseed + number) % 2**64)
+    return replace(ask, seed=(first + number) % 2**64, count=1, variation=variation)
+
+
+def _texts(ask: Diffuse, index: ModelIndex, field: str, first: int) -> tuple[tuple[str, str], ...] | None:
+    """Prompt and negative prompt of each picture, without choices; None where none is asked for and none was given."""
+    prompts = _of(ask.prompt, ask.texts, ask.prompt_literal, index, f"{field}.prompt")
+    negatives = _of(ask.negative, ask.negative_texts, ask.negative_literal, index, f"{field}.negative")
+    if isinstance(prompts, str) and isinstance(negatives, str):
+        return None
+    if ask.every and isinstance(prompts, Drawing):
+        said = prompts.every((ask.count or ask.every) + 1)
+        if not ask.count and len(said) > ask.every:
+            raise Invalid(
+                f"{field}.prompt.draw", f"the prompt stands for more than {ask.every} others",
+                remedy="say with count how many of them to paint, or give it fewer choices",
+            )  # fmt: skip
+        said = said[: ask.count or ask.every]
+        seeds = [(first + number) % 2**64 for number in range(len(said))]
+    else:
+        seeds = [(first + number) % 2**64 for number in range(ask.count or 1)]
+        said = _each(prompts, seeds)
+    return tuple(zip(said, _each(negatives, seeds), strict=True))
+
+
+def _of(
+    text: str, texts: tuple[str, ...], literal: bool, index: ModelIndex, field: str
+) -> str | tuple[str, ...] | Drawing:
+    """A text that all pictures have, one for each, or what they are to be drawn from."""
+    if texts:
+        return texts
+    if not literal and marks.has_choices(text, field=field):
+        return Drawing(text, index.wildcards, field)
+    return text
+
+
+def _each(source: str | tuple[str, ...] | Drawing, seeds: list[int]) -> list[str]:
+    if isinstance(source, Drawing):
+        return [source.one(seed) for seed in seeds]
+    return [source] * len(seeds) if isinstance(source, str) else list(source)
+
+
+def _saying(ask: Diffuse, prompt: str, negative: str) -> Diffuse:
+    """The same painting of these words, their backslashes before braces and underscores taken as what they mean."""
+    return replace(
+        ask,
+        prompt=prompt if ask.prompt_literal else marks.plain(prompt),
+        negative=negative if ask.negative_literal else marks.plain(negative),
+    )

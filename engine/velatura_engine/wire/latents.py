@@ -1,0 +1,48 @@
+"""What a message says of a painting's noise and of windows to paint it through, checked field by field."""
+
+from __future__ import annotations
+
+from velatura.v1 import diffuse_pb2
+
+from ..errors import Invalid
+from ..request import Variation, Windows
+from .checks import optional
+
+
+def variation(ask: diffuse_pb2.Diffuse, field: str) -> Variation | None:
+    """The variation that is asked for, if any. Raises Invalid."""
+    if not ask.HasField("variation"):
+        return None
+    message, field = ask.variation, f"{field}.variation"
+    sides = [optional(message, name, f"{field}.{name}", 16, 8192) for name in ("seed_width", "seed_height")]
+    width, height = (None if side is None else int(side) for side in sides)
+    return Variation(
+        subseed=message.subseed if message.HasField("subseed") else None,
+        strength=optional(message, "strength", f"{field}.strength", 0, 1) or 0.0,
+        seed_width=width,
+        seed_height=height,
+    )
+
+
+def windows(ask: diffuse_pb2.Diffuse, field: str) -> Windows | None:
+    """The windows that are asked for, if any. Raises Invalid."""
+    if not ask.HasField("windows"):
+        return None
+    size = optional(ask.windows, "size", f"{field}.windows.size", 64, 4096)
+    overlap = optional(ask.windows, "overlap", f"{field}.windows.overlap", 0, 2048)
+    return Windows(size=None if size is None else int(size), overlap=None if overlap is None else int(overlap))
+
+
+def mend(ask: diffuse_pb2.Diffuse, field: str) -> int | None:
+    """Width of the band along the init's edges that makes them meet, if asked for. Raises Invalid."""
+    band = optional(ask.tiling, "mend", f"{field}.tiling.mend", 8, 4096)
+    if band is None:
+        return None
+    where = f"{field}.tiling.mend"
+    if not ask.HasField("init"):
+        raise Invalid(where, f"needs {field}.init: there is nothing to mend", remedy="send init too")
+    if not (ask.tiling.x or ask.tiling.y):
+        raise Invalid(where, "says no edges", remedy="set tiling.x, tiling.y or both")
+    if ask.HasField("mask"):
+        raise Invalid(where, f"makes a mask of its own, and {field}.mask is another", remedy="leave one of them out")
+    return int(band)

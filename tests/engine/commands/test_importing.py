@@ -1,0 +1,51 @@
+"""The commands that take adapters in and name them."""
+
+import json
+import os
+
+import pytest
+import torch
+from fakes import adapters as fake
+from velatura.errors import Invalid
+from velatura_engine.cli import main, parser
+from velatura_engine.commands.generate import build
+
+
+def test_import_says_where_it_put_what(tmp_path, capsys):
+    fake.torch_file(tmp_path / "Bad Hands.pt", {"string_to_param": {"*": fake.embedding(2, 32)}})
+    root = tmp_path / "models"
+    assert main(["import", str(tmp_path / "Bad Hands.pt"), "--models", str(root), "--json"]) == 0
+    (made,) = json.loads(capsys.readouterr().out)["imported"]
+    assert made == {"file": str(root / "embeddings" / "Bad Hands.safetensors"), "kind": "embedding"}
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (fake.Act(os.system, "exit"), 4, "asks for"),
+        ({"x": torch.zeros(3, 3, 3)}, 4, "no embedding"),
+        (None, 2, "cannot be read"),
+    ],
+)
+def test_import_refuses_in_words(tmp_path, capsys, content, code, words):
+    if content is not None:
+        fake.torch_file(tmp_path / "bad.pt", content)
+    assert main(["import", str(tmp_path / "bad.pt"), "--models", str(tmp_path / "models")]) == code
+    assert words in capsys.readouterr().err
+
+
+def options(*words: str):
+    return parser().parse_args(["generate", "moss", *words])
+
+
+def test_adapters_are_named_with_their_weights():
+    job = build(options("--adapter", "rust", "--adapter", "ink:0.5:-1", "--force-adapters"))
+    first, second = job.steps[0].diffuse.adapters
+    assert first.model == "rust" and not first.HasField("weight") and first.force
+    assert (second.model, second.weight, second.text_weight) == ("ink", 0.5, -1)
+
+
+@pytest.mark.parametrize("words", ["rust:much", ":1", "rust:1:2:3"])
+def test_what_is_no_adapter_is_refused_with_an_example(words):
+    with pytest.raises(Invalid, match=r"rust:0\.7"):
+        build(options("--adapter", words))
