@@ -8,7 +8,7 @@ from diffusers import StableDiffusionPipeline
 from fakes import adapters as fake
 from fakes.tiny_models import TEXT, make_tiny
 from velatura_engine.conditioning.adapters.lexicon import Lexicon
-from velatura_engine.conditioning.embeddings import Embedder
+from velatura_engine.conditioning.embeddings import Embedder, Reader
 from velatura_engine.conditioning.grammar import parse
 from velatura_engine.errors import Unsupported
 from velatura_engine.models.identify import identify
@@ -29,7 +29,7 @@ def entry(path: Path, table: torch.Tensor, key: str = "emb_params"):
 @torch.no_grad()
 def embed(pipeline, text: str, *entries, skip: int | None = None) -> torch.Tensor:
     lexicon = Lexicon(entries, TEXT, 75)
-    embedder = Embedder(pipeline.tokenizer, pipeline.text_encoder, skip, lexicon)
+    embedder = Embedder([Reader(pipeline.tokenizer, pipeline.text_encoder, lexicon=lexicon)], skip)
     branch = parse(text).at(0, 1)[0]
     return embedder.embed(branch, embedder.length([branch]))
 
@@ -71,7 +71,7 @@ def test_of_two_names_the_longer_one_counts(pipeline, tmp_path):
 def test_an_embedding_is_never_torn_between_two_windows(pipeline, tmp_path):
     found = entry(tmp_path / "zebu.safetensors", fake.embedding(8, TEXT))
     said = "a " * 70 + "zebu " + "b " * 5
-    embedder = Embedder(pipeline.tokenizer, pipeline.text_encoder, None, Lexicon([found], TEXT, 75))
+    embedder = Embedder([Reader(pipeline.tokenizer, pipeline.text_encoder, lexicon=Lexicon([found], TEXT, 75))])
     first, second = embedder.windows(parse(said).at(0, 1)[0].chunks[0])
     assert len(first[0]) == 70 and min(first[0]) >= 0
     assert second[0][:8] == tuple(range(-1, -9, -1)) and len(second[0]) == 13

@@ -28,6 +28,9 @@ class Index:
     def default(self, field=""):
         return STARTER
 
+    def adapters(self, kind):
+        return []
+
     def sha256(self, name):
         return name
 
