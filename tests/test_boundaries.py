@@ -24,6 +24,7 @@ WITH_TORCH = {
     "runtime", "run.py", "worker/main.py", "operations", "textures", "families", "samplers", "preprocessors",
     "upscalers", "conditioning",
 }  # fmt: skip
+SHELVES = ("families", "samplers", "preprocessors", "upscalers")
 HOST_FILES = {
     "__init__", "host", "capture", "place", "operators", "panel", "preferences", "offscreen", "session", "asking",
 }  # fmt: skip
@@ -129,9 +130,7 @@ def test_families_never_import_each_other(file: Path):
 
 @every(CLIENT, ENGINE, STARTER)
 def test_packages_do_nothing_when_they_are_imported(file: Path):
-    if file.name != "__init__.py" or (
-        file.parent.parent == ENGINE and file.parent.name in ("families", "samplers", "upscalers")
-    ):
+    if file.name != "__init__.py" or (file.parent.parent == ENGINE and file.parent.name in SHELVES):
         return  # a shelf's package makes its own empty shelf; the next test watches it
     calm = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
     for statement in tree(file).body:
@@ -141,7 +140,7 @@ def test_packages_do_nothing_when_they_are_imported(file: Path):
             assert isinstance(statement, calm) or _is_text(statement)
 
 
-@every(ENGINE / "families", ENGINE / "samplers", ENGINE / "upscalers")
+@every(*(ENGINE / name for name in SHELVES))
 def test_shelves_are_discovered_on_first_use(file: Path):
     if file.name == "__init__.py":
         loops = (ast.For, ast.While, ast.With, ast.Try)

@@ -37,10 +37,8 @@ def job(
     if preview is not None:
         whole.preview.enabled = preview
     _set(whole.preview, interval_ms=preview_interval_ms, size=preview_size)
-    if output is not None:
-        whole.output.format = output
-    if supersede_key:
-        whole.supersede_key = supersede_key
+    _set(whole.output, format=output)
+    _set(whole, supersede_key=supersede_key)
     if batch:
         whole.lane = jobs_pb2.LANE_BATCH
     if time_limit is not None:
@@ -121,8 +119,7 @@ def diffuse(
         _set(task.init, strength=strength)
     if tile:
         task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
-    if mend is not None:
-        task.tiling.mend = mend
+    _set(task.tiling, mend=mend)
     return _one(id, hidden, settings, diffuse=task)
 
 
@@ -203,6 +200,49 @@ def upscale(
     return _step(more, upscale=task)
 
 
+def preprocess(
+    preprocessor: str,
+    image: pixels_pb2.Image | None = None,
+    *,
+    depth: pixels_pb2.DepthMap | None = None,
+    knobs: Mapping[str, bool | int | float | str] | None = None,
+    tile: str = "",
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Make a control hint of a picture, or of depth: what a `control` with this preprocessor would follow."""
+    task = operations_pb2.Preprocess(image=image, depth=depth, preprocessor=preprocessor)
+    task.tile_x, task.tile_y = "x" in tile, "y" in tile
+    _knobs(task.knobs, knobs)
+    return _step(more, preprocess=task)
+
+
+def control(
+    kind: str,
+    image: pixels_pb2.Image | None = None,
+    *,
+    preprocessor: str = "",
+    knobs: Mapping[str, bool | int | float | str] | None = None,
+    depth: pixels_pb2.DepthMap | None = None,
+    model: str = "",
+    strength: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    mask: pixels_pb2.Mask | None = None,
+    resize: str = "",
+) -> diffuse_pb2.Control:
+    """A hint to follow, for `diffuse`: `image` as it is, or what a preprocessor makes of it, or of `depth`.
+
+    Without an `image` a preprocessor takes the picture to start from. `start` and `end` are parts of the run, 0 to 1.
+    `mask` says where it counts. `resize`: "stretch" (default), "fit" or "fill".
+    """
+    hint = diffuse_pb2.Control(kind=kind, image=image, preprocessor=preprocessor, depth=depth, model=model, mask=mask)
+    _set(hint, strength=strength, start=start, end=end)
+    _knobs(hint.knobs, knobs)
+    if resize:
+        hint.MergeFrom(diffuse_pb2.Control(resize=f"RESIZE_MODE_{resize.upper()}"))
+    return hint
+
+
 def hires(
     prompt: str,
     *,
@@ -222,9 +262,8 @@ def hires(
     are the small picture's. `more` as in `diffuse`: words, model and hints go to both paintings, `variation` to the
     first, `windows` to the second.
     """
-    settings, again = _settings(more), {name: value for name, value in more.items() if name != "variation"}
-    for name in ("width", "height"):
-        again.pop(name, None)
+    settings = _settings(more)
+    again = {name: value for name, value in more.items() if name not in ("width", "height", "variation")}
     first = diffuse(prompt, count=count, seed=seed, tile=tile, id=f"{id}-small", hidden=True, **more)
     steps = [first]
     for number in range(count):
@@ -369,6 +408,12 @@ def _set(message: Any, **fields: Any) -> None:
     for name, value in fields.items():
         if value is not None and value != "":
             setattr(message, name, value)
+
+
+def _knobs(target: Any, values: Mapping[str, bool | int | float | str] | None) -> None:
+    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
+    for name, value in (values or {}).items():
+        setattr(target[name], kinds[type(value)], value)
 
 
 def _step(more: dict[str, Any], **operation: Any) -> jobs_pb2.JobSpec:

@@ -15,7 +15,7 @@ from typing import Any
 from velatura import errors
 from velatura.version import VERSION
 
-from .commands import connect, doctor, explore, generate, importing, listing, stop, texture, upscale
+from .commands import connect, doctor, explore, generate, importing, listing, preprocess, stop, texture, upscale
 from .worker.launch import Launched
 
 EXIT_CODES: tuple[tuple[type[errors.VelaturaError], int], ...] = (
@@ -42,6 +42,8 @@ EXAMPLES = """examples:
   velatura upscale wall.png --factor 2 --prompt "old brick wall"
   velatura seamless photo.png "pebbles"
   velatura generate --replay textures/mossy-cobblestone-7.png
+  velatura generate "oak planks" --control canny=photo.png --preprocess canny=canny
+  velatura preprocess canny photo.png --out lines.png --knob low=50
   velatura generate "a stone <lora:rust:0.7>" --adapter glaze:0.5
   velatura import easynegative.pt
   velatura explore "red brick wall" --x sampler=euler,ddim --y steps=5..20+5
@@ -64,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"velatura {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the engine in this terminal (velatura serve --help)", add_help=False)
-    for module in (texture, generate, upscale, explore, listing, importing, doctor, stop):
+    for module in (texture, generate, upscale, preprocess, explore, listing, importing, doctor, stop):
         module.add(commands)
     return whole
 

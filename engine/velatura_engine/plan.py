@@ -10,19 +10,32 @@ from .events import Stage, Warning
 from .models.entry import ModelEntry
 from .planning.frame import Frame
 from .planning.sizes import Size
-from .request import Depth, Inpaint, PreviewAsk, Role, Source, Target, Tiling, View
+from .request import Depth, Inpaint, PreviewAsk, Resize, Role, Source, Target, Tiling, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """How a hint is made: by a preprocessor, of a picture or of depth, and of what an annotator sees, if it has one."""
+
+    preprocessor: str
+    knobs: Mapping[str, object]
+    image: Source | None
+    depth: Depth | None
+    annotator: ModelEntry | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPlan:
-    """A ControlNet and its hint: a picture as it is, or a depth map still to be converted."""
+    """A ControlNet or T2I-Adapter and its hint: a picture as it is, depth still to be converted, or one to be made."""
 
     model: ModelEntry
     kind: str
-    image: Source | Depth
+    image: Source | Depth | Preparation
     strength: float
     start: float
     end: float
+    mask: Source | None = None
+    resize: Resize = "stretch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +172,17 @@ class ProjectPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessPlan:
+    """One hint to be made, as large as what it is made of."""
+
+    step_id: str
+    hidden: bool
+    preparation: Preparation
+    tiling: Tiling
+    outputs: tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpscalePlan:
     """One enlarging, by the upscaler of that name. `outputs` is the size that comes out."""
 
@@ -173,7 +197,7 @@ class UpscalePlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan
+StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan
 
 
 def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
@@ -201,6 +225,8 @@ class Plan:
 def _explain(step: StepPlan) -> str:
     if isinstance(step, ProjectPlan):
         return f"{step.step_id}: paint {len(step.views)} view(s) onto {len(step.targets)} surface(s)"
+    if isinstance(step, PreprocessPlan):
+        return f"{step.step_id}: make a hint by {step.preparation.preprocessor}"
     if isinstance(step, UpscalePlan):
         (width, height) = step.outputs[0]
         return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"

@@ -12,6 +12,7 @@ from .pixels.picture import Picture
 
 Fill = Literal["original", "surroundings", "neutral", "noise"]
 Role = Literal["content", "style", "face"]
+Resize = Literal["stretch", "fit", "fill"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +96,21 @@ class Depth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """A hint to follow with a ControlNet."""
+    """A hint to follow with a ControlNet or a T2I-Adapter: `image` as it is, or what a preprocessor makes of it, or of
+    `depth`. What of these is left out comes from the painting; `mask` says where in it the hint counts.
+    """
 
     kind: str
-    image: Source
+    image: Source | None = None
     model: str | None = None
     strength: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    preprocessor: str | None = None
+    knobs: Mapping[str, object] = field(default_factory=dict)
+    depth: Depth | None = None
+    mask: Source | None = None
+    resize: Resize = "stretch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +250,17 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """Make a hint of a picture or of depth; `tiling` says which of its edges meet."""
+
+    preprocessor: str
+    image: Source | None = None
+    knobs: Mapping[str, object] = field(default_factory=dict)
+    depth: Depth | None = None
+    tiling: Tiling = Tiling()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upscale:
     """Make a picture `factor` times larger; `tile_x` and `tile_y` say that its edges meet."""
 
@@ -253,7 +272,7 @@ class Upscale:
     tile_y: bool = False
 
 
-Operation = Diffuse | Project | Upscale
+Operation = Diffuse | Project | Upscale | Preprocess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

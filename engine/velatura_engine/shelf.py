@@ -58,19 +58,20 @@ class Knob:
         field = field or self.name
         if self.choices:
             if value not in self.choices:
-                raise Invalid(field, f"must be one of {', '.join(self.choices)}")
+                raise Invalid(field, f"must be one of {', '.join(self.choices)}", remedy="choose one of them")
             return value
         if isinstance(self.default, bool) or not isinstance(self.default, (int, float)):
             if not isinstance(value, type(self.default)):
-                raise Invalid(field, f"must be a {type(self.default).__name__}")
+                kind = {bool: "flag", str: "text"}.get(type(self.default), "value of another type")
+                raise Invalid(field, f"must be a {kind}", remedy=f"send a {kind}, or leave the knob out")
             return value
         return self._number(value, field)
 
     def _number(self, value: Any, field: str) -> int | float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise Invalid(field, "must be a number")
+            raise Invalid(field, "must be a number", remedy="send a finite number, or leave the knob out")
         if isinstance(self.default, int) and value != int(value):
-            raise Invalid(field, f"must be a whole number, got {value:g}")
+            raise Invalid(field, f"must be a whole number, got {value:g}", remedy="leave out what is after the point")
         low = -math.inf if self.minimum is None else self.minimum
         high = math.inf if self.maximum is None else self.maximum
         if not low <= value <= high:
@@ -85,7 +86,8 @@ class Knob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Something that can be chosen by name. `build` makes it; `schedules` only samplers have, and some of these can
-    paint only one picture at a time, `alone`.
+    paint only one picture at a time, `alone`. What preprocessors have is told by their own shelf: `reads`, the kind of
+    `annotator` they need, and the kind of control that their `hints` are for.
     """
 
     id: str
@@ -96,6 +98,9 @@ class Part:
     families: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
     alone: bool = False
+    reads: str = "picture"
+    annotator: str = ""
+    hints: str = ""
     available: bool = True
     reason: str = ""
 
@@ -124,13 +129,12 @@ class Shelf:
         self._discovered = False
 
     def part(self, id: str, title: str, **facts: Any) -> Callable[[Callable], Callable]:
-        """Decorator: put what the function builds on the shelf; its docstring describes it."""
+        """Decorator: put what the function builds on the shelf; its docstring describes it, unless `facts` do."""
 
         def put(build: Callable) -> Callable:
             description = inspect.cleandoc(build.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-            self._parts[id] = Part(
-                id=id, title=title, description=description, build=build, knobs=tuple(_knobs(build)), **facts
-            )
+            given: dict[str, Any] = {"description": description} | facts
+            self._parts[id] = Part(id=id, title=title, build=build, knobs=tuple(_knobs(build)), **given)
             return build
 
         return put

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from contract.lab import Lab
-from fakes.tiny_models import make_control, make_single_file, make_tiny
+from fakes.tiny_models import make_control, make_estimator, make_single_file, make_t2i, make_tiny
 from fakes.tiny_references import make_adapter, make_encoder
 
 
@@ -15,13 +15,17 @@ from fakes.tiny_references import make_adapter, make_encoder
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny checkpoint of every family and layout, and one file that must never be opened.
 
-    "tiny" is what is used where none is named: the first by name. "tiny-depth" is a ControlNet for it, "likeness",
-    "likeness-plus" and "likeness-face" are IP-Adapters for it, "deep-likeness" is one for the other layouts, and
-    "eyes" is the picture encoder of all.
+    "tiny" is what is used where none is named: the first by name. "tiny-depth" and "tiny-canny" are ControlNets for it,
+    "tiny-sketch" is a T2I-Adapter, and "tiny-estimator" estimates depth. "likeness", "likeness-plus" and
+    "likeness-face" are IP-Adapters for it, "deep-likeness" is one for the other layouts, and "eyes" is the picture
+    encoder of all.
     """
     folder = tmp_path_factory.mktemp("models")
     make_tiny(folder / "tiny")
     make_control(folder / "tiny-depth", folder / "tiny")
+    make_control(folder / "tiny-canny", folder / "tiny", seed=1)
+    make_t2i(folder / "tiny-sketch", folder / "tiny")
+    make_estimator(folder / "tiny-estimator")
     make_tiny(folder / "tiny-five", "sd2_depth")
     make_tiny(folder / "tiny-nine", "sd1_inpaint")
     make_single_file(folder / "tiny-one-file.safetensors", make_tiny(folder / "tiny-sd1", "sd1"))

@@ -125,6 +125,19 @@ def _place(name: str, rows: set[int]) -> tuple[str, str]:
     return f"output_blocks.{3 * row + number}.{int(kind == 'attentions')}", rest
 
 
+def control_key(name: str) -> str:
+    """diffusers' name of a ControlNet tensor -> the name that ControlNet's authors gave it."""
+    parts = name.split(".")
+    if parts[0] == "controlnet_cond_embedding":  # conv_in, blocks.0 to 5, conv_out: layers with one between each two
+        number = {"conv_in": 0, "conv_out": 14}.get(parts[1])
+        return f"input_hint_block.{2 * int(parts[2]) + 2 if number is None else number}.{parts[-1]}"
+    if parts[0] == "controlnet_down_blocks":
+        return f"zero_convs.{parts[1]}.0.{parts[2]}"
+    if parts[0] == "controlnet_mid_block":
+        return f"middle_block_out.0.{parts[1]}"
+    return unet_key(name, set())
+
+
 def vae_key(name: str, levels: int) -> str:
     """diffusers' name of a VAE tensor -> CompVis' name."""
     name = name.replace("mid_block.resnets.0", "mid.block_1").replace("mid_block.resnets.1", "mid.block_2")

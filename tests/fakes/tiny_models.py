@@ -11,15 +11,26 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, ControlNetModel, DDIMScheduler, T2IAdapter, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    DepthAnythingConfig,
+    DepthAnythingForDepthEstimation,
+    Dinov2Config,
+    DPTConfig,
+    DPTForDepthEstimation,
+)
 from velatura_engine.models.single_file import CONFIGS
 
-from .original_names import original_tensors, vae_key
+from .original_names import control_key, original_tensors, vae_key
 
 FOUR = (32, 32, 32, 32)
 
@@ -97,6 +108,56 @@ def make_control(folder: Path, base: Path, seed: int = 0) -> Path:
     for layer in (*control.controlnet_down_blocks, control.controlnet_mid_block, hint):
         torch.nn.init.normal_(layer.weight, std=0.1)
     control.save_pretrained(folder)
+    return folder
+
+
+def make_control_file(path: Path, control: Path, *, prefix: str = "control_model.") -> Path:
+    """Write the weights of a folder made by `make_control` for one of the `SINGLE` layouts, with the original names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = ControlNetModel.from_pretrained(control).state_dict()
+    save_file({f"{prefix}{control_key(name)}": value.contiguous().clone() for name, value in state.items()}, path)
+    return path
+
+
+def make_t2i(folder: Path, base: Path, *, kind: str = "full_adapter", in_channels: int = 3, seed: int = 0) -> Path:
+    """Write a random T2I-Adapter for a folder made by `make_tiny`; returns the folder."""
+    torch.manual_seed(seed)
+    widths = json.loads((base / "unet" / "config.json").read_text())["block_out_channels"]
+    levels = len(json.loads((base / "vae" / "config.json").read_text())["block_out_channels"])
+    channels = widths[:-1] if kind == "light_adapter" else widths
+    adapter = T2IAdapter(
+        in_channels=in_channels, channels=channels, num_res_blocks=1, downscale_factor=2 ** (levels - 1),
+        adapter_type=kind,
+    )  # fmt: skip
+    adapter.save_pretrained(folder)
+    return folder
+
+
+def make_estimator(folder: Path, kind: str = "depth_anything", seed: int = 0) -> Path:
+    """Write a random estimator of depth in the layout of transformers' DPT or Depth Anything; returns the folder."""
+    torch.manual_seed(seed)
+    neck = {"neck_hidden_sizes": [8, 16, 24, 24], "reassemble_hidden_size": 16, "fusion_hidden_size": 8}
+    if kind == "dpt":
+        layers = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+        config = DPTConfig(
+            **layers, image_size=32, patch_size=8, backbone_out_indices=[0, 1, 2, 3], fusion_hidden_size=8,
+            neck_hidden_sizes=[8, 16, 24, 24], is_hybrid=False, use_auxiliary_head=False,
+        )  # fmt: skip
+        model: Any = DPTForDepthEstimation(config)
+    else:
+        backbone = Dinov2Config(
+            hidden_size=16, num_hidden_layers=4, num_attention_heads=2, image_size=28, patch_size=14,
+            out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False,
+        )  # fmt: skip
+        model = DepthAnythingForDepthEstimation(
+            DepthAnythingConfig(backbone_config=backbone, patch_size=14, head_hidden_size=8, **neck)
+        )
+    for name, values in model.named_parameters():  # large enough to see the picture, and never below zero
+        if values.ndim > 1:
+            torch.nn.init.normal_(values, std=0.2)
+        elif name.endswith(("head.4.bias", "head.conv3.bias")):
+            torch.nn.init.constant_(values, 100)
+    model.save_pretrained(folder)
     return folder
 
 

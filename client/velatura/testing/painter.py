@@ -17,6 +17,8 @@ from ..v1 import diffuse_pb2, geometry_pb2, jobs_pb2, pixels_pb2
 
 MODEL = "fake/painter"
 CONTROL_MODEL = "fake/depth-control"
+PREPROCESSORS = {"canny": "image", "normal_from_depth": "depth"}
+"""Those that it has, and what they are made of."""
 NATIVE = 512  # pixels
 INLINE = 4 << 20  # bytes
 Size = tuple[int, int] | None
@@ -172,7 +174,8 @@ class Checker:
             self.mask(task.mask, size, f"{where}.mask")
         self._latents(task, where)
         for number, control in enumerate(task.controls):
-            self.image(control.image, f"{where}.controls[{number}].image")
+            if control.HasField("image") or not control.preprocessor:
+                self.image(control.image, f"{where}.controls[{number}].image")
         for number, reference in enumerate(task.references):
             self.reference(reference, f"{where}.references[{number}]")
         for number, view in enumerate(task.views):
@@ -201,6 +204,15 @@ class Checker:
         if not 1 < factor <= 8:
             raise Invalid(f"must be above 1 to 8, got {factor:g}", field=f"{where}.factor")
         return size and (round(size[0] * factor), round(size[1] * factor))
+
+    def _preprocess(self, task: Any, where: str) -> Size:
+        if task.preprocessor not in PREPROCESSORS:
+            known = list(PREPROCESSORS)
+            what = f"No preprocessor is called {task.preprocessor!r}"
+            raise NotFound(what, field=f"{where}.preprocessor", suggestions=known)
+        if PREPROCESSORS[task.preprocessor] == "depth":
+            return self.depth(task.depth, f"{where}.depth")
+        return self.image(task.image, f"{where}.image")
 
     def _project(self, task: Any, where: str) -> Size:
         if not task.targets or not task.views:

@@ -376,9 +376,9 @@ def _catalog() -> catalog_pb2.Catalog:
     shelves = {
         "samplers": ["euler", "dpmpp_2m"],
         "schedules": ["normal", "karras"],
-        "preprocessors": ["canny"],
+        "preprocessors": list(painter.PREPROCESSORS),
         "upscalers": ["bicubic", "lanczos", "nearest"],
-        "operations": ["diffuse", "upscale", "project", "material"],
+        "operations": ["diffuse", "upscale", "preprocess", "project", "material"],
         "families": ["fake"],
     }
     catalog = catalog_pb2.Catalog(etag="fake")

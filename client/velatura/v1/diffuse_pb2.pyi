@@ -35,6 +35,13 @@ class InpaintResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INPAINT_RESULT_UNSPECIFIED: _ClassVar[InpaintResult]
     INPAINT_RESULT_WHOLE: _ClassVar[InpaintResult]
     INPAINT_RESULT_LAYER: _ClassVar[InpaintResult]
+
+class ResizeMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESIZE_MODE_UNSPECIFIED: _ClassVar[ResizeMode]
+    RESIZE_MODE_STRETCH: _ClassVar[ResizeMode]
+    RESIZE_MODE_FIT: _ClassVar[ResizeMode]
+    RESIZE_MODE_FILL: _ClassVar[ResizeMode]
 PROMPT_SYNTAX_UNSPECIFIED: PromptSyntax
 PROMPT_SYNTAX_WEBUI: PromptSyntax
 PROMPT_SYNTAX_COMPEL: PromptSyntax
@@ -50,6 +57,10 @@ FILL_MODE_NOISE: FillMode
 INPAINT_RESULT_UNSPECIFIED: InpaintResult
 INPAINT_RESULT_WHOLE: InpaintResult
 INPAINT_RESULT_LAYER: InpaintResult
+RESIZE_MODE_UNSPECIFIED: ResizeMode
+RESIZE_MODE_STRETCH: ResizeMode
+RESIZE_MODE_FIT: ResizeMode
+RESIZE_MODE_FILL: ResizeMode
 
 class PromptSpan(_message.Message):
     __slots__ = ("text", "start", "end", "weight")
@@ -155,7 +166,7 @@ class Outpaint(_message.Message):
     def __init__(self, left: _Optional[int] = ..., top: _Optional[int] = ..., right: _Optional[int] = ..., bottom: _Optional[int] = ...) -> None: ...
 
 class Control(_message.Message):
-    __slots__ = ("kind", "image", "preprocessor", "knobs", "model", "strength", "start", "end", "mask")
+    __slots__ = ("kind", "image", "preprocessor", "knobs", "model", "strength", "start", "end", "mask", "resize", "depth")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -172,6 +183,8 @@ class Control(_message.Message):
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
+    RESIZE_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
     kind: str
     image: _pixels_pb2.Image
     preprocessor: str
@@ -181,7 +194,9 @@ class Control(_message.Message):
     start: float
     end: float
     mask: _pixels_pb2.Mask
-    def __init__(self, kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., model: _Optional[str] = ..., strength: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ...) -> None: ...
+    resize: ResizeMode
+    depth: _pixels_pb2.DepthMap
+    def __init__(self, kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., model: _Optional[str] = ..., strength: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., resize: _Optional[_Union[ResizeMode, str]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ...) -> None: ...
 
 class Reference(_message.Message):
     __slots__ = ("image", "role", "strength", "mask", "model")

@@ -32,7 +32,7 @@ class Upscale(_message.Message):
     def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., upscaler: _Optional[str] = ..., factor: _Optional[float] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., tile_x: bool = ..., tile_y: bool = ...) -> None: ...
 
 class Preprocess(_message.Message):
-    __slots__ = ("image", "preprocessor", "knobs", "depth")
+    __slots__ = ("image", "preprocessor", "knobs", "depth", "tile_x", "tile_y")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -44,11 +44,15 @@ class Preprocess(_message.Message):
     PREPROCESSOR_FIELD_NUMBER: _ClassVar[int]
     KNOBS_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
+    TILE_X_FIELD_NUMBER: _ClassVar[int]
+    TILE_Y_FIELD_NUMBER: _ClassVar[int]
     image: _pixels_pb2.Image
     preprocessor: str
     knobs: _containers.MessageMap[str, _knobs_pb2.KnobValue]
     depth: _pixels_pb2.DepthMap
-    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ...) -> None: ...
+    tile_x: bool
+    tile_y: bool
+    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., tile_x: bool = ..., tile_y: bool = ...) -> None: ...
 
 class Segment(_message.Message):
     __slots__ = ("image", "texts", "model", "knobs")

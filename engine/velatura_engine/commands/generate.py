@@ -12,7 +12,7 @@ from velatura import Result, recipe, spec
 from velatura.errors import Invalid
 from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
 
-from . import chains, connect, files, repaint, texture, watch
+from . import chains, connect, files, preprocess, repaint, texture, watch
 
 
 def add(commands: Any) -> None:
@@ -47,6 +47,7 @@ def add_rest(command: argparse.ArgumentParser) -> None:
         "--reference", action="append", default=[], metavar="FILE[:STRENGTH[:ROLE]]",
         help="picture to take after, such as old.png:0.6:style; roles: content (default), style, face",
     )  # fmt: skip
+    preprocess.add_to_controls(command)
     command.add_argument("--vae", metavar="ID", default="", help="another VAE than the model's own, by id")
     command.add_argument(
         "--image-guidance", type=float, metavar="X", help="how much of --init a model keeps that edits, from 1"
@@ -95,7 +96,7 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         mask=files.mask(options.mask) if options.mask else None,
         **repaint.settings(options),
         depth=scene,
-        controls=[_control(words) for words in options.control],
+        controls=preprocess.prepared([_control(words) for words in options.control], options),
         references=[_reference(words) for words in options.reference],
         vae=options.vae,
         image_guidance=options.image_guidance,

@@ -84,7 +84,7 @@ class Conditioning:
             yield  # the pipeline does all of it
             return
         with ExitStack() as stack:
-            for control in controls:
+            for control in dict.fromkeys(controls):  # one that reads several hints is fed once a call
                 stack.enter_context(steer(control, self._feeder(control)))
             stack.enter_context(steer(denoiser, self._feeder(denoiser), self._compose))
             yield

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["checkpoint", "controlnet", "vae", "ip_adapter", "image_encoder", "lora", "embedding", "hypernetwork"]
+Kind = Literal[
+    "checkpoint", "controlnet", "t2i", "annotator", "vae", "ip_adapter", "image_encoder", "lora", "embedding",
+    "hypernetwork",
+]  # fmt: skip
 ADAPTERS: tuple[Kind, ...] = ("lora", "embedding", "hypernetwork")
 """Kinds that add to a checkpoint, by the list or the words of a prompt."""
 Format = Literal["diffusers", "single"]
@@ -48,6 +51,8 @@ class ModelEntry:
     pure_noise: bool = False
     control_kind: str = ""
     cross_attention_dim: int = 0
+    rows: tuple[int, ...] = ()
+    """Channels of a UNet's rows, or of the features that a T2I-Adapter adds to them."""
     text_layers: int = 12
     widths: tuple[int, ...] = ()
     variant: str = ""

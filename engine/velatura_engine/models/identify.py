@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Unsupported
-from ..families import Family, detect, detect_control, families
+from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import single_file
+from . import controls, single_file
 from .adapters import identify_adapter
 from .entry import Format, ModelEntry
 from .header import shapes as read_shapes
@@ -21,10 +21,6 @@ from .weights import weights
 Shapes = Mapping[str, tuple[int, ...]]
 Configs = Mapping[str, Mapping[str, Any]]
 
-_CONTROL_MARKS = ("control_model.", "controlnet_cond_embedding.", "input_hint_block.")
-_CONTROL_WORDS = (
-    "depth", "canny", "normal", "openpose", "scribble", "softedge", "hed", "mlsd", "lineart", "tile", "inpaint",
-)  # fmt: skip
 _VAE_MARKS = ("encoder.conv_in.weight", "decoder.conv_in.weight")
 
 
@@ -92,10 +88,10 @@ def _single_file(path: Path, id: str) -> ModelEntry:
     adapter = identify_adapter(path, id, shapes)
     if adapter is not None:
         return adapter
-    if any(name.startswith(_CONTROL_MARKS) for name in shapes):
-        raise Unsupported(
-            f"{path.name} is a ControlNet's weights alone", reason="NOT_A_WHOLE_MODEL",
-            remedy="put the ControlNet's whole folder there, with its config.json",
+    if controls.is_control_file(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size,
+            **controls.file_facts(shapes, path),
         )  # fmt: skip
     try:
         if all(mark in shapes for mark in _VAE_MARKS):
@@ -135,27 +131,20 @@ def _checkpoint(
         image_guidance=family.image_guidance, pure_noise=pure_noise,
         cross_attention_dim=cross_attention(shapes) or sum(text.get("hidden_size", 0) for text in texts),
         text_layers=min(layers, default=0), widths=attention_widths(shapes),
-        text_widths=tuple(text.get("hidden_size", 0) for text in texts), **known,
+        text_widths=tuple(text.get("hidden_size", 0) for text in texts),
+        rows=tuple(int(width) for width in denoiser["block_out_channels"]), **known,
     )  # fmt: skip
 
 
 def _component_folder(path: Path, id: str) -> ModelEntry:
+    """A ControlNet, T2I-Adapter, annotator or VAE on its own."""
     config = _config(path)
-    kind = config.get("_class_name")
-    if kind == "AutoencoderKL":
+    if config.get("_class_name") == "AutoencoderKL":
         weights(path)
         return _vae(path, id, config, format="diffusers", latent_scale=float(config.get("scaling_factor", 0.18215)))
-    if kind != "ControlNetModel":
-        raise Unsupported(f"{path.name} is a {kind or 'model'} that is not used on its own")
-    shapes = weights(path).shapes()
-    family = detect_control(shapes)
-    if family is None:
-        raise Unsupported(f"{path.name} is a ControlNet for an architecture this engine does not know")
-    steps = len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1
     return ModelEntry(
-        id=id, title=_title(path), kind="controlnet", family=family.id, path=path, format="diffusers", size=_size(path),
-        in_channels=config["in_channels"], latent_factor=2**steps, cross_attention_dim=cross_attention(shapes),
-        control_kind=control_kind(path.name), license=_license(path),
+        id=id, title=_title(path), path=path, format="diffusers", size=_size(path), license=_license(path),
+        **controls.folder_facts(config, path),
     )  # fmt: skip
 
 
@@ -183,11 +172,6 @@ def _family(shapes: Shapes, path: Path) -> Family:
 def _factor(vae: Mapping[str, Any]) -> int:
     """Pixels a latent along each side."""
     return 2 ** (len(vae["block_out_channels"]) - 1)
-
-
-def control_kind(name: str) -> str:
-    """What a ControlNet reads, by the custom of naming it so; "" where the name does not tell."""
-    return next((word for word in _CONTROL_WORDS if word in name.lower()), "")
 
 
 def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .entry import Kind, ModelEntry
 from .identify import identify
 
 _GROUPS = (
-    "checkpoints", "controlnet", "controlnets", "vae", "vaes",
+    "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators", "vae", "vaes",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
     "lora", "loras", "lycoris", "embeddings", "hypernetworks",
 )  # fmt: skip
@@ -152,18 +152,38 @@ class ModelIndex:
             raise NotFound(entry.kind, entry.id, field=field, reason="MODEL_GONE", remedy=remedy)
         return entry if stamp == entry.stamp else replace(entry, stamp=stamp)
 
-    def controls(self, kind: str, family: str, cross_attention_dim: int, latent_factor: int) -> list[ModelEntry]:
-        """ControlNets that read `kind` and were made for such a checkpoint."""
+    def controls(
+        self, kind: str, family: str, cross_attention_dim: int, latent_factor: int, rows: Sequence[int] = ()
+    ) -> list[ModelEntry]:
+        """Control models that read `kind`, or any kind ("*"), and were made for such a checkpoint: ControlNets first.
+
+        A ControlNet must be one of those that the family has, and attend to text of that width; a T2I-Adapter must
+        bring features as wide as those `rows`. Hints are as many times as large as the latents for both.
+        """
         base = family_of(family).controls
+
+        def fits(entry: ModelEntry) -> bool:
+            if entry.kind == "controlnet":
+                return entry.family == base and entry.cross_attention_dim == cross_attention_dim
+            # Families that have no ControlNets can be led by adapters all the same.
+            return entry.kind == "t2i" and entry.rows == tuple(rows) and base in ("", entry.family)
+
+        found = [
+            self._as_it_is(entry, "")
+            for entry in self._entries.values()
+            if kind in ("*", entry.control_kind)
+            and fits(entry)
+            and entry.latent_factor == latent_factor
+            and _stamp(entry.path)
+        ]
+        return sorted(found, key=lambda entry: entry.kind != "controlnet")
+
+    def annotators(self, kind: str) -> list[ModelEntry]:
+        """Models that estimate `kind`, such as depth, from a picture."""
         return [
             self._as_it_is(entry, "")
             for entry in self._entries.values()
-            if entry.kind == "controlnet"
-            and entry.family == base
-            and entry.control_kind == kind
-            and entry.cross_attention_dim == cross_attention_dim
-            and entry.latent_factor == latent_factor
-            and _stamp(entry.path)
+            if entry.kind == "annotator" and entry.control_kind == kind and _stamp(entry.path)
         ]
 
     def readers(self, base: ModelEntry) -> list[ModelEntry]:

@@ -32,6 +32,7 @@ from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .canvas import settle
 from .context import Context
+from .guides import Guides
 from .noise import Variation, generators
 from .references import take_after
 from .scene import Scene, fetch, finish
@@ -42,11 +43,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     context.stage("load")
     plan = settle(plan, context)
     model = context.models.checkpoint(plan.model, plan.vae)
-    controls = [context.models.control(control.model) for control in plan.controls]
+    guides = Guides(plan, context, model)
     for warning in _heard(plan, model):
         context.emit(warning)
     scene = fetch(plan, context)
-    modules = [model.vae, model.denoiser, *controls]
+    modules = [model.vae, model.denoiser, *guides.modules]
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
@@ -56,10 +57,10 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            run = _Run(plan, context, model, scene)
+            run = _Run(plan, context, model, scene, guides)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
-                latents = run.denoise(controls, axes)
+                latents = run.denoise(axes)
             context.check()
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y
@@ -76,14 +77,14 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
 class _Run:
     """One call of the pipeline, observed."""
 
-    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene) -> None:
-        self.plan, self.context, self.model, self.scene = plan, context, model, scene
+    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides) -> None:
+        self.plan, self.context, self.model, self.scene, self.guides = plan, context, model, scene, guides
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
         self.variation = self._variation()
         self.conditioning = self._conditioning()
         self.last_glimpse = time.monotonic()
 
-    def denoise(self, controls: list[torch.nn.Module], axes: Axes) -> torch.Tensor:
+    def denoise(self, axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
         blend = self.blend() if self.scene.mask is not None else None
         windows = self.windows()
@@ -95,17 +96,22 @@ class _Run:
             part = moment.done / moment.total
             if self.conditioning:
                 self.conditioning.go_to(part)
+            self.guides.go_to(moment.done, moment.total)
             self.tile(part, axes, windows)
             return blend(moment) if blend else None
 
-        self.tile(0.0, axes, windows)
+        self.tile(0.0, axes, None)  # T2I-Adapters see the whole canvas beforehand
         observe(self.scheduler, after)
-        pipeline = self.model.pipeline(self.plan.task, self.scheduler, controls)
+        nets, denoiser = self.guides.nets, self.model.denoiser
+        pipeline = self.model.pipeline(self.plan.task, self.scheduler, nets)
         with ExitStack() as stack:
             if windows:
-                stack.enter_context(windowed(self.model.denoiser, controls, windows))
+                stack.enter_context(windowed(denoiser, nets, windows))
             if self.conditioning:
-                stack.enter_context(self.conditioning.steering(self.model.denoiser, controls))
+                stack.enter_context(self.conditioning.steering(denoiser, nets))
+            # The guides come last: they must see the rows that the prompts have made.
+            stack.enter_context(self.guides.steering(denoiser, windows))
+            self.tile(0.0, axes, windows)
             return pipeline(**self.arguments()).images
 
     def tile(self, part: float, axes: Axes, windows: Windows | None) -> None:
@@ -144,8 +150,7 @@ class _Run:
             call["guidance_rescale"] = plan.guidance_rescale
         if plan.image_guidance is not None:
             call["image_guidance_scale"] = plan.image_guidance
-        if plan.controls:
-            call |= self.control_arguments()
+        call |= self.guides.arguments()
         if self.model.family.depth_channel:
             call |= self.depth_arguments()
         elif plan.task == "txt2img":
@@ -211,18 +216,6 @@ class _Run:
             count=len(plan.seeds),
             guided=model.family.guided,
         )
-
-    def control_arguments(self) -> dict[str, Any]:
-        controls = self.plan.controls
-        count = len(self.plan.seeds)
-        hints = [_tensor(hint, self.model).repeat(count, 1, 1, 1) for hint in self.scene.hints]
-        name = "image" if self.plan.task == "txt2img" else "control_image"
-        return {
-            name: hints,
-            "controlnet_conditioning_scale": [control.strength for control in controls],
-            "control_guidance_start": [control.start for control in controls],
-            "control_guidance_end": [control.end for control in controls],
-        }
 
     def depth_arguments(self) -> dict[str, Any]:
         """Five-channel models take depth at the latents' size; the pipeline stretches it to its span, so it needs one.

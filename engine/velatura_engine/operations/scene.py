@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..pixels import colour, masks
-from ..pixels.depth import disparity, hint
+from ..pixels.depth import disparity
 from ..pixels.fills import Wrap, fill
 from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
-from ..plan import ControlPlan, DiffusePlan, PassagePlan
+from ..plan import DiffusePlan, PassagePlan
 from ..planning.frame import Frame
 from ..request import Depth
 from . import canvas
@@ -22,7 +22,7 @@ from .context import Context
 class Scene:
     """The pictures a painting starts from.
 
-    At the canvas' size: `init` (H, W, 3) float32, `mask` and `depth` (H, W), `hints` (H, W, 3). In the picture's own
+    At the canvas' size: `init` (H, W, 3) float32, `mask` and `depth` (H, W). In the picture's own
     pixels: `original`, grown to the new canvas, and of the frame's box `composite` (H, W): how much of each new pixel
     is laid over it.
     """
@@ -32,21 +32,19 @@ class Scene:
     mask: np.ndarray | None = None
     composite: np.ndarray | None = None
     depth: np.ndarray | None = None
-    hints: tuple[np.ndarray, ...] = field(default_factory=tuple)
     regions: tuple[np.ndarray | None, ...] = field(default_factory=tuple)
     """Where each of the prompt's passages holds, then each of the negative's; None is everywhere."""
 
 
 def fetch(plan: DiffusePlan, context: Context) -> Scene:
     """Fetch and shape everything that the plan names."""
-    depth = None if plan.depth is None else framed(_disparity(plan.depth, context), plan)
-    hints = tuple(_hint(control, plan, context) for control in plan.controls)
+    depth = None if plan.depth is None else framed(disparity_of(plan.depth, context), plan)
     regions = tuple(_region(passage, plan, context) for passage in (*plan.passages, *plan.negative_passages))
     if plan.init is None:
-        return Scene(depth=depth, hints=hints, regions=regions)
+        return Scene(depth=depth, regions=regions)
     picture = context.picture(plan.init)
     if plan.frame is None:
-        return Scene(original=picture, init=framed(as_srgb(picture), plan), depth=depth, hints=hints, regions=regions)
+        return Scene(original=picture, init=framed(as_srgb(picture), plan), depth=depth, regions=regions)
     given = None if plan.mask is None else as_single(context.picture(plan.mask))
     original, start, mask, composite = _to_repaint(plan, plan.frame, picture, given)
     size = plan.frame.size
@@ -56,7 +54,6 @@ def fetch(plan: DiffusePlan, context: Context) -> Scene:
         mask=canvas.fit(mask, size, plan.canvas),
         composite=composite,
         depth=depth,
-        hints=hints,
         regions=regions,
     )
 
@@ -91,17 +88,12 @@ def _wrap(plan: DiffusePlan) -> Wrap:
     return plan.tiling.x, plan.tiling.y
 
 
-def _hint(control: ControlPlan, plan: DiffusePlan, context: Context) -> np.ndarray:
-    if isinstance(control.image, Depth):
-        return framed(hint(_disparity(control.image, context)), plan)
-    return framed(as_srgb(context.picture(control.image)), plan)
-
-
 def _region(passage: PassagePlan, plan: DiffusePlan, context: Context) -> np.ndarray | None:
     return None if passage.mask is None else framed(as_single(context.picture(passage.mask)), plan)
 
 
-def _disparity(depth: Depth, context: Context) -> np.ndarray:
+def disparity_of(depth: Depth, context: Context) -> np.ndarray:
+    """Disparity (H, W) float32 0..1 of a depth that was asked for, as large as it came."""
     picture = context.picture(depth.image)
     values = picture.pixels[..., 0] if depth.metric else as_single(picture)
     valid = None if depth.validity is None else as_single(context.picture(depth.validity)) > 0.5

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 
 from ..events import Stage
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, ProjectPlan, StepPlan, UpscalePlan, paintings
-from ..request import Diffuse, Request, Upscale
+from ..plan import (
+    DiffusePlan,
+    Plan,
+    Preparation,
+    PreprocessPlan,
+    ProjectPlan,
+    StepPlan,
+    UpscalePlan,
+    paintings,
+)  # fmt: skip
+from ..request import Diffuse, Preprocess, Request, Upscale
 from . import latents, pairing, series
+from .controls import plan_preprocess
 from .projection import plan_projection
 from .sizes import Size
 from .upscaling import plan_upscale
@@ -35,6 +45,8 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
                 latents.check_noise(part, request.max_pixels, f"{field}.diffuse")
         elif isinstance(step.operation, Upscale):
             planned = plan_upscale(step.operation, done, request, f"{field}.upscale", step.id, step.hidden)
+        elif isinstance(step.operation, Preprocess):
+            planned = plan_preprocess(step.operation, index, done, f"{field}.preprocess", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
@@ -55,13 +67,20 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
 
 def _entries(step: StepPlan) -> list[ModelEntry]:
     """The models that take part in a step."""
+    if isinstance(step, PreprocessPlan):
+        return _annotators(step.preparation)
     return [entry for part in paintings(step) for entry in _used(part)]
 
 
 def _used(part: DiffusePlan) -> list[ModelEntry]:
     seen = [entry for one in part.references if one.strength for entry in (one.model, one.encoder)]
+    prepared = [entry for control in part.controls for entry in _annotators(control.image)]
     worn = [one.model for one in (*part.controls, *part.adapters)]
-    return [part.model, *([part.vae] if part.vae else []), *worn, *part.embeddings, *seen]
+    return [part.model, *([part.vae] if part.vae else []), *worn, *prepared, *part.embeddings, *seen]
+
+
+def _annotators(hint: object) -> list[ModelEntry]:
+    return [hint.annotator] if isinstance(hint, Preparation) and hint.annotator is not None else []
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
@@ -73,6 +92,9 @@ def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
             area = first.canvas[0] * first.canvas[1] / 2**20 * count
             costs.append((f"{step.step_id}:diffuse", area * first.steps * first.strength + 0.01))
             costs.append((f"{step.step_id}:decode", area * 2))
+        elif isinstance(step, PreprocessPlan):
+            area = sum(width * height for width, height in step.outputs) / 2**20
+            costs.append((f"{step.step_id}:preprocess", area + 0.01))
         elif isinstance(step, UpscalePlan):
             width, height = step.outputs[0]
             costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from ..conditioning.grammar import parse
 from ..conditioning.prompt import Prompt, verbatim
-from ..errors import Invalid, NotFound, Unsupported
+from ..errors import Invalid, Unsupported
 from ..families import family
 from ..models.entry import ModelEntry
 from ..pixels.picture import Picture, as_single
-from ..plan import ControlPlan, DiffusePlan, PassagePlan
+from ..plan import DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
 from . import latents, pairing
+from .controls import plan_controls
 from .frame import Frame, Rules, frame, grown, unsettled
 from .references import plan_references
-from .sizes import Size, Sizes, check_depth, size_of
+from .sizes import Size, Sizes, size_of
 from .wearing import Dresser
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ class Painting:
         task = "inpaint" if repaints else self.family.start if ask.init is not None else "txt2img"
         part_of = self._frame(size) if repaints else None
         native_depth = self.family.depth_channel
-        controlled = bool(ask.controls) or (ask.depth is not None and not native_depth)
+        controls = plan_controls(ask, model, self.family, task, self.index, self.done, self.field)
+        controlled = any(control.model.kind == "controlnet" for control in controls)
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
-        controls = self._controls(native_depth)
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
@@ -233,49 +234,6 @@ class Painting:
         fill = self.ask.inpaint.fill or ("surroundings" if anew else "original")
         match = self.ask.inpaint.color_match
         return replace(self.ask.inpaint, fill=fill, color_match=bool(self.ask.outpaint) if match is None else match)
-
-    def _controls(self, native_depth: bool) -> tuple[ControlPlan, ...]:
-        found = [
-            ControlPlan(
-                model=self._control(control.kind, control.model, f"{self.field}.controls[{number}]"),
-                kind=control.kind,
-                image=control.image,
-                strength=control.strength,
-                start=control.start,
-                end=control.end,
-            )
-            for number, control in enumerate(self.ask.controls)
-        ]
-        depth = self.ask.depth
-        if depth is not None:
-            check_depth(depth, self.done, f"{self.field}.depth")
-        if depth is not None and not native_depth:
-            model = self._control("depth", depth.model, f"{self.field}.depth")
-            strength = 1.0 if depth.strength is None else depth.strength
-            found.insert(0, ControlPlan(model=model, kind="depth", image=depth, strength=strength, start=0.0, end=1.0))
-        return tuple(found)
-
-    def _control(self, kind: str, name: str | None, field: str) -> ModelEntry:
-        fits = self.index.controls(kind, self.model.family, self.model.cross_attention_dim, self.model.latent_factor)
-        if name is None:
-            if not fits:
-                raise NotFound(
-                    f"{kind} ControlNet for {self.model.title}:",
-                    kind,
-                    field=field,
-                    reason="NO_CONTROL_MODEL",
-                    remedy="install one for this model's family into the models folder, or leave the hint out",
-                )
-            return fits[0]
-        entry = self.index.get(name, kind="controlnet", field=f"{field}.model")
-        if entry.id not in {fit.id for fit in fits}:
-            raise Unsupported(
-                f"{entry.title} was not made for {self.model.title}, or does not read {kind}",
-                field=f"{field}.model",
-                reason="WRONG_BASE",
-                remedy=f"use one of: {', '.join(fit.id for fit in fits) or 'none installed'}",
-            )
-        return entry
 
 
 def _words(text: str, literal: bool, steps: int, field: str) -> Prompt:

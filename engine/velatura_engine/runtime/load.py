@@ -59,7 +59,7 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     kind = family(entry.family)
     loaded = _from_folder(entry, kind, dtype) if entry.format == "diffusers" else _from_file(entry, kind, dtype)
     for name in kind.weights:
-        _settle(loaded.parts[name], device)
+        settle(loaded.parts[name], device)
     for reader in kind.readers:
         encoder = loaded.parts[reader.encoder]
         if not hasattr(encoder, "text_model"):
@@ -82,18 +82,18 @@ def load_vae(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> 
             vae = AutoencoderKL.from_single_file(
                 str(entry.path), config=folder, subfolder="vae", torch_dtype=dtype, local_files_only=True
             )
-    _settle(vae, device)
+    settle(vae, device)
     return vae
 
 
 def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
     """Load a ControlNet from its folder."""
     control = _module("ControlNetModel", entry.path, dtype)
-    _settle(control, device)
+    settle(control, device)
     return control
 
 
-def _settle(module: Any, device: torch.device) -> None:
+def settle(module: Any, device: torch.device) -> None:
     """Make a module ready to paint on its device, with weights that begin where torch would put them.
 
     Loaded as they are, weights lie wherever their file has them, and processors add numbers in another order where

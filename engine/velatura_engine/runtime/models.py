@@ -16,13 +16,16 @@ from ..conditioning.adapters.lexicon import Lexicon
 from ..conditioning.embeddings import Embedder, Reader
 from ..families import Family, family
 from ..models.entry import ModelEntry
+from .controls import Estimator, load_guide
 from .latents import LatentSpace, latent_space
-from .load import Components, load_checkpoint, load_control, load_vae
+from .load import Components, load_checkpoint, load_vae
 from .preview import PreviewMap, fit
 from .references import References
 
 KEEP = 2
-"""Checkpoints and control models of each kind kept in memory."""
+"""Checkpoints and annotators of each kind kept in memory."""
+KEEP_CONTROLS = 4
+"""Control models kept in memory: as many as one painting sensibly has."""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -144,6 +147,7 @@ class Models:
         self.resident = ""
         self._checkpoints: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
+        self._annotators: OrderedDict[tuple[str, str], Estimator] = OrderedDict()
         self.references = References(self.device, self.dtype)
         self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
@@ -151,7 +155,7 @@ class Models:
         """The checkpoint, loaded if need be; with `vae` that in the place of its own."""
         key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._checkpoints:
-            self._make_room(self._checkpoints)
+            self._make_room(self._checkpoints, KEEP)
             parts = load_checkpoint(entry, dtype=self.dtype, device=self.device)
             self._checkpoints[key] = Loaded(entry, parts, self.device, self.dtype)
         self._checkpoints.move_to_end(key)
@@ -162,23 +166,32 @@ class Models:
         key = (vae.id, vae.stamp or str(vae.path))
         worn = self._dressed.get(key)
         if worn is None or worn.denoiser is not model.denoiser:
-            self._make_room(self._dressed)
+            self._make_room(self._dressed, KEEP)
             module = load_vae(vae, dtype=self.dtype, device=self.device) if worn is None else worn.vae
             self._dressed[key] = model.wearing(module)
         self._dressed.move_to_end(key)
         return self._dressed[key]
 
     def control(self, entry: ModelEntry) -> torch.nn.Module:
-        """The ControlNet, loaded if need be."""
+        """The ControlNet or T2I-Adapter, loaded if need be."""
         key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._controls:
-            self._make_room(self._controls)
-            self._controls[key] = load_control(entry, dtype=self.dtype, device=self.device)
+            self._make_room(self._controls, KEEP_CONTROLS)
+            self._controls[key] = load_guide(entry, dtype=self.dtype, device=self.device)
         self._controls.move_to_end(key)
         return self._controls[key]
 
-    def _make_room(self, shelf: OrderedDict) -> None:
-        while len(shelf) >= KEEP:
+    def annotator(self, entry: ModelEntry) -> Estimator:
+        """The model that estimates depth, loaded if need be."""
+        key = (entry.id, entry.stamp or str(entry.path))
+        if key not in self._annotators:
+            self._make_room(self._annotators, KEEP)
+            self._annotators[key] = Estimator(entry, dtype=self.dtype, device=self.device)
+        self._annotators.move_to_end(key)
+        return self._annotators[key]
+
+    def _make_room(self, shelf: OrderedDict, keep: int) -> None:
+        while len(shelf) >= keep:
             shelf.popitem(last=False)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -114,7 +114,7 @@ class Windows:
 def windowed(denoiser: nn.Module, controls: Sequence[nn.Module], windows: Windows) -> Iterator[None]:
     """Inside the block denoiser and ControlNets are called once for each window."""
     with ExitStack() as stack:
-        for control in controls:
+        for control in dict.fromkeys(controls):  # one that reads several hints is cut once
             _hide(stack, control, _through_all(control.forward, windows))
         _hide(stack, denoiser, _agreeing(denoiser.forward, windows))
         yield

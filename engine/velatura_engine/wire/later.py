@@ -12,17 +12,6 @@ def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
     found = {name for name in ("views",) if len(getattr(ask, name))}
     for name in sorted(found):
         raise _not_yet(f"{field}.{name}", "leave it out")
-    for number, control in enumerate(ask.controls):
-        _refuse_in_control(control, f"{field}.controls[{number}]")
-
-
-def _refuse_in_control(ask: diffuse_pb2.Control, field: str) -> None:
-    if ask.preprocessor:
-        raise _not_yet(f"{field}.preprocessor", "send a ready hint")
-    if len(ask.knobs):
-        raise _not_yet(f"{field}.knobs", "leave them out: they are a preprocessor's, and there is none")
-    if ask.HasField("mask"):
-        raise _not_yet(f"{field}.mask", "leave it out")
 
 
 def refuse_in_view(ask: geometry_pb2.View, field: str) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid
-from ..request import Control, Diffuse, Fill, Inpaint, Outpaint, Passage, Sampling, Tiling
+from ..request import Diffuse, Fill, Inpaint, Outpaint, Passage, Sampling, Tiling
 from . import latents, series
 from .adapters import adapter
 from .checks import between, catalog_name, how_many, known, optional, text
+from .hints import control
 from .later import refuse_in_diffuse
 from .references import read_references
 from .sources import MIN_SIDE, Sources, knob
@@ -80,7 +81,7 @@ class PaintingReader:
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             outpaint=outpaint,
             depth=self.sources.depth(ask.depth, f"{field}.depth") if ask.HasField("depth") else None,
-            controls=tuple(self._control(c, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
+            controls=tuple(control(c, self.sources, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
             adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             references=read_references(ask.references, self.sources, f"{field}.references"),
             tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
@@ -138,18 +139,6 @@ class PaintingReader:
             clip_skip=None if skip is None else int(skip),
             knobs={key: knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},
         )
-
-    def _control(self, ask: diffuse_pb2.Control, field: str) -> Control:
-        start, end = part_of_run(ask, field)
-        strength = optional(ask, "strength", f"{field}.strength", 0, 2)
-        kind = catalog_name(ask.kind, f"{field}.kind")
-        if kind is None:
-            raise Invalid(f"{field}.kind", "is empty", remedy="say what the hint is, such as depth or canny")
-        return Control(
-            kind=kind, image=self.sources.source(ask.image, f"{field}.image"),
-            model=catalog_name(ask.model, f"{field}.model"),
-            strength=1.0 if strength is None else strength, start=start, end=end,
-        )  # fmt: skip
 
 
 def part_of_run(message: object, field: str) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from velatura.v1 import jobs_pb2, pixels_pb2
 
 from ..errors import Invalid, Unsupported
-from ..request import Diffuse, PreviewAsk, Project, Request, Step, Upscale
+from ..request import Operation, PreviewAsk, Request, Step
 from .checks import between, given, how_many, known, text
+from .hints import preprocess
 from .painting import PaintingReader
 from .projection import ProjectionReader
 from .sources import Sources
@@ -18,7 +19,7 @@ from .upscaling import read_upscale
 if TYPE_CHECKING:
     from ..server.limits import Limits
 
-_LATER = ("preprocess", "segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_LATER = ("segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
@@ -71,7 +72,7 @@ def _check_labels(spec: jobs_pb2.JobSpec) -> None:
     text(spec.request_id, "request_id", 64)
 
 
-def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Diffuse | Project | Upscale:
+def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Operation:
     kind = message.WhichOneof("operation")
     if kind == "diffuse":
         return PaintingReader(sources).diffuse(message.diffuse, f"{field}.diffuse")
@@ -79,7 +80,10 @@ def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Diffuse 
         return ProjectionReader(sources).project(message.project, f"{field}.project")
     if kind == "upscale":
         return read_upscale(message.upscale, sources, f"{field}.upscale")
+    if kind == "preprocess":
+        return preprocess(message.preprocess, sources, f"{field}.preprocess")
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
-                          reason="UNIMPLEMENTED_OPERATION", remedy="it can diffuse, project and upscale")  # fmt: skip
+                          reason="UNIMPLEMENTED_OPERATION",
+                          remedy="it can diffuse, project, upscale and preprocess")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")

@@ -115,6 +115,12 @@ class Sources:
             )  # fmt: skip
 
 
+def set_knob(message: knobs_pb2.KnobValue, value: object) -> None:
+    """Writes the value of a knob by its type."""
+    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
+    setattr(message, kinds[type(value)], value)
+
+
 def knob(name: str, value: knobs_pb2.KnobValue, field: str) -> object:
     """The value of a knob, of whichever type it was sent."""
     text(name, field, 64)

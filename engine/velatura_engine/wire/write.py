@@ -12,12 +12,13 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, ProjectPlan, SeriesPlan, UpscalePlan
+from ..plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
 from ..upscalers import upscalers
-from . import images, series
+from . import hints, images, series
+from .sources import set_knob
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -83,6 +84,8 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
             series.resolve(message.diffuse, step)
         elif isinstance(step, UpscalePlan):
             _resolve_upscale(message.upscale, step)
+        elif isinstance(step, PreprocessPlan):
+            hints.resolve(message.preprocess, step.preparation)
         else:
             _resolve_project(message.project, step)
     _store_inline(resolved, put_blob)
@@ -104,7 +107,7 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     if plan.image_guidance is not None:
         sampling.image_guidance = plan.image_guidance
     for name, value in plan.knobs.items():
-        _set_knob(sampling.knobs[name], value)
+        set_knob(sampling.knobs[name], value)
     if plan.init is not None:
         message.init.strength = plan.strength
     if plan.frame is not None:
@@ -115,8 +118,7 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         depth = controls.pop(0)
         message.depth.model, message.depth.strength = depth.model.id, depth.strength
     for asked, control in zip(message.controls, controls, strict=True):
-        asked.model, asked.strength = control.model.id, control.strength
-        asked.start, asked.end = control.start, control.end
+        hints.resolve_control(asked, control)
     for asked, one in zip(message.references, plan.references, strict=True):
         asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
     for asked, worn in zip(message.adapters, plan.adapters, strict=False):  # the rest stand in the prompt
@@ -135,7 +137,7 @@ def _resolve_latents(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
 def _resolve_upscale(message: operations_pb2.Upscale, plan: UpscalePlan) -> None:
     message.upscaler, message.factor = plan.upscaler, plan.factor
     for name, value in plan.knobs.items():
-        _set_knob(message.knobs[name], value)
+        set_knob(message.knobs[name], value)
 
 
 def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:
@@ -212,6 +214,12 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
     """Everything that can be chosen by name."""
     operations = [
         catalog_pb2.Part(id="diffuse", title="Diffuse", description="Paint with a diffusion model.", available=True),
+        catalog_pb2.Part(
+            id="preprocess",
+            title="Preprocess",
+            description="Make a control hint of a picture or of depth.",
+            available=True,
+        ),
         catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
         catalog_pb2.Part(id="upscale", title="Upscale", description="Make a picture larger.", available=True),
     ]
@@ -220,6 +228,8 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
             _shelf("samplers", samplers()),
             _shelf("upscalers", upscalers()),
             _shelf("families", families()),
+            hints.preprocessor_shelf(index, _part),
+            hints.control_shelf(index),
             series.shelf(index.wildcards),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
@@ -248,13 +258,8 @@ def _knob(knob: object) -> knobs_pb2.KnobSpec:
     message.choices.extend(getattr(knob, "choices", ()) or ())
     default = getattr(knob, "default", None)
     if default is not None:
-        _set_knob(message.default, default)
+        set_knob(message.default, default)
     return message
-
-
-def _set_knob(message: knobs_pb2.KnobValue, value: object) -> None:
-    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
-    setattr(message, kinds[type(value)], value)
 
 
 def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:

@@ -139,8 +139,9 @@ DENOISER = {"conv_in.weight": (8, 4, 3, 3), "x.attn2.to_k.weight": (8, 768)}
 
 
 @pytest.mark.parametrize(("more", "words"), [
-    ({"control_model.input_blocks.0.0.weight": (8, 4, 3, 3), "control_model.x.attn2.to_k.weight": (8, 768)}, "folder"),
-    (DENOISER | {"controlnet_cond_embedding.conv_in.weight": (1,)}, "folder"),
+    ({"control_model.input_blocks.0.0.weight": (8, 4, 3, 3), "control_model.x.attn2.to_k.weight": (8, 8)},
+     "architecture"),
+    (DENOISER | {"controlnet_cond_embedding.conv_in.weight": (1,)}, "architecture"),
     (DENOISER, "denoiser alone"),
     (DENOISER | {"class_embedding.linear_1.weight": (8, 8)}, "architecture"),
     ({"first_stage_model.post_quant_conv.weight": (4, 4, 1, 1)}, "architecture"),

@@ -59,8 +59,12 @@ class Index:
     def default(self, field=""):
         return next(entry for entry in self._entries.values() if entry.is_default)
 
-    def controls(self, kind, family, cross_attention_dim, latent_factor):
-        return [entry for entry in self._entries.values() if entry.control_kind == kind]
+    def controls(self, kind, family, cross_attention_dim, latent_factor, rows=()):
+        kinds = ("controlnet", "t2i")
+        return [e for e in self._entries.values() if e.kind in kinds and kind in ("*", e.control_kind)]
+
+    def annotators(self, kind):
+        return [e for e in self._entries.values() if e.kind == "annotator" and e.control_kind == kind]
 
     def sha256(self, name):
         return name

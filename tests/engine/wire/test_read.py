@@ -148,11 +148,9 @@ def test_what_contradicts_names_both_fields(asked, other):
         read(diffuse(**asked))
 
 
-HINT = {"kind": "depth", "image": COLOUR}
+VIEW = {"color": COLOUR, "depth": {"image": raw(METRE)}}
 LATER = {
-    "controls[0].preprocessor": {"controls": [HINT | {"preprocessor": "canny"}]},
-    "controls[1].knobs": {"controls": [HINT, HINT | {"knobs": {"low": {"integer": 1}}}]},
-    "controls[0].mask": {"controls": [HINT | {"mask": {"image": COLOUR}}]},
+    "views": {"views": [VIEW]},
 }
 
 

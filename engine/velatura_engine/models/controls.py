@@ -1,0 +1,156 @@
+"""ControlNets, T2I-Adapters and annotators among the installed models: told by content, their kind by their name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import Unsupported
+from ..families import detect_control
+from ..families._unet import POOLED, cross_attention
+from .weights import weights
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    # kind: (what the hint shows, words by which files of that kind are known); the first that a name holds counts
+    "depth": ("Distance, near white", ("depth", "zoedepth", "midas")),
+    "canny": ("Edges one pixel wide", ("canny",)),
+    "normal": ("Which way surfaces face", ("normal", "normalbae", "bae")),
+    "openpose": ("Skeletons of people", ("openpose", "dwpose", "keypose", "pose")),
+    "scribble": ("Rough lines", ("scribble", "sketch")),
+    "softedge": ("Soft edges", ("softedge", "hed", "pidi", "pidinet", "teed")),
+    "mlsd": ("Straight lines", ("mlsd",)),
+    "lineart_anime": ("Lines of drawn figures", ("lineart_anime", "lineartanime", "anime")),
+    "lineart": ("Lines of a drawing", ("lineart",)),
+    "tile": ("The picture itself, to add detail to", ("tile",)),
+    "inpaint": ("What is to stay", ("inpaint",)),
+    "ip2p": ("The picture that an instruction changes", ("ip2p", "instructp2p", "pix2pix")),
+    "shuffle": ("A picture whose colours and textures are taken", ("shuffle",)),
+    "seg": ("Areas by what they show, in the colours of ADE20K", ("seg", "segmentation")),
+    "qrcode": ("Light and dark, such as of a QR code", ("qrcode", "qr", "qrpattern", "qr_code_monster", "brightness")),
+    "gray": ("The picture without colour", ("gray", "grayscale", "recolor", "recolour")),
+    "color": ("Large patches of colour", ("color", "colour", "palette")),
+    "blur": ("The picture without detail", ("blur",)),
+}
+"""Kinds of hints."""
+
+HINT_BLOCK = "input_hint_block."
+_ORIGINAL = "control_model."
+ADAPTERS = ("full_adapter", "light_adapter")
+ESTIMATORS = ("dpt", "depth_anything")
+
+
+def control_kind(name: str) -> str:
+    """What a control model reads, by the custom of naming it so; "" where the name does not tell."""
+    plain = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z][A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower())
+    told = {
+        kind: [match.start() for word in words for match in re.finditer(rf"(?<![a-z]){word}(?![a-z])", plain)]
+        for kind, (_, words) in KINDS.items()
+    }
+    whole = next((kind for kind, places in told.items() if places), "")
+    # Failing that, within words: only where the word is too long to be there by accident.
+    return whole or next(
+        (kind for kind, (_, words) in KINDS.items() if any(w in plain for w in words if len(w) > 4)), ""
+    )
+
+
+def canonical(kind: str) -> str:
+    """The kind that a word for it means, such as "softedge" for "hed"; other words stay as they are."""
+    word = kind.lower().replace("-", "_")
+    return next((known for known, (_, words) in KINDS.items() if word == known or word in words), kind)
+
+
+def is_control_file(shapes: Shapes) -> bool:
+    """Whether a single file holds the weights of a ControlNet."""
+    marks = (_ORIGINAL, HINT_BLOCK, "controlnet_cond_embedding.")
+    return any(name.startswith(marks) for name in shapes)
+
+
+def folder_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """What a folder with one model is, as fields of an entry. Raises Unsupported for what is not used on its own."""
+    name = config.get("_class_name") or config.get("model_type") or "model"
+    if name == "ControlNetModel":
+        shapes = weights(path).shapes()
+        steps = len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1
+        return {
+            "kind": "controlnet", "family": _family(shapes, path), "in_channels": config["in_channels"],
+            "latent_factor": 2**steps, "cross_attention_dim": cross_attention(shapes),
+            "control_kind": control_kind(path.name),
+        }  # fmt: skip
+    if name == "T2IAdapter":
+        weights(path)
+        return _adapter_facts(config, path)
+    if name in ESTIMATORS:
+        weights(path)
+        return {"kind": "annotator", "control_kind": "depth", "family": name}
+    if name == "ControlNetUnionModel":
+        raise Unsupported(
+            f"{path.name} is a union ControlNet, which only pipelines of Stable Diffusion XL read",
+            reason="UNSUPPORTED_LAYOUT", remedy="install ControlNets of one kind each",
+        )  # fmt: skip
+    raise Unsupported(f"{path.name} is a {name} that is not used on its own")
+
+
+def _adapter_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    kind = config.get("adapter_type", "full_adapter")
+    if kind not in ADAPTERS:
+        raise Unsupported(
+            f"{path.name} is a T2I-Adapter of the type {kind!r}, which is for Stable Diffusion XL",
+            reason="UNSUPPORTED_LAYOUT", remedy="use one made for Stable Diffusion 1",
+        )  # fmt: skip
+    widths = tuple(int(width) for width in config["channels"])
+    # A light adapter names its last width once, and uses it twice.
+    widths = (*widths, widths[-1]) if kind == "light_adapter" else widths
+    return {
+        "kind": "t2i", "family": "sd1", "in_channels": config["in_channels"],
+        "latent_factor": config["downscale_factor"], "rows": widths, "control_kind": control_kind(path.name),
+    }  # fmt: skip
+
+
+def file_facts(shapes: Shapes, path: Path) -> dict[str, Any]:
+    """What a ControlNet in one file is, as fields of an entry. Raises Unsupported where its layout is another."""
+    names = {name.removeprefix(_ORIGINAL): shape for name, shape in shapes.items()}
+    entry = names.get("input_blocks.0.0.weight") or names.get("conv_in.weight")
+    hints = hint_widths(names)
+    xl = POOLED in names or "label_emb.0.0.weight" in names
+    if entry is None or len(hints) < 2 or not cross_attention(shapes) or xl:
+        raise _unknown(path, "use one made for Stable Diffusion 1 or 2; those for SDXL are read as whole folders")
+    return {
+        "kind": "controlnet", "family": _family(names, path), "in_channels": entry[1],
+        "latent_factor": 2 ** (len(hints) - 1), "cross_attention_dim": cross_attention(shapes),
+        "control_kind": control_kind(path.stem),
+    }  # fmt: skip
+
+
+def _family(shapes: Shapes, path: Path) -> str:
+    """The family whose models a ControlNet was made for."""
+    family = detect_control(shapes)
+    if family is None:
+        raise _unknown(path, "use one made for Stable Diffusion 1, 2 or SDXL")
+    return family.id
+
+
+def _unknown(path: Path, remedy: str) -> Unsupported:
+    return Unsupported(
+        f"{path.name} is a ControlNet of an architecture this engine does not know", reason="UNKNOWN_ARCHITECTURE",
+        remedy=remedy,
+    )  # fmt: skip
+
+
+def hint_widths(names: Shapes) -> tuple[int, ...]:
+    """Channels of the layers that read the hint, from either layout; each but the first halves its size."""
+    original = sorted(
+        (int(name.split(".")[1]), shape)
+        for name, shape in names.items()
+        if name.startswith(HINT_BLOCK) and name.endswith(".weight")
+    )
+    if original:  # pairs of layers, the second of which doubles the width; the last one leads into the network
+        return tuple(shape[0] for _, shape in original[:-1:2])
+    widths = []
+    while (name := f"controlnet_cond_embedding.blocks.{2 * len(widths)}.weight") in names:
+        widths.append(names[name][1])
+    last = names.get("controlnet_cond_embedding.conv_out.weight")
+    return (*widths, last[1]) if last and widths else ()

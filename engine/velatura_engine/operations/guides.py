@@ -1,0 +1,155 @@
+"""What leads a painting besides its words: its ControlNets, whose answers a mask can hold back, and T2I-Adapters.
+
+The pipeline runs the ControlNets. What it has no argument for hangs on the second seam: masks weigh what a ControlNet
+answers, and the features of T2I-Adapters, which diffusers knows for text to image only, reach the denoiser in every
+task and beside ControlNets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import reduce
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..pixels.picture import as_single
+from ..plan import ControlPlan, DiffusePlan
+from ..runtime.models import Loaded
+from ..runtime.seams import steer
+from ..runtime.windows import Windows
+from .canvas import framed
+from .context import Context
+from .hints import hint_of
+
+
+class Guides:
+    """The control models of one painting and their hints."""
+
+    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded) -> None:
+        self.plan, self.model = plan, model
+        self.nets: list[nn.Module] = []
+        """ControlNets, in the order of their hints."""
+        self.modules: list[nn.Module] = []
+        self._led: list[ControlPlan] = []
+        self._hints: list[torch.Tensor] = []
+        self._masks: list[torch.Tensor | None] = []
+        self._adapters: list[_Adapter] = []
+        self._moment = (0, 1)
+        for control in plan.controls:
+            module = context.models.control(control.model)
+            hint = _tensor(hint_of(control, plan, context), model)
+            mask = self._mask(control, context)
+            self.modules.append(module)
+            if control.model.kind == "t2i":
+                self._adapters.append(_Adapter(control, module, hint, mask))
+            else:
+                self.nets.append(module)
+                self._led.append(control)
+                self._hints.append(hint)
+                self._masks.append(mask)
+
+    def _mask(self, control: ControlPlan, context: Context) -> torch.Tensor | None:
+        """Where a hint counts, (1, 1, H, W) on the canvas."""
+        if control.mask is None:
+            return None
+        mask = np.clip(as_single(context.picture(control.mask)), 0, 1)
+        return _tensor(framed(mask, self.plan)[..., None], self.model)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the pipeline is called with for its ControlNets."""
+        if not self.nets:
+            return {}
+        count = len(self.plan.seeds)
+        name = "image" if self.plan.task == "txt2img" else "control_image"
+        return {
+            name: [hint.repeat(count, 1, 1, 1) for hint in self._hints],
+            "controlnet_conditioning_scale": [control.strength for control in self._led],
+            "control_guidance_start": [control.start for control in self._led],
+            "control_guidance_end": [control.end for control in self._led],
+        }
+
+    def go_to(self, done: int, total: int) -> None:
+        """So many of so many steps are done."""
+        self._moment = done, total
+
+    @contextmanager
+    def steering(self, denoiser: nn.Module, windows: Windows | None) -> Iterator[None]:
+        """Inside the block masks hold back the ControlNets, and the T2I-Adapters lead.
+
+        With `windows` ControlNets answer for each of them; T2I-Adapters look at the whole canvas before.
+        """
+        self._moment = (0, 1)
+        with ExitStack() as stack:
+            for net in dict.fromkeys(self.nets):
+                masks = [mask for other, mask in zip(self.nets, self._masks, strict=True) if other is net]
+                if any(mask is not None for mask in masks):
+                    stack.enter_context(steer(net, lambda args, kwargs: (args, kwargs), _weigher(masks, windows)))
+            if self._adapters:
+                features = [adapter.features() for adapter in self._adapters]
+                stack.enter_context(steer(denoiser, lambda args, kwargs: self._lead(features, args, kwargs)))
+            yield
+
+    def _lead(self, features: list[list[torch.Tensor]], args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """The denoiser's arguments with the features of those adapters whose time it is."""
+        done, total = self._moment
+        chosen = [f for adapter, f in zip(self._adapters, features, strict=True) if adapter.counts(done, total)]
+        if not chosen:
+            return args, kwargs
+        rows = len(args[0] if args else kwargs["sample"])
+        summed = [reduce(torch.add, level) for level in zip(*chosen, strict=True)]
+        # The denoiser takes them out of the list one by one.
+        return args, kwargs | {
+            "down_intrablock_additional_residuals": [level.expand(rows, -1, -1, -1) for level in summed]
+        }
+
+
+class _Adapter:
+    """A T2I-Adapter with its hint; what it says of it is the same at every step."""
+
+    def __init__(self, plan: ControlPlan, module: Any, hint: torch.Tensor, mask: torch.Tensor | None) -> None:
+        self.plan, self.module, self.hint, self.mask = plan, module, hint, mask
+
+    def features(self) -> list[torch.Tensor]:
+        """What is added to the denoiser's rows, (1, C, h, w) each."""
+        one_channel = self.module.config["in_channels"] == 1
+        told = self.module(self.hint.mean(dim=1, keepdim=True) if one_channel else self.hint)
+        return [_weighed(level * self.plan.strength, self.mask) for level in told]
+
+    def counts(self, done: int, total: int) -> bool:
+        """Whether it leads the step after `done` of `total`: as diffusers counts for ControlNets."""
+        return done / total >= self.plan.start and (done + 1) / total <= self.plan.end
+
+
+def _weigher(masks: list[torch.Tensor | None], windows: Windows | None) -> Callable[[Any], Any]:
+    """Weighs what a ControlNet answers, for all windows one after the other along the batch; one that reads several
+    hints is asked for them in turn.
+    """
+    turn = cycle(masks)
+
+    def finish(output: Any) -> Any:
+        mask = next(turn)
+        if mask is not None and windows is not None:
+            mask = torch.cat([windows.cut(mask, box) for box in windows.boxes])
+        down, middle = output
+        return [_weighed(answer, mask) for answer in down], _weighed(middle, mask)
+
+    return finish
+
+
+def _weighed(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """(B, C, h, w) times the mask (1, 1, H, W) averaged to that size; of several masks each has its share of the B."""
+    if mask is None:
+        return values
+    height, width = values.shape[-2:]
+    weights = F.adaptive_avg_pool2d(mask, (height, width))
+    return values * weights.repeat_interleave(len(values) // len(weights), 0)
+
+
+def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
