@@ -11,6 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .parts import adapter as adapter
+from .parts import control as control
+from .parts import inpaint as inpaint
+from .parts import outpaint as outpaint
+from .parts import reference as reference
+from .parts import set_fields, set_knobs
 from .v1 import diffuse_pb2, geometry_pb2, jobs_pb2, operations_pb2, pixels_pb2
 
 
@@ -36,9 +42,9 @@ def job(
         whole.MergeFrom(spec)
     if preview is not None:
         whole.preview.enabled = preview
-    _set(whole.preview, interval_ms=preview_interval_ms, size=preview_size)
-    _set(whole.output, format=output)
-    _set(whole, supersede_key=supersede_key)
+    set_fields(whole.preview, interval_ms=preview_interval_ms, size=preview_size)
+    set_fields(whole.output, format=output)
+    set_fields(whole, supersede_key=supersede_key)
     if batch:
         whole.lane = jobs_pb2.LANE_BATCH
     if time_limit is not None:
@@ -107,80 +113,20 @@ def diffuse(
         variation=variation,
         windows=windows,
     )
-    _set(task, width=width, height=height, seed=seed, count=count)
-    _set(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
-    _set(task.sampling, image_guidance=image_guidance)
+    set_fields(task, width=width, height=height, seed=seed, count=count)
+    set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
+    set_fields(task.sampling, image_guidance=image_guidance)
     if negative:
         task.negative.text = negative
     if every:
         task.prompt.draw = diffuse_pb2.PROMPT_DRAW_EVERY
     if init is not None:
         task.init.image.CopyFrom(init)
-        _set(task.init, strength=strength)
+        set_fields(task.init, strength=strength)
     if tile:
         task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
-    _set(task.tiling, mend=mend)
+    set_fields(task.tiling, mend=mend)
     return _one(id, hidden, settings, diffuse=task)
-
-
-def reference(
-    image: pixels_pb2.Image,
-    role: str = "",
-    strength: float | None = None,
-    *,
-    mask: pixels_pb2.Mask | None = None,
-    model: str = "",
-) -> diffuse_pb2.Reference:
-    """A picture to take after, for `references`. `role`: "content" (all of it, the default), "style" or "face".
-
-    `strength`: 0 to 2, default 1. `mask`: where it counts. `model`: the adapter that reads it.
-    """
-    asked = diffuse_pb2.Reference(image=image, role=role, mask=mask, model=model)
-    _set(asked, strength=strength)
-    return asked
-
-
-def inpaint(
-    *,
-    fill: str = "",
-    grow: int | None = None,
-    feather: int | None = None,
-    context: int | None = None,
-    color_match: bool | None = None,
-    layer: bool = False,
-) -> diffuse_pb2.InpaintSettings:
-    """How repainted pixels meet the ones that stay, for `diffuse(inpaint=...)`; lengths in pixels.
-
-    `fill`: "original", "surroundings", "neutral" or "noise". `context`: paint only the mask and this much around it.
-    `layer`: give the new pixels alone, RGBA, with their offset. Raises ValueError for another fill.
-    """
-    settings = diffuse_pb2.InpaintSettings(fill=f"FILL_MODE_{fill.upper()}" if fill else None)
-    if layer:
-        settings.result = diffuse_pb2.INPAINT_RESULT_LAYER
-    _set(settings, grow=grow, feather=feather, context=context, color_match=color_match)
-    return settings
-
-
-def outpaint(*, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0) -> diffuse_pb2.Outpaint:
-    """Canvas to add on each side of the init, pixels, for `diffuse(outpaint=...)`."""
-    return diffuse_pb2.Outpaint(left=left, top=top, right=right, bottom=bottom)
-
-
-def adapter(
-    model: str,
-    weight: float | None = None,
-    text_weight: float | None = None,
-    *,
-    block_weights: Mapping[str, float] | None = None,
-    force: bool | None = None,
-) -> diffuse_pb2.Adapter:
-    """A LoRA or hypernetwork for `diffuse`, by its id. Weights from -4 to 4, the text encoder's as
-    `weight` where it is left out; `block_weights` by BASE, IN00 to IN11, M00, OUT00 to OUT11. `force`: also on another
-    base.
-    """
-    message = diffuse_pb2.Adapter(model=model, block_weights=block_weights or {})
-    _set(message, weight=weight, text_weight=text_weight, force=force or None)
-    return message
 
 
 def texture(
@@ -196,7 +142,7 @@ def upscale(
 ) -> jobs_pb2.JobSpec:
     """Make a picture `factor` times larger, above 1 to 8."""
     task = operations_pb2.Upscale(image=image, upscaler=upscaler, tile_x="x" in tile, tile_y="y" in tile)
-    _set(task, factor=factor)
+    set_fields(task, factor=factor)
     return _step(more, upscale=task)
 
 
@@ -212,35 +158,8 @@ def preprocess(
     """Make a control hint of a picture, or of depth: what a `control` with this preprocessor would follow."""
     task = operations_pb2.Preprocess(image=image, depth=depth, preprocessor=preprocessor)
     task.tile_x, task.tile_y = "x" in tile, "y" in tile
-    _knobs(task.knobs, knobs)
+    set_knobs(task.knobs, knobs)
     return _step(more, preprocess=task)
-
-
-def control(
-    kind: str,
-    image: pixels_pb2.Image | None = None,
-    *,
-    preprocessor: str = "",
-    knobs: Mapping[str, bool | int | float | str] | None = None,
-    depth: pixels_pb2.DepthMap | None = None,
-    model: str = "",
-    strength: float | None = None,
-    start: float | None = None,
-    end: float | None = None,
-    mask: pixels_pb2.Mask | None = None,
-    resize: str = "",
-) -> diffuse_pb2.Control:
-    """A hint to follow, for `diffuse`: `image` as it is, or what a preprocessor makes of it, or of `depth`.
-
-    Without an `image` a preprocessor takes the picture to start from. `start` and `end` are parts of the run, 0 to 1.
-    `mask` says where it counts. `resize`: "stretch" (default), "fit" or "fill".
-    """
-    hint = diffuse_pb2.Control(kind=kind, image=image, preprocessor=preprocessor, depth=depth, model=model, mask=mask)
-    _set(hint, strength=strength, start=start, end=end)
-    _knobs(hint.knobs, knobs)
-    if resize:
-        hint.MergeFrom(diffuse_pb2.Control(resize=f"RESIZE_MODE_{resize.upper()}"))
-    return hint
 
 
 def hires(
@@ -363,8 +282,8 @@ def project(
 ) -> jobs_pb2.JobSpec:
     """Paint the views' pictures onto the targets' meshes: one texture for each. `max_angle` degrees, `bleed` texels."""
     task = operations_pb2.Project(targets=targets, views=views)
-    _set(task, max_angle=max_angle, exponent=exponent, bleed=bleed)
-    _set(task, edge_margin=edge_margin, depth_tolerance=depth_tolerance)
+    set_fields(task, max_angle=max_angle, exponent=exponent, bleed=bleed)
+    set_fields(task, edge_margin=edge_margin, depth_tolerance=depth_tolerance)
     return _step(more, project=task)
 
 
@@ -402,18 +321,6 @@ def _then(step: str, index: int = 0) -> pixels_pb2.Image:
 
 def _count_on(seed: int | None, number: int) -> int | None:
     return None if seed is None else (seed + number) % 2**64
-
-
-def _set(message: Any, **fields: Any) -> None:
-    for name, value in fields.items():
-        if value is not None and value != "":
-            setattr(message, name, value)
-
-
-def _knobs(target: Any, values: Mapping[str, bool | int | float | str] | None) -> None:
-    kinds = {bool: "flag", int: "integer", float: "number", str: "text"}
-    for name, value in (values or {}).items():
-        setattr(target[name], kinds[type(value)], value)
 
 
 def _step(more: dict[str, Any], **operation: Any) -> jobs_pb2.JobSpec:
