@@ -222,12 +222,13 @@ def test_kohyas_and_pefts_layouts_of_the_same_matrices_are_the_same(pipeline, we
 
 def test_names_of_the_original_layout_mean_the_same_layers(pipeline):
     """Against the names that the fakes give single files, which diffusers itself reads."""
-    from fakes.tiny_models import _unet_key
+    from fakes.original_names import unet_key
 
+    rows = {row for row, block in enumerate(pipeline.unet.up_blocks) if hasattr(block, "attentions")}
     places = Places(components(pipeline))
     for name, module in pipeline.unet.named_modules():
         if isinstance(getattr(module, "weight", None), nn.Parameter):
-            original = _unet_key(f"{name}.weight").removesuffix(".weight")
+            original = unet_key(f"{name}.weight", rows).removesuffix(".weight")
             for written in (f"lora_unet_{original.replace('.', '_')}", f"diffusion_model.{original}", f"unet.{name}"):
                 place = places.find(written)
                 assert place is not None and place.module is module, (written, name)
