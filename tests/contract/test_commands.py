@@ -193,7 +193,7 @@ def test_a_layer_comes_alone_and_says_where_it_belongs(velatura):
 @pytest.mark.parametrize("words", ["left", "left=x", "up=4", "left=4,left=5", "left=-3", "left=99999", ""])
 def test_margins_that_are_none_are_named(alone, words):
     said = alone("generate", "moss", f"--outpaint={words}")
-    assert said.code == 2 and "outpaint" in said.err
+    assert said.code == 2 and "Outpaint: " in said.err
 
 
 def test_a_picture_follows_depth_in_metres(velatura):
