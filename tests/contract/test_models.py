@@ -15,11 +15,14 @@ def test_each_model_is_listed_by_what_it_is(lab):
         "likeness-face": ("ip_adapter", "sd1"),
         "likeness-plus": ("ip_adapter", "sd1"),
         "tiny": ("checkpoint", "sd1"),
+        "tiny-canny": ("controlnet", "sd1"),
         "tiny-depth": ("controlnet", "sd1"),
+        "tiny-estimator": ("annotator", "depth_anything"),
         "tiny-five": ("checkpoint", "sd2_depth"),
         "tiny-nine": ("checkpoint", "sd1_inpaint"),
         "tiny-one-file": ("checkpoint", "sd1"),
         "tiny-sd1": ("checkpoint", "sd1"),
+        "tiny-sketch": ("t2i", "sd1"),
     }
 
 

@@ -273,7 +273,8 @@ class _Run:
         """Keeps the original where the mask has not been reached: value m is painted in the last share m of the run."""
         start = self.start
         sources = generators(self.plan.seeds)
-        if self.model.family.pixels_first:  # such a pipeline has drawn once before, to encode the picture
+        if self.model.family.pixels_first and not self._starts_from_noise:
+            # Such a pipeline has drawn once before, to encode the picture.
             randn_tensor(start.shape, generator=sources, device=start.device, dtype=start.dtype)
         noise = randn_tensor(start.shape, generator=sources, device=start.device, dtype=start.dtype)
         mask = F.adaptive_max_pool2d(self.mask, start.shape[-2:])
