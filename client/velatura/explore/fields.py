@@ -55,7 +55,7 @@ def put(job: jobs_pb2.JobSpec, path: str, word: str, *, field: str = "axis") -> 
             if key is None or not last:
                 raise Invalid(f"{path} needs a name in brackets, such as {name}[NAME]", field=field)
             _put_in_map(getattr(message, name), descriptor, key, word, path, field)
-        elif descriptor.is_repeated:
+        elif _repeated(descriptor):
             message = _entry(getattr(message, name), name, key, path, field)
             if last:
                 raise Invalid(f"{path} is a thing of many fields: name one of them", field=field)
@@ -197,3 +197,9 @@ def _choice(enum: Any, word: str, path: str, field: str) -> int:
 
 def _not_a_word(path: str, field: str) -> Invalid:
     return Invalid(f"{path} cannot be said in a word", field=field, remedy="Name a field that holds a word or number.")
+
+
+def _repeated(descriptor: Any) -> bool:
+    # protobuf 5 tells it by a label only, which newer ones warn of.
+    told = getattr(descriptor, "is_repeated", None)
+    return descriptor.label == descriptor.LABEL_REPEATED if told is None else told
