@@ -48,12 +48,14 @@ def _number(value: float, unit: str) -> str:
     return f"{value:.0f} {unit}" if unit in ("ms", "levels") else f"{value:.2f} {unit}".rstrip()
 
 
-def options(description: str | None, *, rounds: int, argv: Sequence[str] | None = None) -> argparse.Namespace:
+def options(
+    description: str | None, *, rounds: int, steps: int = STEPS, argv: Sequence[str] | None = None
+) -> argparse.Namespace:
     """The command line of a measurement."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds, help=f"times to measure (default {rounds})")
     parser.add_argument("--size", type=int, default=SIZE, help=f"pixels a side (default {SIZE})")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"denoising steps (default {STEPS})")
+    parser.add_argument("--steps", type=int, default=steps, help=f"denoising steps (default {steps})")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     return parser.parse_args(argv)
 
@@ -102,11 +104,11 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> float:
 
 
 @contextmanager
-def engine() -> Iterator[Endpoint]:
-    """An engine of its own on the CPU with the starter model, ended with the block."""
+def engine(models: Path | None = None) -> Iterator[Endpoint]:
+    """An engine of its own on the CPU with the starter and what lies in `models`, ended with the block."""
     with tempfile.TemporaryDirectory(prefix="velatura-bench-") as folder:
         home = Path(folder)
-        flags = ["--port", "0", "--device", "cpu", "--models", str(home / "models")]
+        flags = ["--port", "0", "--device", "cpu", "--models", str(models or home / "models")]
         endpoint = discovery.start([sys.executable, "-m", "velatura_engine", "serve", *flags], wait=120, folder=home)
         try:
             yield endpoint
