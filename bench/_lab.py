@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from velatura import Engine, discovery
 from velatura.endpoint import Endpoint
 
@@ -79,6 +81,32 @@ def processor() -> str:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def hush() -> None:
+    """Let diffusers and transformers say nothing but errors."""
+    import diffusers
+    import transformers
+
+    for log in (diffusers.logging, transformers.logging):
+        log.disable_progress_bar()
+        log.set_verbosity_error()
+
+
+def bare(pipeline: Any, size: int, steps: int, guidance: float) -> Callable[[], np.ndarray]:
+    """A painter with nothing but a pipeline of diffusers; it returns (H, W, 3) uint8."""
+    import torch
+
+    pipeline.set_progress_bar_config(disable=True)
+
+    def paint() -> np.ndarray:
+        made = pipeline(
+            PROMPT, width=size, height=size, num_inference_steps=steps, guidance_scale=guidance,
+            generator=torch.Generator("cpu").manual_seed(SEED),
+        )  # fmt: skip
+        return np.asarray(made.images[0])
+
+    return paint
 
 
 def timed(function: Callable[[], object]) -> float:

@@ -12,8 +12,6 @@ from collections.abc import Callable
 import _lab
 import diffusers
 import numpy as np
-import torch
-import transformers
 import velatura_starter
 from velatura import Engine, pixels, spec
 from velatura_starter.sampling import vocabulary
@@ -23,20 +21,9 @@ GUIDANCE = float(vocabulary()["guidance_scale"])
 
 def plain(size: int, steps: int) -> Callable[[], np.ndarray]:
     """A painter with nothing but diffusers; it returns (H, W, 3) uint8."""
-    for log in (diffusers.logging, transformers.logging):
-        log.disable_progress_bar()
-        log.set_verbosity_error()
+    _lab.hush()
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(velatura_starter.model_path())
-    pipeline.set_progress_bar_config(disable=True)
-
-    def paint() -> np.ndarray:
-        made = pipeline(
-            _lab.PROMPT, width=size, height=size, num_inference_steps=steps, guidance_scale=GUIDANCE,
-            generator=torch.Generator("cpu").manual_seed(_lab.SEED),
-        )  # fmt: skip
-        return np.asarray(made.images[0])
-
-    return paint
+    return _lab.bare(pipeline, size, steps, GUIDANCE)
 
 
 def through(talk: Engine, size: int, steps: int, tile: str) -> Callable[[], np.ndarray]:

@@ -49,21 +49,10 @@ def write(folder: Path) -> Path:
 
 def plain(folder: Path, size: int, steps: int) -> Callable[[], np.ndarray]:
     """A painter with nothing but diffusers; it returns (H, W, 3) uint8."""
-    for log in (diffusers.logging, transformers.logging):
-        log.disable_progress_bar()
-        log.set_verbosity_error()
+    _lab.hush()
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
     pipeline.scheduler = diffusers.DDIMScheduler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
-
-    def paint() -> np.ndarray:
-        made = pipeline(
-            _lab.PROMPT, width=size, height=size, num_inference_steps=steps, guidance_scale=GUIDANCE,
-            generator=torch.Generator("cpu").manual_seed(_lab.SEED),
-        )  # fmt: skip
-        return np.asarray(made.images[0])
-
-    return paint
+    return _lab.bare(pipeline, size, steps, GUIDANCE)
 
 
 def through(talk: Engine, size: int, steps: int) -> Callable[[], np.ndarray]:
