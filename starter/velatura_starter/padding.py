@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import torch
 from diffusers.models.downsampling import Downsample2D
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,10 +15,13 @@ from torch.nn import functional as F
 def wrap(x: Tensor, pad: tuple[int, int, int, int], axes: str) -> Tensor:
     """Pad (left, right, top, bottom): wrapped on the named axes ("x", "y", "xy"), zeros on the others."""
     left, right, top, bottom = pad
-    if axes == "xy":
-        return F.pad(x, pad, mode="circular")
-    x = F.pad(x, (left, right, 0, 0), mode="circular" if "x" in axes else "constant")
-    return F.pad(x, (0, 0, top, bottom), mode="circular" if "y" in axes else "constant")
+    x = _continued(x, -1, left, right) if "x" in axes else F.pad(x, (left, right, 0, 0))
+    return _continued(x, -2, top, bottom) if "y" in axes else F.pad(x, (0, 0, top, bottom))
+
+
+def _continued(x: Tensor, dim: int, before: int, after: int) -> Tensor:
+    # Joined, not padded: to follow F.pad's circular mode back copies the whole gradient once for each border.
+    return torch.cat([x.narrow(dim, x.shape[dim] - before, before), x, x.narrow(dim, 0, after)], dim)
 
 
 def _convolve(axes: str):

@@ -12,6 +12,7 @@ from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, Stable
 from torch import Tensor
 
 from . import controlnet_path, model_path, weights_path
+from .device import device, roomy
 from .padding import periodic
 
 
@@ -30,20 +31,20 @@ def vocabulary(path: Path | None = None) -> dict:
 
 
 def load_pipeline(path: Path | None = None) -> StableDiffusionPipeline:
-    """The texture pipeline in float32, silent."""
+    """The texture pipeline in float32, silent, on a card where there is one."""
     pipe = StableDiffusionPipeline.from_pretrained(path or model_path(), torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return pipe.to(device())
 
 
 def load_depth_pipeline(path: Path | None = None, control: Path | None = None) -> StableDiffusionControlNetPipeline:
-    """The texture pipeline with the depth ControlNet in float32, silent."""
+    """The texture pipeline with the depth ControlNet in float32, silent, on a card where there is one."""
     extra = ControlNetModel.from_pretrained(control or controlnet_path(), torch_dtype=torch.float32)
     pipe = StableDiffusionControlNetPipeline.from_pretrained(
         path or model_path(), controlnet=extra, torch_dtype=torch.float32
     )
     pipe.set_progress_bar_config(disable=True)
-    return pipe
+    return pipe.to(device())
 
 
 def paint(
@@ -53,10 +54,10 @@ def paint(
     *,
     seed: int = 0,
     axes: str = "xy",
-    batch: int = 16,
+    batch: int | None = None,
 ) -> Tensor:
     """Textures (N, 3, size, size) in 0..1 for the prompts; every picture has its own seed."""
-    out = []
+    out, batch = [], batch or roomy(16, 128)
     for start in range(0, len(prompts), batch):
         said = list(prompts[start : start + batch])
         dice = [torch.Generator().manual_seed(seed + start + i) for i in range(len(said))]
@@ -65,7 +66,7 @@ def paint(
                 said, height=settings.size, width=settings.size, num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance, generator=dice, output_type="pt",
             )  # fmt: skip
-        out.append(result.images.float())
+        out.append(result.images.float().cpu())
     return torch.cat(out)
 
 
@@ -76,11 +77,11 @@ def paint_depth(
     settings: Settings,
     *,
     seed: int = 0,
-    batch: int = 16,
+    batch: int | None = None,
     scale: float = 1.0,
 ) -> Tensor:
     """Pictures (N, 3, H, W) in 0..1 that follow disparity hints (N, H, W) in 0..1 (near 1, background 0)."""
-    out = []
+    out, batch = [], batch or roomy(16, 128)
     for start in range(0, len(prompts), batch):
         said = list(prompts[start : start + batch])
         dice = [torch.Generator().manual_seed(seed + start + i) for i in range(len(said))]
@@ -89,5 +90,5 @@ def paint_depth(
             said, image=hint, height=hint.shape[-2], width=hint.shape[-1], num_inference_steps=settings.steps,
             guidance_scale=settings.guidance, generator=dice, output_type="pt", controlnet_conditioning_scale=scale,
         )  # fmt: skip
-        out.append(result.images.float())
+        out.append(result.images.float().cpu())
     return torch.cat(out)

@@ -18,7 +18,9 @@ def stripes(count: int, side: int) -> Tiles:
     wave = torch.sin(torch.arange(side) * torch.pi / 2).expand(side, side)
     z = torch.stack([wave.roll(i, -1) if i % 2 else wave.roll(i, -1).T for i in range(count)]).unsqueeze(1)
     latents = z * torch.tensor([1.0, -0.5, 0.7, 0.2]).view(1, 4, 1, 1) + torch.randn(count, 4, 1, 1, generator=SEED)
-    return Tiles(latents.half(), [[""]] * count, torch.arange(count) % 2)
+    return Tiles(
+        latents.half(), torch.zeros(count, 1, 24, dtype=torch.long), torch.arange(count) % 2, torch.ones(count)
+    )
 
 
 def test_a_reader_learns_to_tell_what_the_latents_show_in_spite_of_noise(tmp_path):

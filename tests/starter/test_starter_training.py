@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
 from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
 from velatura_starter.judge import DepthJudge, Judge, read_disparity, spearman
-from velatura_starter.padding import periodic
+from velatura_starter.padding import periodic, wrap
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
 from velatura_starter.training import guided
 from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
 from velatura_starter.training.course import Course, silent
+from velatura_starter.training.drawing import tokenize
 from velatura_starter.training.export import blank_text, frozen, latent_moments, whiten
 from velatura_starter.training.guided import Teacher, guide, train_guided, train_guided_depth
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.objective import noised, predict, spread_times
 from velatura_starter.training.reader import Reader
-from velatura_starter.training.unet import Feeder, Pools, twin
-from velatura_starter.training.vae import train_vae
+from velatura_starter.training.unet import Feeder, Pools, rolled, twin
+from velatura_starter.training.vae import crops, train_vae
 
 
 def shift_error(f, x: torch.Tensor, stride_in: int, stride_out: int, axis: int) -> float:
@@ -45,6 +48,14 @@ def test_everything_is_shift_equivariant_along_the_periodic_axes(parts, axes, ax
         assert shift_error(lambda x: unet(x, t, context).sample, z, 8, 8, axis) < 1e-4
 
 
+@pytest.mark.parametrize("axes", ["xy", "x", "y", ""])
+def test_borders_continue_on_the_other_side_of_named_axes_and_are_zero_on_others(axes):
+    x, pad = torch.randn(1, 2, 5, 6), (1, 2, 3, 1)
+    expected = F.pad(x, (1, 2, 0, 0), mode="circular" if "x" in axes else "constant")
+    expected = F.pad(expected, (0, 0, 3, 1), mode="circular" if "y" in axes else "constant")
+    assert torch.equal(wrap(x, pad, axes), expected)
+
+
 def test_outside_the_block_borders_are_zeros_again(parts):
     vae, _ = parts
     x = torch.randn(1, 3, 32, 32)
@@ -66,6 +77,20 @@ def test_a_twin_shares_every_parameter():
     unet = build_unet()
     for a, b in zip(unet.parameters(), twin(unet).parameters(), strict=True):
         assert a is b
+
+
+def test_each_picture_is_rolled_by_its_own_numbers(dice):
+    x = torch.randn(3, 2, 8, 8, generator=dice(1))
+    down, right = torch.tensor([0, 3, 7]), torch.tensor([5, 0, 2])
+    moved = [one.roll((int(d), int(r)), (-2, -1)) for one, d, r in zip(x, down, right, strict=True)]
+    assert torch.equal(rolled(x, down, right), torch.stack(moved))
+
+
+def test_crops_are_parts_of_the_pictures(dice):
+    pool = torch.arange(2 * 3 * 16 * 16).remainder(251).view(2, 3, 16, 16).to(torch.uint8)
+    windows = {pool[i, :, y : y + 8, x : x + 8].numpy().tobytes() for i in range(2) for y in range(9) for x in range(9)}
+    for crop in crops(pool, 12, 8, dice(2)):
+        assert ((crop + 1) * 127.5).round().to(torch.uint8).contiguous().numpy().tobytes() in windows
 
 
 def test_the_last_time_is_pure_noise_and_v_inverts():
@@ -112,15 +137,20 @@ def test_a_checkpoint_survives_a_half_written_one(tmp_path):
 
 
 def test_resuming_a_finished_stage_changes_nothing_and_more_time_goes_on(tmp_path):
-    train_vae(tmp_path, minutes=0.02, batch=2, pictures=64, log=lambda _: None)
+    pictures = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+
+    def train(minutes: float) -> None:
+        train_vae(tmp_path, [pictures], Course(minutes=minutes, peak=1e-3, decay=0.9, log=silent))
+
+    train(0.02)
     first = load(tmp_path / "vae.pt")
-    train_vae(tmp_path, minutes=0.02, batch=2, pictures=64, log=lambda _: None)
+    train(0.02)
     again = load(tmp_path / "vae.pt")
     assert first is not None
     assert again is not None
     assert again["step"] == first["step"]
     assert all(torch.equal(v, again["vae"][k]) for k, v in first["vae"].items())
-    train_vae(tmp_path, minutes=again["spent"] / 60 + 0.02, batch=2, pictures=64, log=lambda _: None)
+    train(again["spent"] / 60 + 0.02)
     more = load(tmp_path / "vae.pt")
     assert more is not None
     assert more["step"] > first["step"]
@@ -194,15 +224,15 @@ def run(tmp_path):
     return tmp_path
 
 
-def pools(count: int = 32) -> Pools:
+def pools(run: Path, count: int = 32) -> Pools:
     """Noise in the place of latents."""
-    said = [["red brick", "blue moss"]] * count
+    said, even = tokenize(run / "tokenizer", [["red brick", "blue moss"]] * count), torch.ones(count)
 
     def tiles(side: int) -> Tiles:
-        return Tiles(torch.randn(count, 4, side, side).half(), said, torch.zeros(count, dtype=torch.long))
+        return Tiles(torch.randn(count, 4, side, side).half(), said, torch.zeros(count, dtype=torch.long), even)
 
     hints = torch.randint(0, 256, (count, 128, 128), dtype=torch.uint8)
-    return Pools(tiles(16), tiles(32), tiles(64), Scenes(torch.randn(count, 4, 32, 32).half(), hints, said))
+    return Pools(tiles(16), tiles(32), tiles(64), Scenes(torch.randn(count, 4, 32, 32).half(), hints, said, even))
 
 
 def progress(plain: torch.Tensor, target: torch.Tensor, learned: torch.Tensor) -> float:
@@ -212,11 +242,13 @@ def progress(plain: torch.Tensor, target: torch.Tensor, learned: torch.Tensor) -
 
 @torch.no_grad()
 def test_a_student_moves_towards_the_guided_answer(run):
-    teacher = Teacher(run, Feeder(pools(), run / "tokenizer", 0))
+    teacher = Teacher(run, Feeder(pools(run), run / "tokenizer", 0))
     words = load_tokenizer(run / "tokenizer")(["red brick"], padding="max_length", max_length=24, return_tensors="pt")
     told, bare = (context.expand(8, -1, -1) for context in teacher.contexts(words.input_ids))
     with torch.enable_grad():
-        train_guided(run, pools(), Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=6.0, clear=0)
+        train_guided(
+            run, pools(run), Course(minutes=0.15, peak=2e-4, decay=0.5, warmup=5, log=silent), scale=6.0, clear=0
+        )
     student = frozen(run / "guided.pt", "unet", build_unet())
     z, t = torch.randn(8, 4, 16, 16), torch.full((8,), 600)
     plain = predict(teacher.unet, z, t, told)
@@ -228,7 +260,7 @@ def test_a_student_moves_towards_the_guided_answer(run):
 def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, train):
     """The first loss, over the same batch: ((scale - 1) (told - bare))^2."""
     (run / "guided.pt").write_bytes((run / "unet.pt").read_bytes())
-    data, losses = pools(), []
+    data, losses = pools(run), []
     monkeypatch.setattr(guided, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
     for scale in (0, 1, 2, 4):
         train(run, data, Course(minutes=1, peak=1e-4, decay=0.9), scale=scale)
@@ -237,10 +269,10 @@ def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, 
 
 
 def test_a_student_hears_of_the_readers_doubt_as_much_as_is_asked(run, monkeypatch):
-    losses = []
+    data, losses = pools(run), []
     monkeypatch.setattr(guided, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
     for clear in (0, 1, 3):
-        train_guided(run, pools(), Course(minutes=1, peak=1e-4, decay=0.9), scale=1, clear=clear)
+        train_guided(run, data, Course(minutes=1, peak=1e-4, decay=0.9), scale=1, clear=clear)
     assert losses[0] < 1e-9 and losses[1] > 0.1
     assert losses[2] == pytest.approx(3 * losses[1], rel=1e-4)
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 from velatura_starter.sampling import Settings
 from velatura_starter.tokens import train_tokenizer
+from velatura_starter.training.drawing import tokenize
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.unet import Feeder, Pools
 from velatura_starter.training.walks import Walks
 
+SAID = [["red brick"], ["blue moss"]]
 PICTURE = torch.randn(4, 32, 32, generator=torch.Generator().manual_seed(2))
 
 
@@ -19,10 +21,11 @@ def walks(tmp_path):
     train_tokenizer(["red brick", "blue moss"] * 20, tmp_path / "tokenizer")
 
     def tiles(side: int) -> Tiles:
-        flat = torch.ones(32, 4, side, side).half()
-        return Tiles(flat, [["red brick"], ["blue moss"]] * 16, torch.arange(32) % 2)
+        flat, said = torch.ones(32, 4, side, side).half(), tokenize(tmp_path / "tokenizer", SAID * 16)
+        return Tiles(flat, said, torch.arange(32) % 2, torch.ones(32))
 
-    scenes = Scenes(torch.ones(1, 4, 32, 32).half(), torch.zeros(1, 128, 128, dtype=torch.uint8), [["red brick"]])
+    hint, said = torch.zeros(1, 128, 128, dtype=torch.uint8), tokenize(tmp_path / "tokenizer", SAID[:1])
+    scenes = Scenes(torch.ones(1, 4, 32, 32).half(), hint, said, torch.ones(1))
     return Walks(Feeder(Pools(tiles(16), tiles(32), tiles(64), scenes), tmp_path / "tokenizer", 1), 16)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..device import device
+
 
 @dataclass(slots=True)
 class Budget:
@@ -76,4 +78,4 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
 
 def load(path: Path) -> dict[str, Any] | None:
     """Read a checkpoint, or None where there is none."""
-    return torch.load(path, weights_only=True) if path.exists() else None
+    return torch.load(path, weights_only=True, map_location=device()) if path.exists() else None

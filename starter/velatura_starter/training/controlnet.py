@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 from diffusers import ControlNetModel
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
 from ..architecture import build_controlnet, build_unet
+from ..device import device
 from .course import Course, follow
-from .export import blank_text, frozen
+from .export import attend_plainly, blank_text, frozen
 from .latents import Scenes
 from .objective import Denoising
 from .precision import mixed
@@ -34,19 +34,17 @@ def draw_views(feeder: Feeder) -> Views:
     15 % of the captions are empty.
     """
     scenes = feeder.pools.scenes
-    quarter = float(torch.rand(1, generator=feeder.plan)) < 0.75
-    numbers = feeder.integers(len(scenes.latents), (48 if quarter else 16) // feeder.share)
+    quarter = feeder.chance() < 0.75
+    numbers, said, _ = feeder.pick(scenes, feeder.size(48 if quarter else 16), 0.15)
     x, hint = scenes.latents[numbers].float(), hint_of(scenes, numbers)
-    said = feeder.tokens["scenes"][numbers, feeder.integers(2, len(numbers))]
     if quarter:
-        y0, x0 = feeder.integers(17, 2)
+        y0, x0 = (int(17 * feeder.chance()) for _ in "yx")
         x = x[..., y0 : y0 + 16, x0 : x0 + 16].contiguous()
         hint = hint[..., 4 * y0 : 4 * y0 + 64, 4 * x0 : 4 * x0 + 64].contiguous()
-    said[torch.rand(len(said), generator=feeder.generator) < 0.15] = feeder.empty
     return Views(x, hint, said)
 
 
-def hint_of(scenes: Scenes, numbers: list[int]) -> Tensor:
+def hint_of(scenes: Scenes, numbers: Tensor) -> Tensor:
     """Disparity hints (B, 3, 128, 128) in 0..1."""
     return (scenes.hints[numbers].float() / 255).unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
 
@@ -64,7 +62,8 @@ def train_controlnet(run: Path, pools: Pools, course: Course, *, seed: int = 2, 
     if start:
         earlier = ControlNetModel.from_pretrained(start / "depth", torch_dtype=torch.float32)
         control.load_state_dict(earlier.state_dict())
-    control.requires_grad_(True).train().set_attn_processor(AttnProcessor())
+    control.to(device()).requires_grad_(True).train()
+    attend_plainly(control)
     loss_of = Denoising(unet, control)
 
     def score(_: float) -> tuple[str, Tensor]:

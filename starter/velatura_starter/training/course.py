@@ -61,11 +61,12 @@ def follow(
         optimizer.step()
         average.update(parts, step)
         step += 1
-        means[kind] = 0.95 * means.get(kind, loss.item()) + 0.05 * loss.item()
+        # Left where it is: to fetch it in every step would let a card wait.
+        means[kind] = torch.lerp(means.get(kind, loss.detach()), loss.detach(), 0.05)
         if not first:
             continue
         if step % 25 == 0:
-            said = " ".join(f"{k}:{v:.4f}" for k, v in sorted(means.items()))
+            said = " ".join(f"{k}:{float(v):.4f}" for k, v in sorted(means.items()))
             course.log(f"{file.stem} {step} {budget.used():.0f}s {said}")
         if budget.used() - saved > 180 or fraction >= 1:
             saved = budget.used()

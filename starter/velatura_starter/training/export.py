@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from ..architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
+from ..device import device
 from ..padding import periodic
 from ..tokens import load_tokenizer
 from .clock import Average, load
@@ -23,7 +24,7 @@ from .precision import mixed
 def latent_moments(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each latent channel, (4,) each, over pictures (N, 3, H, W) in 0..1."""
     with periodic(vae), mixed():
-        parts = [vae.quant_conv(vae.encoder(x * 2 - 1))[:, :4].float() for x in images.split(16)]
+        parts = [vae.quant_conv(vae.encoder(x * 2 - 1))[:, :4].float() for x in images.to(vae.device).split(16)]
     z = torch.cat(parts)
     return z.mean((0, 2, 3)), z.std((0, 2, 3))
 
@@ -48,8 +49,8 @@ def load_vae(path: Path) -> AutoencoderKL:
     """The whitened autoencoder of a run."""
     vae = build_vae()
     vae.register_to_config(scaling_factor=1.0)
-    vae.load_state_dict(torch.load(path, weights_only=True))
-    return vae.eval().requires_grad_(False)
+    vae.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    return vae.to(device()).eval().requires_grad_(False)
 
 
 def blank_text(run: Path) -> CLIPTextModel:
@@ -73,10 +74,16 @@ def frozen(file: Path, part: str, model: nn.Module) -> nn.Module:
         raise FileNotFoundError(f"{file} is missing: train its stage first")
     average = Average({})
     average.shadow = state["average"]
-    model = averaged(model, average, part)
+    model = averaged(model, average, part).to(device())
     if hasattr(model, "set_attn_processor"):
-        model.set_attn_processor(AttnProcessor())  # type: ignore[operator]
+        attend_plainly(model)
     return model
+
+
+def attend_plainly(model: nn.Module) -> None:
+    """Plain attention on a processor: there the fused kernel's forward costs more than every convolution here."""
+    if device().type == "cpu":
+        model.set_attn_processor(AttnProcessor())  # type: ignore[operator]
 
 
 def export_texture(run: Path, unet: nn.Module, text: nn.Module, folder: Path) -> None:

@@ -11,13 +11,13 @@ import itertools
 from pathlib import Path
 
 import torch
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from ..architecture import build_controlnet, build_unet
+from ..device import device
 from .controlnet import draw_views
 from .course import Course, follow
-from .export import blank_text, frozen
+from .export import attend_plainly, blank_text, frozen
 from .objective import Denoising, predict, weighted_error, weights_at
 from .precision import mixed
 from .reader import load_reader, plainness
@@ -55,9 +55,9 @@ def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, clear
     """
     feeder = Feeder(pools, run / "tokenizer", seed)
     teacher = Teacher(run, feeder)
-    student = build_unet()
+    student = build_unet().to(device())
     student.load_state_dict(teacher.unet.state_dict())
-    walks, turns = Walks(feeder, 16), itertools.cycle((True, False, True, True, False))
+    walks, turns = Walks(feeder, feeder.size(16)), itertools.cycle((True, False, True, True, False))
     with both_ways(teacher.unet) as wise, both_ways(student) as unets:
         reader = load_reader(run)
 
@@ -92,9 +92,9 @@ def train_guided_depth(run: Path, pools: Pools, course: Course, *, scale: float,
     feeder = Feeder(pools, run / "tokenizer", seed)
     teacher = Teacher(run, feeder)
     wise = frozen(run / "controlnet.pt", "controlnet", build_controlnet(build_unet()))
-    student: nn.Module = build_controlnet(build_unet())
+    student: nn.Module = build_controlnet(build_unet()).to(device())
     student.load_state_dict(wise.state_dict())
-    student.set_attn_processor(AttnProcessor())  # type: ignore[operator]
+    attend_plainly(student)
     loss_of = Denoising(frozen(run / "guided.pt", "unet", build_unet()), student)
 
     def score(_: float) -> tuple[str, Tensor]:

@@ -64,7 +64,7 @@ def round_trip(vae: AutoencoderKL, images: Tensor) -> Tensor:
     out = []
     for x in images.split(16):
         with mixed():
-            y = vae.decode(vae.encode(x.float() / 127.5 - 1).latent_dist.mean).sample.float()
+            y = vae.decode(vae.encode(x.to(vae.device).float() / 127.5 - 1).latent_dist.mean).sample.float().cpu()
         out.append(((y + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
     return torch.cat(out)
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..architecture import build_scheduler
+from ..device import device
+
+
+@cache
+def picture_shares() -> Tensor:
+    """The squared share of the picture at each of the 1000 times, (1000,), where the networks are."""
+    return build_scheduler().alphas_cumprod.to(device())
 
 
 def spread_times(batch: int, generator: torch.Generator, bend: float = 1.0) -> Tensor:
@@ -14,13 +23,14 @@ def spread_times(batch: int, generator: torch.Generator, bend: float = 1.0) -> T
 
     ``bend`` < 1 moves them towards noise, where a picture's structure is decided.
     """
-    u = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
-    return (u**bend * 1000).long().clamp_max(999)[torch.randperm(batch, generator=generator)]
+    where = generator.device
+    u = (torch.arange(batch, device=where) + torch.rand(batch, generator=generator, device=where)) / batch
+    return (u**bend * 1000).long().clamp_max(999)[torch.randperm(batch, generator=generator, device=where)]
 
 
 def noised(x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(z_t, v, weight): z_t = a x + s n, v = a n - s x (Salimans & Ho), and ``weights_at`` the times, (B,)."""
-    abar = build_scheduler().alphas_cumprod[t]
+    abar = picture_shares()[t]
     a, s = abar.sqrt().view(-1, 1, 1, 1), (1 - abar).sqrt().view(-1, 1, 1, 1)
     return a * x + s * noise, a * noise - s * x, weights_at(t)
 
@@ -30,7 +40,7 @@ def weights_at(t: Tensor) -> Tensor:
 
     But 1 rather than 0 at zero SNR, where the first sampling step decides colour.
     """
-    abar = build_scheduler().alphas_cumprod[t]
+    abar = picture_shares()[t]
     snr = abar / (1 - abar)
     return (snr + 1).clamp_max(6) / (snr + 1)
 

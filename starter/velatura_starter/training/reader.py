@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..architecture import build_scheduler
 from ..data.families import material_names
+from ..device import device, dice, roomy
 from ..judge import Stage
 from .clock import load
 from .course import Course, follow
 from .latents import Tiles
+from .objective import picture_shares
 from .together import rank_and_world
 
 
@@ -45,30 +46,32 @@ def worn(z: Tensor, generator: torch.Generator) -> Tensor:
 
     A wider blur than 1.5 latents leaves nothing of fine veins, and a reader that saw much of it gives up on marble.
     """
-    share, noise = torch.rand(2, generator=generator).tolist()
+    where = z.device
+    share, noise = torch.rand(2, generator=generator, device=where).tolist()
     if share < 0.6:
-        reach = torch.arange(-4, 5.0)
+        reach = torch.arange(-4, 5.0, device=where)
         line = torch.exp(-0.5 * (reach / (0.25 + 1.25 * share / 0.6)) ** 2)
         kernel = (line / line.sum()).expand(z.shape[1], 1, -1)
         z = F.conv2d(F.pad(z, (4, 4, 0, 0), mode="circular"), kernel.unsqueeze(2), groups=z.shape[1])
         z = F.conv2d(F.pad(z, (0, 0, 4, 4), mode="circular"), kernel.unsqueeze(3), groups=z.shape[1])
-    return z + 0.3 * noise**2 * torch.randn(z.shape, generator=generator)
+    return z + 0.3 * noise**2 * torch.randn(z.shape, generator=generator, device=where)
 
 
 def train_reader(run: Path, pools: tuple[Tiles, ...], course: Course, *, seed: int = 12, batch: int = 48) -> None:
     """Train until the budget is used; ``reader.pt`` holds its state and average."""
     rank, share = rank_and_world()
-    generator = torch.Generator().manual_seed(seed + 1000 * rank)
+    generator = dice(seed + 1000 * rank)
     torch.manual_seed(seed)
-    reader, turn = Reader(), 0
+    reader, turn = Reader().to(device()), 0
 
     def score(_: float) -> tuple[str, Tensor]:
         nonlocal turn
         pool = pools[turn % len(pools)]
         turn += 1
         side = pool.latents.shape[-1]
-        n = torch.randint(len(pool.latents), (batch * 16 // side // share,), generator=generator)
-        shift = torch.randint(side, (2,), generator=generator).tolist()
+        count = roomy(1, 8) * batch * 16 // side // share
+        n = torch.randint(len(pool.latents), (count,), generator=generator, device=generator.device)
+        shift = torch.randint(side, (2,), generator=generator, device=generator.device).tolist()
         z = pool.latents[n].float().roll(shift, (-2, -1))
         logits = reader(worn(z, generator))
         return str(side), F.cross_entropy(logits, pool.materials[n], label_smoothing=0.05)
@@ -80,7 +83,7 @@ def load_reader(run: Path) -> Reader:
     """The run's reader, resting. Raises FileNotFoundError where it is not trained."""
     if (state := load(run / "reader.pt")) is None:
         raise FileNotFoundError(f"{run / 'reader.pt'} is missing: train the reader first")
-    reader = Reader()
+    reader = Reader().to(device())
     reader.load_state_dict(state["reader"])
     return reader.eval().requires_grad_(False)
 
@@ -90,6 +93,6 @@ def plainness(reader: Reader, z: Tensor, v: Tensor, t: Tensor, materials: Tensor
 
     ``materials`` (B,) are numbers, -1 where none is asked. Returns nats, scalar; 0 where none is asked at all.
     """
-    abar = build_scheduler().alphas_cumprod[t].view(-1, 1, 1, 1)
+    abar = picture_shares()[t].view(-1, 1, 1, 1)
     expected = abar.sqrt() * z - (1 - abar).sqrt() * v
     return F.cross_entropy(reader(expected.float()), materials, ignore_index=-1, reduction="sum") / len(materials)

@@ -8,29 +8,32 @@ import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
+from torch import Tensor
 
 from ..architecture import build_unet
 from ..data.captions import Writer, every_word
 from ..data.families import material_names
 from ..data.palette import colour_names
 from ..data.textures import ATTRIBUTES, SIZES, Labels
+from ..device import roomy
 from ..tokens import train_tokenizer
 from .clock import Average, load
 from .controlnet import train_controlnet
 from .course import Course
+from .drawing import Chunk, chunks_of, drawn, read
 from .export import averaged, blank_text, export_depth, export_texture, frozen, latent_moments, load_vae, whiten
 from .guided import train_guided, train_guided_depth
 from .judges import train_depth_judge, train_judge
-from .latents import Scenes, cached_scenes, cached_tiles, make_scenes, make_tiles
+from .latents import encode_chunks
 from .reader import train_reader
 from .together import join, once
 from .unet import Pools, train_unet
-from .vae import Loss, texture_pool, train_vae
+from .vae import Loss, train_vae
 
 Log = Callable[[str], None]
 
@@ -55,46 +58,55 @@ def tokenizer_stage(run: Path, seed: int = 7) -> None:
     train_tokenizer([*every_word() * 20, *captions], run / "tokenizer")
 
 
+def chunks() -> dict[str, list[Chunk]]:
+    """All the pictures to draw, by kind: on a card there is time for many more."""
+    amounts = {
+        "middle": roomy(4096, 72_000), "large": roomy(384, 8_000), "scenes": roomy(1400, 6_000),
+        "small": roomy(8192, 16_000),
+    }  # fmt: skip
+    return {kind: chunks_of(kind, pictures) for kind, pictures in amounts.items()}
+
+
 def vae_stage(run: Path, minutes: float, log: Log = print) -> None:
-    """Train the autoencoder, then whiten its average."""
-    train_vae(run, minutes=minutes, log=log)
-    whiten_stage(run)
+    """Train the autoencoder on the first pictures, while the others are drawn; then whiten its average."""
+    tokenizer_stage(run)
+    wanted = chunks()
+    first = {"middle": wanted["middle"][:150], "large": wanted["large"][:40], "scenes": wanted["scenes"][:16]}
+    order = [chunk for some in (first, wanted) for kind in some for chunk in some[kind]]
+    # A step on a processor wants all of it, and so does drawing: one after the other there.
+    cores = os.cpu_count() or 1
+    with drawn(run, order, processes=roomy(cores, max(1, cores - 1))) as wait:
+        wait(order if roomy(1, 0) else [chunk for kind in first.values() for chunk in kind])
+        pools = [read(run, chosen)["images"] for chosen in first.values()]
+        log(f"vae: {[len(pool) for pool in pools]} pictures")
+        train_vae(run, pools, Course(minutes=minutes, peak=1e-3, decay=0.998, log=log))
+        whiten_stage(run, pools[0])
 
 
-def whiten_stage(run: Path) -> None:
-    """Write ``vae_white.pt`` from the checkpoint's average."""
+def whiten_stage(run: Path, pictures: Tensor) -> None:
+    """Write ``vae_white.pt`` from the checkpoint's average; pictures (N, 3, H, W) uint8 tell how latents vary."""
     state = load(run / "vae.pt")
     assert state is not None, "train the autoencoder first"
-    torch.save({k.removeprefix("vae."): v for k, v in state["average"].items()}, run / "vae_white.pt")
+    torch.save({k.removeprefix("vae."): v.cpu() for k, v in state["average"].items()}, run / "vae_white.pt")
     vae = load_vae(run / "vae_white.pt")
-    sample = texture_pool(256, 128, torch.Generator().manual_seed(11)).float() / 255
-    whiten(vae, *latent_moments(vae, sample), Loss.NOISE)
-    torch.save(vae.state_dict(), run / "vae_white.pt")
-
-
-def scenes_of(run: Path, count: int = 1400) -> Scenes:
-    """Cached renders."""
-    return cached_scenes(
-        run / "scenes.pt", lambda: make_scenes(load_vae(run / "vae_white.pt"), count, torch.Generator().manual_seed(24))
-    )
+    whiten(vae, *latent_moments(vae, pictures[:256].float() / 255), Loss.NOISE)
+    torch.save({k: v.cpu() for k, v in vae.state_dict().items()}, run / "vae_white.pt")
 
 
 def pools_of(run: Path, log: Log = print) -> Pools:
-    """Cached latents of every kind."""
-    vae = load_vae(run / "vae_white.pt")
-    tiles = {}
-    for seed, (name, count, size, batch) in enumerate(
-        (("small", 8192, 64, 8), ("middle", 4096, 128, 4), ("large", 384, 256, 2))
-    ):
-        make = partial(make_tiles, vae, count, size, batch, torch.Generator().manual_seed(21 + seed))
-        tiles[name] = cached_tiles(run / f"{name}.pt", make)
-        log(f"latents {name}: {tuple(tiles[name].latents.shape)}")
-    return Pools(**tiles, scenes=scenes_of(run))
+    """Latents of every kind, drawn and encoded where they are not yet."""
+    wanted, vae = chunks(), load_vae(run / "vae_white.pt")
+    with drawn(run, [chunk for kind in wanted.values() for chunk in kind]):
+        pass
+    pools = Pools(**{kind: encode_chunks(vae, run, some) for kind, some in wanted.items()})  # type: ignore[arg-type]
+    log(f"latents: {', '.join(f'{kind} {len(getattr(pools, kind).latents)}' for kind in wanted)}")
+    return pools
 
 
+@cache
 def shared_pools(run: Path, log: Log = print) -> Pools:
-    """The same, made by the first process and read by all."""
-    once(lambda: log(f"pools: {len(pools_of(run, log).middle.captions)} tiles"))
+    """The same, made by the first process and read by all; kept for the stages that follow."""
+    once(lambda: pools_of(run, log) and None)
     return pools_of(run, log)
 
 
@@ -140,7 +152,8 @@ def guided_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None
         text = frozen(run / "unet.pt", "text", blank_text(run))
         export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
 
-    course = Course(minutes=minutes * 0.6, peak=1e-3, decay=0.99, warmup=20, export=export, log=log)
+    decay = 1 - 1 / roomy(100, 500)
+    course = Course(minutes=minutes * 0.6, peak=1e-3, decay=decay, warmup=20, export=export, log=log)
     train_guided(run, pools, course, scale=GUIDANCE, clear=CLEAR)
     course = replace(course, minutes=minutes * 0.28, peak=4e-4, export=lambda a: export_depth(a, out / "depth"))
     train_guided_depth(run, pools, course, scale=GUIDANCE)
@@ -190,5 +203,7 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
 def prepare() -> None:
     """Process-wide settings that training wants: no denormals, as many threads as cores, company if there is any."""
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
     torch.set_num_threads(os.cpu_count() or 1)
     join()

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from ..architecture import TOKENS, build_unet
-from ..data.captions import ATTRIBUTE_WORDS, NOUNS, SIZE_WORDS
+from ..architecture import build_unet
+from ..device import device, dice, roomy
 from ..padding import periodic
-from ..tokens import load_tokenizer
 from .course import Course, follow
-from .export import blank_text
+from .drawing import tokenize
+from .export import attend_plainly, blank_text
 from .latents import Scenes, Tiles
 from .objective import Denoising, noised, spread_times
 from .precision import mixed
 from .together import rank_and_world
-
-SHOWN_MORE = {
-    "marble": 5.0, "water": 4.0, "basket weave": 4.0, "wood grain": 4.0, "grass": 3.0, "stripes": 3.0,
-    "square tiles": 3.0, "planks": 2.0, "hexagon tiles": 1.5, "cobblestone": 1.5, "roof tiles": 1.5, "brick": 1.5,
-}  # fmt: skip
-"""Materials that a small network learns last, and the one that is asked for first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,77 +57,78 @@ class Feeder:
         """Each process draws its share of a batch, and other samples; all agree which kind of batch comes next."""
         self.rank, self.share = rank_and_world()
         self.pools, self.seed = pools, seed
-        self.generator = torch.Generator().manual_seed(seed + 1000 * self.rank)
+        self.generator = dice(seed + 1000 * self.rank)
         self.plan = torch.Generator().manual_seed(17)
-        self.tokenizer = load_tokenizer(folder)
-        self.tokens = {name: self.tokenize(getattr(pools, name).captions) for name in Pools.__slots__}
-        self.empty = self.tokenize([[""]])[0, 0]
-        self.weights = {name: favour(getattr(pools, name).captions) for name in Pools.__slots__}
+        self.empty = tokenize(folder, [[""]])[0, 0].to(device())
 
     def reseed(self, step: int) -> None:
         """Draw other samples from ``step`` on."""
         self.generator.manual_seed(self.seed + 1000 * self.rank + step)
         self.plan.manual_seed(step)
 
+    def size(self, batch: int) -> int:
+        """What this process draws of a batch that is ``batch`` on a processor and sixteen times that on a card."""
+        return batch * roomy(1, 16) // self.share
+
+    def chance(self) -> float:
+        """Uniform in 0..1, the same in all processes."""
+        return float(torch.rand(1, generator=self.plan))
+
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """Normal numbers."""
+        return torch.randn(tuple(shape), generator=self.generator, device=self.generator.device)
+
     def noised(self, x: Tensor, bend: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(z_t, t, v, weight) of a batch at spread times; see ``objective``."""
         t = spread_times(len(x), self.generator, bend)
-        z, v, weight = noised(x, torch.randn(x.shape, generator=self.generator), t)
+        z, v, weight = noised(x, self.noise(x.shape), t)
         return z, t, v, weight
 
-    def tokenize(self, captions: list[list[str]]) -> Tensor:
-        """Token numbers (N, captions each, T)."""
-        flat = [c for cs in captions for c in cs]
-        ids = self.tokenizer(flat, padding="max_length", truncation=True, max_length=TOKENS, return_tensors="pt")
-        return ids.input_ids.view(len(captions), -1, TOKENS)
+    def integers(self, high: int, count: int) -> Tensor:
+        """Uniform whole numbers, (count,)."""
+        return torch.randint(high, (count,), generator=self.generator, device=self.generator.device)
 
-    def integers(self, high: int, count: int) -> list[int]:
-        """Uniform whole numbers."""
-        return torch.randint(high, (count,), generator=self.generator).tolist()
+    def pick(self, told: Tiles | Scenes, batch: int, silence: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Numbers of ``batch`` samples, a caption of each or with the chance ``silence`` none, and where none is."""
+        n = torch.multinomial(told.weights, batch, replacement=True, generator=self.generator)
+        said = told.tokens[n, self.integers(told.tokens.shape[1], batch)]
+        unsaid = torch.rand(batch, generator=self.generator, device=n.device) < silence
+        return n, torch.where(unsaid.unsqueeze(1), self.empty, said), unsaid
 
     def take(self, pool: str, batch: int, crop: int | None = None) -> Sample:
-        """A batch of one pool; every latent is rolled, then cut to ``crop`` if that is given."""
-        batch //= self.share
-        latents, tokens = getattr(self.pools, pool).latents, self.tokens[pool]
-        n = torch.multinomial(self.weights[pool], batch, generator=self.generator).tolist()
-        side = latents.shape[-1]
-        said = tokens[n, self.integers(tokens.shape[1], batch)]
-        unsaid = torch.rand(batch, generator=self.generator) < 0.1
-        said[unsaid] = self.empty
+        """``batch`` samples of one pool; every latent is rolled, then cut to ``crop`` if that is given."""
+        told = getattr(self.pools, pool)
+        n, said, unsaid = self.pick(told, batch, 0.1)
         if pool == "scenes":
-            return Sample(latents[n].float(), said, False, torch.full((batch,), -1))
-        materials = getattr(self.pools, pool).materials[n].masked_fill(unsaid, -1)
-        shifts = zip(self.integers(side, batch), self.integers(side, batch), strict=True)
-        x = torch.stack([latents[i].roll(s, (-2, -1)) for i, s in zip(n, shifts, strict=True)]).float()
+            return Sample(told.latents[n].float(), said, False, torch.full_like(n, -1))
+        side = told.latents.shape[-1]
+        x = rolled(told.latents[n], self.integers(side, batch), self.integers(side, batch)).float()
+        materials = told.materials[n].masked_fill(unsaid, -1)
         return Sample(x if crop is None else x[..., :crop, :crop].contiguous(), said, crop is None, materials)
 
     def next(self, fraction: float) -> Sample:
-        """What to train on at this share of the budget: 64 px, where a sample costs a fourth; then 128; at last 256."""
-        chance = float(torch.rand(1, generator=self.plan))
-        if fraction < 0.4:
-            return self.take("small", 32) if chance < 0.88 else self.take("middle", 32, 16)
-        if fraction > 0.92 and chance < 0.25:
-            return self.take("large", 4)
-        chance = float(torch.rand(1, generator=self.plan))
+        """What to train on at this share of the budget: 64 px, where a sample costs a fourth; then 128, then 256 too.
+
+        A card has time for more of the large ones.
+        """
+        chance = self.chance()
+        if fraction < roomy(40, 15) / 100:
+            small = chance < 0.88
+            return self.take("small", self.size(32)) if small else self.take("middle", self.size(32), 16)
+        if fraction > roomy(92, 50) / 100 and chance < 0.25:
+            return self.take("large", self.size(4))
+        chance = self.chance()
         if chance < 0.8:
-            return self.take("middle", 16)
-        return self.take("scenes", 16) if chance < 0.92 else self.take("large", 16, 32)
+            return self.take("middle", self.size(16))
+        return self.take("scenes", self.size(16)) if chance < 0.92 else self.take("large", self.size(16), 32)
 
 
-def favour(captions: list[list[str]]) -> Tensor:
-    """Sampling weights (N,): plain materials before worn and small ones, and some materials before others."""
-    rare = {w for words in (*ATTRIBUTE_WORDS.values(), *SIZE_WORDS.values()) for w in words}
-    weights = []
-    for said in captions:
-        special = any(f" {w} " in f" {c.replace(',', ' ')} " for c in said for w in rare)
-        more = [times for material, times in SHOWN_MORE.items() if any(n in c for n in plain(material) for c in said)]
-        weights.append((0.3 if special else 1.0) * max(more, default=1.0))
-    return torch.tensor(weights)
-
-
-def plain(material: str) -> list[str]:
-    """The names of a material that leave no doubt: the plain one, and others of two words."""
-    return [material, *(n for n in NOUNS[material] if " " in n and "{c}" not in n)]
+def rolled(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Each of (B, C, H, W) rolled by its own numbers (B,) along its last two axes."""
+    rows = (torch.arange(x.shape[-2], device=x.device) - down.unsqueeze(1)) % x.shape[-2]
+    columns = (torch.arange(x.shape[-1], device=x.device) - right.unsqueeze(1)) % x.shape[-1]
+    pictures = torch.arange(len(x), device=x.device).view(-1, 1, 1)
+    return x.permute(0, 2, 3, 1)[pictures, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
 
 
 def twin(model: nn.Module) -> nn.Module:
@@ -145,8 +139,7 @@ def twin(model: nn.Module) -> nn.Module:
 @contextlib.contextmanager
 def both_ways(unet: nn.Module) -> Iterator[dict[bool, nn.Module]]:
     """The UNet and its periodic twin inside the block, by whether the batch repeats."""
-    # Plain attention: on a CPU the fused kernel's forward costs more than every convolution here.
-    unet.set_attn_processor(AttnProcessor())  # type: ignore[operator]
+    attend_plainly(unet)
     around = twin(unet)
     with periodic(around):
         yield {True: around, False: unet}
@@ -170,6 +163,7 @@ def train_unet(run: Path, pools: Pools, course: Course, *, seed: int = 1, start:
     parts = {"unet": build_unet(), "text": blank_text(run)}
     if start:
         load_parts(parts, start)
+    parts = {name: part.to(device()) for name, part in parts.items()}
     with both_ways(parts["unet"]) as unets:
         losses = {tiled: Denoising(unet) for tiled, unet in unets.items()}
 

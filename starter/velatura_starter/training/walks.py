@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ..architecture import build_scheduler
+from ..device import device
+from .objective import picture_shares
 from .unet import Feeder
 
 
@@ -24,14 +26,14 @@ class Walks:
         """The first pictures are those of the feeder, noised, and evenly spread over the steps."""
         scheduler = build_scheduler()
         scheduler.set_timesteps(self.STEPS)
-        self.times = scheduler.timesteps
-        self.alphas = torch.cat([scheduler.alphas_cumprod[self.times], torch.ones(1)])
+        self.times = scheduler.timesteps.to(device())
+        self.alphas = torch.cat([picture_shares()[self.times], torch.ones(1, device=device())])
         self.feeder = feeder
         sample = feeder.take("middle", batch)
         self.tokens, self.materials = sample.tokens, sample.materials
-        self.step = torch.arange(len(sample.x)) * self.END // len(sample.x)
+        self.step = torch.arange(batch, device=device()) * self.END // batch
         a, s = self.shares(self.step)
-        self.z = a * sample.x + s * torch.randn(sample.x.shape, generator=feeder.generator)
+        self.z = a * sample.x + s * feeder.noise(sample.x.shape)
 
     @property
     def t(self) -> Tensor:
@@ -48,10 +50,10 @@ class Walks:
         (a, s), (next_a, next_s) = self.shares(self.step), self.shares(self.step + 1)
         z, step = next_a * (a * self.z - s * v) + next_s * (s * self.z + a * v), self.step + 1
         over = step >= self.END
+        # As many as there are, though few begin: to ask how many would let a card wait.
+        fresh = self.feeder.take("middle", len(z))
         # The old tensors may be part of a loss that is yet to be followed back, so they are left as they are.
-        tokens, materials = self.tokens.clone(), self.materials.clone()
-        if count := int(over.sum()):
-            fresh = self.feeder.take("middle", count * self.feeder.share)
-            z[over] = torch.randn(fresh.x.shape, generator=self.feeder.generator)
-            tokens[over], materials[over], step[over] = fresh.tokens, fresh.materials, 0
-        self.z, self.step, self.tokens, self.materials = z, step, tokens, materials
+        self.z = torch.where(over.view(-1, 1, 1, 1), self.feeder.noise(z.shape), z)
+        self.tokens = torch.where(over.unsqueeze(1), fresh.tokens, self.tokens)
+        self.materials = torch.where(over, fresh.materials, self.materials)
+        self.step = step.masked_fill(over, 0)
