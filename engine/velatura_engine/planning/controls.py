@@ -164,7 +164,8 @@ class _Chooser:
 
     def _none(self, kind: str, field: str) -> NotFound:
         self.family.pipeline(self.task, True, field=f"{field.partition('.')[0]}.diffuse.model")
-        readable = sorted({entry.control_kind for entry in self.fits("*") if entry.control_kind})
+        fits = self.fits("*")
+        readable = sorted({kind for entry in fits for kind in entry.reads or (entry.control_kind,) if kind})
         there = f"hints that can be read are: {', '.join(readable)}; or " if readable else ""
         trouble = NotFound(
             "kind of hint", kind, field=field, reason="NO_CONTROL_MODEL",

@@ -16,7 +16,8 @@ from ..conditioning.adapters.lexicon import Lexicon
 from ..conditioning.embeddings import Embedder, Reader
 from ..families import Family, family
 from ..models.entry import ModelEntry
-from .controls import Estimator, load_guide
+from .annotators import Estimator
+from .controls import load_guide
 from .latents import LatentSpace, latent_space
 from .load import Components, load_checkpoint, load_vae
 from .preview import PreviewMap, fit

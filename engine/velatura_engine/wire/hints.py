@@ -119,7 +119,7 @@ def control_shelf(index: ModelIndex) -> catalog_pb2.Shelf:
     """Kinds of hints for the catalog; those are available that an installed model reads."""
     entries = [entry for entry in index.entries() if entry.kind in ("controlnet", "t2i")]
     led = [part.id for part in families().parts() if part.build().control_pipelines]
-    there = {entry.control_kind for entry in entries}
+    there = {kind for entry in entries for kind in entry.reads or (entry.control_kind,)}
     parts = [
         catalog_pb2.Part(
             id=kind, title=kind.replace("_", " ").capitalize(), description=f"{shows}.", families=led,

@@ -5,7 +5,10 @@ import os
 
 import pytest
 import torch
+from diffusers import T2IAdapter
 from fakes import adapters as fake
+from fakes.tiny_controls import make_original_adapter
+from safetensors.torch import load_file
 from velatura.errors import Invalid
 from velatura_engine.cli import main, parser
 from velatura_engine.commands.generate import build
@@ -19,11 +22,20 @@ def test_import_says_where_it_put_what(tmp_path, capsys):
     assert made == {"file": str(root / "embeddings" / "Bad Hands.safetensors"), "kind": "embedding"}
 
 
+def test_an_adapter_of_tencent_arc_is_taken_in_too(tmp_path, capsys):
+    adapter = T2IAdapter(3, [16, 32, 32, 32], 2, 8, "full_adapter")
+    made = load_file(make_original_adapter(tmp_path / "away" / "x.safetensors", adapter))
+    fake.torch_file(tmp_path / "t2iadapter_sketch.pth", made)
+    root = tmp_path / "models"
+    assert main(["import", str(tmp_path / "t2iadapter_sketch.pth"), "--models", str(root)]) == 0
+    assert (root / "t2i_adapter" / "t2iadapter_sketch.safetensors").is_file() and "(t2i)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
         (fake.Act(os.system, "exit"), 4, "asks for"),
-        ({"x": torch.zeros(3, 3, 3)}, 4, "no embedding"),
+        ({"x": torch.zeros(3, 3, 3)}, 4, "does not know"),
         (None, 2, "cannot be read"),
     ],
 )
