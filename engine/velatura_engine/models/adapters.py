@@ -82,7 +82,8 @@ def vectors(shapes: Shapes) -> dict[str, tuple[int, int]]:
     if not plain and not alone:
         return {}
     tables = {name: shape if len(shape) == 2 else (1, *shape) for name, shape in shapes.items()}
-    if any(len(table) != 2 or not 0 < table[0] <= MAX_VECTORS or table[1] < 16 for table in tables.values()):
+    least = 1 if names <= _PAIRS else 16
+    if any(len(table) != 2 or not 0 < table[0] <= MAX_VECTORS or table[1] < least for table in tables.values()):
         return {}
     return {name: (table[0], table[1]) for name, table in tables.items()}
 
