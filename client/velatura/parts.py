@@ -13,15 +13,18 @@ def reference(
     role: str = "",
     strength: float | None = None,
     *,
+    start: float | None = None,
+    end: float | None = None,
     mask: pixels_pb2.Mask | None = None,
     model: str = "",
 ) -> diffuse_pb2.Reference:
     """A picture to take after, for `references`. `role`: "content" (all of it, the default), "style" or "face".
 
-    `strength`: 0 to 2, default 1. `mask`: where it counts. `model`: the adapter that reads it.
+    `strength`: 0 to 2, default 1. `start`, `end`: the part of the run in which it counts, 0 to 1. `mask`: where it
+    counts. `model`: the adapter that reads it.
     """
     asked = diffuse_pb2.Reference(image=image, role=role, mask=mask, model=model)
-    set_fields(asked, strength=strength)
+    set_fields(asked, strength=strength, start=start, end=end)
     return asked
 
 

@@ -59,6 +59,8 @@ class ReferencePlan:
     mask: Source | None
     model: ModelEntry
     encoder: ModelEntry
+    start: float = 0.0
+    end: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,11 +127,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A picture to take after: as a whole, in its style alone, or a face; `mask` says where it counts."""
+    """A picture to take after: as a whole, in its style alone, or a face; `mask` says where it counts, `start` and
+    `end` in which part of the run (0..1)."""
 
     image: Source
     role: Role = "content"
     strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
     mask: Source | None = None
     model: str | None = None
 

@@ -135,6 +135,8 @@ class Checker:
             raise Invalid(f"{ask.role!r} is not known", field=f"{where}.role")
         if not 0 <= ask.strength <= 2:
             raise Invalid(f"must be 0 to 2, got {ask.strength:g}", field=f"{where}.strength")
+        if not 0 <= ask.start < (ask.end if ask.HasField("end") else 1) <= 1:
+            raise Invalid("start must be before end, both 0 to 1", field=f"{where}.start")
         if ask.HasField("mask"):
             self.image(ask.mask.image, f"{where}.mask.image")
 
@@ -257,6 +259,9 @@ def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size], blobs: dict[str, byt
                 one.role = one.role or "content"
                 if not one.HasField("strength"):
                     one.strength = 1.0
+                if not one.HasField("end"):
+                    one.end = 1.0
+                one.start = one.start  # said, also where it is 0
             if task.HasField("variation") and not task.variation.HasField("subseed"):
                 task.variation.subseed = 1
             if task.HasField("windows") and not task.windows.HasField("size"):

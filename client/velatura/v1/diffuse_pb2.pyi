@@ -199,18 +199,22 @@ class Control(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., model: _Optional[str] = ..., strength: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., resize: _Optional[_Union[ResizeMode, str]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ...) -> None: ...
 
 class Reference(_message.Message):
-    __slots__ = ("image", "role", "strength", "mask", "model")
+    __slots__ = ("image", "role", "strength", "mask", "model", "start", "end")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     STRENGTH_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     image: _pixels_pb2.Image
     role: str
     strength: float
     mask: _pixels_pb2.Mask
     model: str
-    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., role: _Optional[str] = ..., strength: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
+    start: float
+    end: float
+    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., role: _Optional[str] = ..., strength: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., model: _Optional[str] = ..., start: _Optional[float] = ..., end: _Optional[float] = ...) -> None: ...
 
 class Adapter(_message.Message):
     __slots__ = ("model", "weight", "text_weight", "block_weights", "force")

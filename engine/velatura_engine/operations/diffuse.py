@@ -34,7 +34,7 @@ from .canvas import settle
 from .context import Context
 from .guides import Guides
 from .noise import Variation, generators
-from .references import take_after
+from .references import Likeness
 from .scene import Scene, fetch, finish
 
 
@@ -51,13 +51,13 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
-        likeness = take_after(plan, context, model)
+        likeness = Likeness(plan, context, model)
         with (
             wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            run = _Run(plan, context, model, scene, guides)
+            run = _Run(plan, context, model, scene, guides, likeness)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
                 latents = run.denoise(axes)
@@ -77,8 +77,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
 class _Run:
     """One call of the pipeline, observed."""
 
-    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides) -> None:
-        self.plan, self.context, self.model, self.scene, self.guides = plan, context, model, scene, guides
+    def __init__(
+        self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides, likeness: Likeness
+    ) -> None:
+        self.plan, self.context, self.model, self.scene = plan, context, model, scene
+        self.guides, self.likeness = guides, likeness
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
         self.variation = self._variation()
         self.conditioning = self._conditioning()
@@ -97,6 +100,7 @@ class _Run:
             if self.conditioning:
                 self.conditioning.go_to(part)
             self.guides.go_to(moment.done, moment.total)
+            self.likeness.go_to(moment.done, moment.total)
             self.tile(part, axes, windows)
             return blend(moment) if blend else None
 

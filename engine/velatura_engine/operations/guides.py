@@ -28,6 +28,7 @@ from ..runtime.windows import Windows
 from .canvas import framed
 from .context import Context
 from .hints import hint_of
+from .spans import counts
 
 
 class Guides:
@@ -73,7 +74,7 @@ class Guides:
         """One call of a union ControlNet for these controls."""
 
         def strengths() -> list[float]:
-            return [control.strength if _counts(control, *self._moment) else 0.0 for control in controls]
+            return [control.strength if counts(control, *self._moment) else 0.0 for control in controls]
 
         return Union(net, [union_number(control.kind) for control in controls], strengths)
 
@@ -121,7 +122,7 @@ class Guides:
     def _lead(self, features: list[list[torch.Tensor]], args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """The denoiser's arguments with the features of those adapters whose time it is."""
         done, total = self._moment
-        chosen = [f for adapter, f in zip(self._adapters, features, strict=True) if _counts(adapter.plan, done, total)]
+        chosen = [f for adapter, f in zip(self._adapters, features, strict=True) if counts(adapter.plan, done, total)]
         if not chosen:
             return args, kwargs
         rows = len(args[0] if args else kwargs["sample"])
@@ -143,11 +144,6 @@ class _Adapter:
         one_channel = self.module.config["in_channels"] == 1
         told = self.module(self.hint.mean(dim=1, keepdim=True) if one_channel else self.hint)
         return [_weighed(level * self.plan.strength, self.mask) for level in told]
-
-
-def _counts(plan: ControlPlan, done: int, total: int) -> bool:
-    """Whether a control leads the step after `done` of `total`: as diffusers counts for ControlNets."""
-    return done / total >= plan.start and (done + 1) / total <= plan.end
 
 
 def _weigher(masks: list[torch.Tensor | None], windows: Windows | None) -> Callable[[Any], Any]:

@@ -16,7 +16,7 @@ from ..planning.controls import ANNOTATORS
 from ..preprocessors import preprocessors
 from ..request import Control, Preprocess, Resize, Tiling
 from ..shelf import Part
-from .checks import catalog_name, known, optional
+from .checks import catalog_name, known, optional, part_of_run
 from .sources import Sources, knob, set_knob
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ _MODES: dict[int, Resize] = {
 
 def control(ask: diffuse_pb2.Control, sources: Sources, field: str) -> Control:
     """The control that a message asks for. Raises Invalid, NotFound or Unsupported, naming the field."""
-    start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
-    end = optional(ask, "end", f"{field}.end", 0, 1)
-    end = 1.0 if end is None else end
-    if start >= end:
-        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+    start, end = part_of_run(ask, field)
     strength = optional(ask, "strength", f"{field}.strength", 0, 2)
     kind = catalog_name(ask.kind, f"{field}.kind")
     if kind is None:
