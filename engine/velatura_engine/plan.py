@@ -22,6 +22,8 @@ class Preparation:
     image: Source | None
     depth: Depth | None
     annotator: ModelEntry | None
+    helper: ModelEntry | None = None
+    """A further model that shows the annotator where to look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

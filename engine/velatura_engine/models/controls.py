@@ -11,6 +11,7 @@ from ..errors import Unsupported
 from ..families import detect_control
 from ..families._unet import POOLED, cross_attention
 from . import t2i
+from .annotators import annotator_facts, is_annotator_folder
 from .weights import weights
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -48,7 +49,6 @@ HINT_BLOCK = "input_hint_block."
 ORIGINAL = "control_model."
 TASKS = "task_embedding"
 """The tensor with one row for each number of a union ControlNet."""
-ESTIMATORS = ("dpt", "depth_anything")
 
 
 def control_kind(name: str) -> str:
@@ -101,9 +101,8 @@ def folder_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if name == "T2IAdapter":
         weights(path)
         return t2i.facts(config, path) | {"control_kind": control_kind(path.name)}
-    if name in ESTIMATORS:
-        weights(path)
-        return {"kind": "annotator", "control_kind": "depth", "family": name}
+    if is_annotator_folder(config):
+        return annotator_facts(config, path)
     raise Unsupported(f"{path.name} is a {name} that is not used on its own")
 
 

@@ -1,20 +1,27 @@
-"""Annotators -> torch modules: what estimates depth."""
+"""Annotators by their kinds: what estimates depth, tells what areas show, draws lines, finds people and joints."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import DepthAnythingForDepthEstimation, DPTForDepthEstimation
+import transformers
 
+from ..models.annotators import DEPTH, LOGITS, MASKS
 from ..models.entry import ModelEntry
+from .edges import Lines, StraightLines
+from .eyes import IMAGENET, eyes
 from .load import settle
+from .people import Finder, Poser
 
-ESTIMATORS: dict[str, type] = {"dpt": DPTForDepthEstimation, "depth_anything": DepthAnythingForDepthEstimation}
+
+def load_annotator(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Callable[..., np.ndarray]:
+    """The annotator of an entry; what it is called with and gives back its class says. Raises Unsupported for a file
+    that lacks some of its tensors."""
+    return _MAKERS[entry.control_kind](entry, dtype=dtype, device=device)
 
 
 class Estimator:
@@ -22,21 +29,19 @@ class Estimator:
 
     def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
         self.device, self.dtype = device, dtype
-        self.model: Any = ESTIMATORS[entry.family].from_pretrained(
+        self.model: Any = getattr(transformers, DEPTH[entry.family]).from_pretrained(
             entry.path, dtype=dtype, local_files_only=True, use_safetensors=True
         )
         settle(self.model, device)
-        self.eyes = _eyes(entry.path, self.model.config, square=entry.family == "dpt")
+        # DPT takes its patches for a square.
+        self.eyes = eyes(entry.path, self.model.config, square=entry.family == "dpt")
 
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Picture (H, W, 3) float32 sRGB 0..1 -> disparity (H, W) float32, near 1, farthest 0."""
-        height, width = picture.shape[:2]
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-        seen = F.interpolate(pixels, size=self.eyes.size(height, width), mode="bicubic", antialias=True)
-        seen = (seen - self.eyes.mean) / self.eyes.deviation
+        seen = self.eyes.see(picture)
         answer = self.model(seen.to(self.device, self.dtype)).predicted_depth[:, None].float().cpu()
-        answer = F.interpolate(answer, size=(height, width), mode="bilinear", antialias=True)[0, 0]
+        answer = F.interpolate(answer, size=picture.shape[:2], mode="bilinear", antialias=True)[0, 0]
         if getattr(self.model.config, "depth_estimation_type", "relative") == "metric":
             answer = 1 / answer.clamp(min=1e-3)
         low, high = answer.min(), answer.max()
@@ -45,36 +50,37 @@ class Estimator:
         return (torch.full_like(answer, 0.5) if flat else (answer - low) / span).numpy()
 
 
-class _Eyes:
-    """The sizes and colours in which an estimator sees pictures."""
+class Segmenter:
+    """A model of transformers that tells what each area shows; called with a picture, it gives back which of its
+    classes each pixel is of, (H, W) whole numbers.
+    """
 
-    def __init__(self, side: int, multiple: int, square: bool, mean: list[float], deviation: list[float]) -> None:
-        self.side, self.multiple, self.square = side, multiple, square
-        self.mean, self.deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, deviation))
-
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns: the shorter side as the model was taught, the other in proportion, at most twice that."""
-        if self.square:
-            return self.side, self.side
-        scale = self.side / min(height, width)
-        rows, columns = (
-            max(1, round(min(side * scale, 2 * self.side) / self.multiple)) * self.multiple for side in (height, width)
+    def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
+        self.device, self.dtype = device, dtype
+        # DPT has two heads, and is told by its kind.
+        of = (LOGITS | MASKS)[entry.family]
+        self.model: Any = getattr(transformers, of).from_pretrained(
+            entry.path, dtype=dtype, local_files_only=True, use_safetensors=True
         )
-        return rows, columns
+        settle(self.model, device)
+        plain = entry.family in ("segformer", "dpt")
+        self.eyes = eyes(entry.path, self.model.config, side=512, square=plain, colours=IMAGENET)
+
+    @torch.inference_mode()
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Picture (H, W, 3) float32 sRGB 0..1 -> classes (H, W)."""
+        answer = self.model(pixel_values=self.eyes.see(picture).to(self.device, self.dtype))
+        if getattr(answer, "logits", None) is not None:
+            scores = answer.logits.float().cpu()
+        else:  # each query has a class, or none, and a mask
+            classes = answer.class_queries_logits.float().cpu().softmax(-1)[..., :-1]
+            masks = answer.masks_queries_logits.float().cpu().sigmoid()
+            scores = torch.einsum("bqc,bqhw->bchw", classes, masks)
+        scores = F.interpolate(scores, size=picture.shape[:2], mode="bilinear", align_corners=False)
+        return scores[0].argmax(0).numpy()
 
 
-def _eyes(folder: Path, config: Any, *, square: bool) -> _Eyes:
-    """From the picture processor's settings beside the weights, where there are any; else as the models' makers did."""
-    told: dict[str, Any] = {}
-    if (folder / "preprocessor_config.json").is_file():
-        told = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-    backbone = getattr(config, "backbone_config", None) or config
-    patch = getattr(config, "patch_size", None) or getattr(backbone, "patch_size", 16)
-    size = told.get("size") or {}
-    side = size.get("height") or size.get("shortest_edge") if isinstance(size, dict) else size
-    side = int(side or getattr(backbone, "image_size", 384))
-    asked, patch = int(told.get("ensure_multiple_of") or 1), int(patch)
-    multiple = asked if asked % patch == 0 else patch
-    mean, deviation = told.get("image_mean") or [0.5] * 3, told.get("image_std") or [0.5] * 3
-    # DPT takes its patches for a square.
-    return _Eyes(max(side // multiple, 1) * multiple, multiple, square, mean, deviation)
+_MAKERS: dict[str, Callable[..., Callable[..., np.ndarray]]] = {
+    "depth": Estimator, "seg": Segmenter, "softedge": Lines, "lineart": Lines, "mlsd": StraightLines,
+    "openpose": Poser, "person": Finder,
+}  # fmt: skip

@@ -10,9 +10,9 @@ from velatura.v1 import catalog_pb2, diffuse_pb2, knobs_pb2, operations_pb2
 
 from ..errors import Invalid
 from ..families import families
+from ..models.annotators import WANTED
 from ..models.controls import KINDS
 from ..plan import ControlPlan, Preparation
-from ..planning.controls import ANNOTATORS
 from ..preprocessors import preprocessors
 from ..request import Control, Preprocess, Resize, Tiling
 from ..shelf import Part
@@ -103,9 +103,7 @@ def preprocessor_shelf(index: ModelIndex, write: Callable[[Part], catalog_pb2.Pa
     parts = []
     for part in preprocessors().parts():
         if part.annotator and not index.annotators(part.annotator):
-            reason = (
-                f"no model that estimates {part.annotator} is installed; put one into the models folder: {ANNOTATORS}"
-            )
+            reason = f"its model is not installed; put into the models folder {WANTED[part.annotator]}"
             part = replace(part, available=False, reason=reason)
         parts.append(write(part))
     return catalog_pb2.Shelf(name="preprocessors", parts=parts)
