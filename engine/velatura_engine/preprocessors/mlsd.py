@@ -6,6 +6,7 @@ import numpy as np
 
 from ..shelf import Range
 from . import PREPROCESSORS, Given
+from ._asked import RESOLUTION, Resolution
 from ._drawing import line
 from ._filters import as_hint
 
@@ -14,6 +15,7 @@ from ._filters import as_hint
 def build(
     given: Given,
     *,
+    resolution: Resolution = RESOLUTION,
     confidence: Annotated[float, Range(0.01, 1, 0.01), "Lines that are less sure are left out"] = 0.1,
     length: Annotated[float, Range(0, 512, 1), "Shorter lines are left out, pixels"] = 4.0,
 ) -> np.ndarray:
@@ -22,7 +24,7 @@ def build(
     """
     assert given.estimate is not None
     drawn = np.zeros(given.colours.shape[:2], bool)
-    for x0, y0, x1, y1, sure in given.estimate(given.colours):
+    for x0, y0, x1, y1, sure in given.estimate(given.colours, side=resolution):
         if sure >= confidence and np.hypot(x1 - x0, y1 - y0) >= length:
             line(drawn, (x0, y0), (x1, y1))
     return as_hint(drawn)

@@ -20,29 +20,32 @@ from ..models.entry import ModelEntry
 from .load import settle
 
 SIDE, MULTIPLE = 512, 64
-"""Pixels of the shorter side that they look at, and what both sides are multiples of, as they were trained."""
+"""Pixels of the shorter side that they look at by default, and what both sides are multiples of, as they were
+trained."""
 MOST_LINES = 200
 
 
 class Lines:
-    """HED or line art; called with a picture (H, W, 3) it gives how much of a line each pixel is, (H, W) 0..1."""
+    """HED or line art; called with a picture (H, W, 3), and the pixels that its shorter side is to have meanwhile, it
+    gives how much of a line each pixel is, (H, W) 0..1.
+    """
 
     def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
         self.device, self.dtype = device, dtype
         self.net = _filled({"softedge": Hed, "lineart": LineArt}[entry.family](), entry, dtype, device)
 
     @torch.inference_mode()
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, picture: np.ndarray, side: int = SIDE) -> np.ndarray:
         """How much of a line each pixel is."""
-        seen = _seen(picture).to(self.device, self.dtype)
+        seen = _seen(picture, side).to(self.device, self.dtype)
         drawn = self.net(seen).float().cpu()
         drawn = F.interpolate(drawn, size=picture.shape[:2], mode="bilinear", antialias=True)
         return drawn[0, 0].clamp(0, 1).numpy()
 
 
 class StraightLines:
-    """M-LSD; called with a picture (H, W, 3) it gives the straight lines in it: (N, 5), their ends x, y, x, y in pixels
-    and how sure it is of each, 0 to 1.
+    """M-LSD; called with a picture (H, W, 3), and the pixels that its shorter side is to have meanwhile, it gives the
+    straight lines in it: (N, 5), their ends x, y, x, y in pixels and how sure it is of each, 0 to 1.
     """
 
     def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
@@ -50,9 +53,9 @@ class StraightLines:
         self.net = _filled(MLsd(), entry, dtype, device)
 
     @torch.inference_mode()
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, picture: np.ndarray, side: int = SIDE) -> np.ndarray:
         """The lines, the surest first."""
-        seen = _seen(picture) * 255
+        seen = _seen(picture, side) * 255
         # A fourth channel of ones is what it was trained with.
         seen = torch.cat([seen, torch.ones_like(seen[:, :1])], 1) / 127.5 - 1
         answer = self.net(seen.to(self.device, self.dtype))[0].float().cpu()  # (9, h / 2, w / 2)
@@ -66,12 +69,12 @@ class StraightLines:
         return torch.cat([ends * torch.tensor([across, down] * 2), sure[:, None]], 1).numpy().astype(np.float32)
 
 
-def _seen(picture: np.ndarray) -> torch.Tensor:
+def _seen(picture: np.ndarray, shorter: int) -> torch.Tensor:
     """A picture (H, W, 3) 0..1 at the size that the networks look at, (1, 3, h, w) 0..1."""
     height, width = picture.shape[:2]
-    scale = SIDE / min(height, width)
+    scale = shorter / min(height, width)
     size = tuple(
-        max(1, round(min(side * scale, 4 * SIDE) / MULTIPLE)) * MULTIPLE for side in (height, width)
+        max(1, round(min(side * scale, 4 * shorter) / MULTIPLE)) * MULTIPLE for side in (height, width)
     )  # fmt: skip
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     return F.interpolate(pixels, size=size, mode="bicubic", antialias=True).clamp(0, 1)

@@ -31,12 +31,12 @@ def test_areas_have_the_colours_of_ade20k_one_for_each_class():
 
 def test_a_straight_line_is_drawn_from_end_to_end_and_weak_or_short_ones_are_not():
     lines = np.array([[10, 20, 80, 20, 0.9], [5, 5, 5, 60, 0.05], [50, 50, 52, 50, 0.9]], np.float32)
-    made = make("mlsd", lambda picture: lines)[..., 0]
+    made = make("mlsd", lambda picture, side: lines)[..., 0]
     assert made[20, 10:81].all() and made.sum() == 71
-    assert make("mlsd", lambda picture: lines, confidence=0.01, length=0).sum() > made.sum()
+    assert make("mlsd", lambda picture, side: lines, confidence=0.01, length=0).sum() > made.sum()
     far = np.array([[-1e9, 30, 1e9, 30, 1], [np.inf, 0, 0, 0, 0]], np.float32)[:1]
-    assert make("mlsd", lambda picture: far).shape == PICTURE.shape
-    assert not make("mlsd", lambda picture: lines[:0]).any()
+    assert make("mlsd", lambda picture, side: far).shape == PICTURE.shape
+    assert not make("mlsd", lambda picture, side: lines[:0]).any()
 
 
 def standing(x: float, y: float) -> np.ndarray:
@@ -100,8 +100,9 @@ def test_normals_of_a_slope_lean_as_depth_says():
 def test_a_network_is_shown_what_lies_beyond_edges_that_meet(name):
     seen = []
 
-    def estimate(picture):
+    def estimate(picture, side):
         seen.append(picture)
+        assert side == 512
         return picture.mean(axis=2)
 
     plain, tile = make(name, estimate), make(name, estimate, x=True)
@@ -111,5 +112,5 @@ def test_a_network_is_shown_what_lies_beyond_edges_that_meet(name):
 
 def test_levels_make_soft_edges_hard_enough_to_hide_nothing():
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (64, 1))
-    made = make("hed", lambda picture: ramp, levels=2)[..., 0]
+    made = make("hed", lambda picture, side: ramp, levels=2)[..., 0]
     assert set(np.unique(made)) == {0, 0.5, 1} and not made[:, :30].any()

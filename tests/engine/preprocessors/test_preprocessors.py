@@ -27,7 +27,7 @@ def given(picture: np.ndarray, **more: object) -> Given:
     z[picture[..., 1] > 0.7] = 0
     near = np.where(z > 0, 1 / np.maximum(z, 1), 0).astype(np.float32)
     mask = (picture[..., 2] > 0.5).astype(np.float32)
-    return Given(picture=picture, z=z, disparity=near, mask=mask, estimate=lambda p: p.mean(axis=2), **more)  # type: ignore[arg-type]
+    return Given(picture=picture, z=z, disparity=near, mask=mask, estimate=lambda p, **_: p.mean(axis=2), **more)  # type: ignore[arg-type]
 
 
 def flat(value: float) -> np.ndarray:

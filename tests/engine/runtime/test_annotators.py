@@ -67,12 +67,6 @@ def _ramp(pixels: torch.Tensor) -> torch.Tensor:
     return torch.arange(pixels.shape[-1], dtype=pixels.dtype).expand(1, pixels.shape[-2], -1)
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks that draw lines look at small pictures."""
-    monkeypatch.setattr(edges, "SIDE", 128)
-
-
 SHAPES = {
     "softedge": {
         "norm": (1, 3, 1, 1), "block1.convs.1.bias": (64,), "block3.convs.2.weight": (256, 256, 3, 3),
@@ -99,14 +93,14 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("kind", ["softedge", "lineart"])
-def test_a_network_that_draws_lines_is_told_by_its_tensors_and_draws_as_large_as_the_picture(tmp_path, small, kind):
+def test_a_network_that_draws_lines_is_told_by_its_tensors_and_draws_as_large_as_the_picture(tmp_path, kind):
     make_lines(tmp_path / "models" / "some name.safetensors", kind)
     (entry,) = installed(tmp_path / "models").annotators(kind)
     draw = Models(device="cpu").annotator(entry)
     picture = np.random.default_rng(0).random((60, 90, 3), np.float32)
-    lines = draw(picture)
+    lines = draw(picture, 128)
     assert lines.shape == (60, 90) and 0 <= lines.min() < lines.max() <= 1
-    assert np.array_equal(lines, draw(picture)) and not np.array_equal(lines, draw(picture[::-1].copy()))
+    assert np.array_equal(lines, draw(picture, side=128)) and not np.array_equal(lines, draw(picture[::-1].copy(), 128))
 
 
 @pytest.mark.parametrize("kind", SHAPES)
@@ -120,7 +114,7 @@ def test_hed_stands_on_the_convolutions_of_vgg16():
     assert sum(values.numel() for values in edges.Hed().parameters()) == convolutions + projections + 3
 
 
-def test_hed_is_the_mean_of_five_blocks_each_seen_half_as_large(small):
+def test_hed_is_the_mean_of_five_blocks_each_seen_half_as_large():
     torch.manual_seed(0)
     net = edges.Hed().eval()
     tensors = {name: torch.randn_like(values) * 0.05 for name, values in net.state_dict().items()}
@@ -140,17 +134,17 @@ def test_hed_is_the_mean_of_five_blocks_each_seen_half_as_large(small):
         assert torch.allclose(net(picture), 1 / (1 + torch.exp(-sum(told) / 5)), atol=1e-5)
 
 
-def test_straight_lines_are_found_in_their_places_whatever_the_picture_measures(tmp_path, small):
+def test_straight_lines_are_found_in_their_places_whatever_the_picture_measures(tmp_path):
     make_lines(tmp_path / "models" / "lines.safetensors", "mlsd")
     (entry,) = installed(tmp_path / "models").annotators("mlsd")
     find = Models(device="cpu").annotator(entry)
     picture = np.random.default_rng(0).random((100, 200, 3), np.float32)
-    assert find(picture).shape == (200, 5)
+    assert find(picture, 128).shape == (200, 5)
     said = torch.full((1, 9, 64, 128), -20.0)  # half the size that it looks at, which is 128 x 256
     said[0, 0, 30, 40] = 3.0
     said[0, 1:5, 30, 40] = torch.tensor([-10.0, 0.0, 20.0, 5.0])
     find.net = lambda seen: said
-    x0, y0, x1, y1, sure = find(picture)[0]
+    x0, y0, x1, y1, sure = find(picture, 128)[0]
     ends = [30 * 200 / 128, 30 * 100 / 64, 60 * 200 / 128, 35 * 100 / 64]
     assert np.allclose([x0, y0, x1, y1], ends, atol=1e-3)
     assert np.isclose(sure, 1 / (1 + np.exp(-3.0)))
