@@ -140,6 +140,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """A change of what is said, from the mean of some phrases to that of others, by `strength`; for the first
+    `keep_layout` (0..1) of the run places attend to words as without it."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    strength: float = 1.0
+    keep_layout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
     """Something the model wears while it paints. Weights are factors, `text_weight` None as `weight`; `block_weights`
     are further factors by the names of blocks: BASE, IN00, M00, OUT00, …"""
@@ -202,6 +213,7 @@ class Diffuse:
     depth: Depth | None = None
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    directions: tuple[Direction, ...] = ()
     adapters: tuple[Adapter, ...] = ()
     tiling: Tiling = Tiling()
     variation: Variation | None = None

@@ -19,6 +19,7 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from ..conditioning.adapters.names import components
 from ..conditioning.adapters.wear import wearing
+from ..conditioning.directions import Directed, turn
 from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
 from ..conditioning.voices import Voice
@@ -202,6 +203,7 @@ class _Run:
         if (
             model.family.plain
             and not plan.embeddings
+            and not plan.directions
             and not plan.passages
             and not plan.negative_passages
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
@@ -212,10 +214,13 @@ class _Run:
         split = len(plan.passages)
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
+        embedder = model.embedder(plan.clip_skip, plan.embeddings)
+        turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in plan.directions]
         return Conditioning(
             told,
             plain,
-            model.embedder(plan.clip_skip, plan.embeddings),
+            embedder,
+            directed=Directed(embedder, turns) if turns else None,
             steps=steps,
             count=len(plan.seeds),
             guided=model.family.guided,
@@ -323,7 +328,9 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
     if (plan.negative.text or plan.negative_passages) and plan.guidance <= 1:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    said = " ".join(prompt.words for prompt in (plan.prompt, *(passage.prompt for passage in plan.passages)))
+    phrases = [phrase for one in plan.directions for phrase in (*one.source, *one.target)]
+    passages = [passage.prompt for passage in plan.passages]
+    said = " ".join(prompt.words for prompt in (plan.prompt, *passages, *phrases))
     # What it wears may have taught it words; nobody knows which.
     learned = plan.adapters or plan.embeddings
     unknown = model.unknown_words(said) if plan.model.vocabulary and not learned else []

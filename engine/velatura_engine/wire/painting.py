@@ -12,6 +12,7 @@ from ..request import Diffuse, Fill, Inpaint, Outpaint, Passage, Sampling, Tilin
 from . import latents, series
 from .adapters import adapter
 from .checks import between, catalog_name, how_many, known, optional, part_of_run, text
+from .directions import read_directions
 from .hints import control
 from .later import refuse_in_diffuse
 from .references import read_references
@@ -84,6 +85,7 @@ class PaintingReader:
             controls=tuple(control(c, self.sources, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
             adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             references=read_references(ask.references, self.sources, f"{field}.references"),
+            directions=read_directions(ask.directions, f"{field}.directions", limits.max_prompt_bytes),
             tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
             variation=latents.variation(ask, field),
             windows=latents.windows(ask, field),
