@@ -9,13 +9,19 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from transformers import (
+    ConditionalDetrConfig,
+    ConditionalDetrForObjectDetection,
     ConvNextConfig,
     DetrConfig,
     DetrForObjectDetection,
+    DPTConfig,
+    DPTForSemanticSegmentation,
     ResNetConfig,
     RTDetrConfig,
     RTDetrForObjectDetection,
     RTDetrResNetConfig,
+    RTDetrV2Config,
+    RTDetrV2ForObjectDetection,
     SegformerConfig,
     SegformerForSemanticSegmentation,
     UperNetConfig,
@@ -55,6 +61,13 @@ def make_segmenter(folder: Path, kind: str = "segformer", classes: int = 150) ->
         widths = {"hidden_sizes": [8, 8, 16, 16], "depths": [1] * 4, "num_attention_heads": [1] * 4}
         config = SegformerConfig(**widths, decoder_hidden_size=16, mlp_ratios=[2] * 4, **labels)
         model: nn.Module = SegformerForSemanticSegmentation(config)
+    elif kind == "dpt":
+        config = DPTConfig(
+            hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, image_size=32,
+            patch_size=8, backbone_out_indices=[0, 1, 2, 3], fusion_hidden_size=8, neck_hidden_sizes=[8, 16, 24, 24],
+            is_hybrid=False, use_auxiliary_head=False, **labels,
+        )  # fmt: skip
+        model = DPTForSemanticSegmentation(config)
     else:
         backbone = ConvNextConfig(
             num_channels=3, hidden_sizes=[8, 8, 16, 16], depths=[1] * 4,
@@ -93,15 +106,18 @@ def make_finder(folder: Path, kind: str = "yolos") -> Path:
                 num_detection_tokens=6, id2label=COCO,
             )
         )  # fmt: skip
-    elif kind == "detr":
+    elif kind in ("detr", "conditional_detr"):
         backbone = ResNetConfig(
             embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1] * 4, out_features=["stage4"], layer_type="basic"
         )
         small = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16,
                  "encoder_attention_heads": 2, "decoder_attention_heads": 2}  # fmt: skip
-        model = DetrForObjectDetection(
-            DetrConfig(
-                use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=backbone,
+        of, config = (DetrForObjectDetection, DetrConfig) if kind == "detr" else (
+            ConditionalDetrForObjectDetection, ConditionalDetrConfig
+        )  # fmt: skip
+        model = of(
+            config(
+                use_timm_backbone=False, backbone_config=backbone,
                 num_queries=6, id2label=COCO, **small,
             )
         )  # fmt: skip
@@ -110,10 +126,13 @@ def make_finder(folder: Path, kind: str = "yolos") -> Path:
             embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1] * 4, layer_type="basic",
             out_features=["stage2", "stage3", "stage4"],
         )  # fmt: skip
-        model = RTDetrForObjectDetection(
-            RTDetrConfig(
+        of, config = (RTDetrForObjectDetection, RTDetrConfig) if kind == "rt_detr" else (
+            RTDetrV2ForObjectDetection, RTDetrV2Config
+        )  # fmt: skip
+        model = of(
+            config(
                 backbone_config=backbone, encoder_hidden_dim=16, encoder_in_channels=[8, 16, 16], encoder_ffn_dim=16,
-                d_model=16, num_queries=6, decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=1,
+                d_model=16, num_queries=6, decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=2,
                 encoder_attention_heads=2, decoder_attention_heads=2, encoder_layers=1, id2label=COCO,
             )
         )  # fmt: skip

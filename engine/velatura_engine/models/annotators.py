@@ -18,18 +18,15 @@ WANTED = {
     "mlsd": "mlsd_large_512_fp32.pth, taken in by velatura import, or the same as .safetensors",
     "openpose": "the whole folder of a ViTPose model of transformers, with safetensors weights; and for several people "
     "that of a DETR, RT-DETR or YOLOS model, which finds them",
-    "seg": "the whole folder of a SegFormer, UPerNet, MaskFormer, Mask2Former or DPT model of transformers that knows "
-    "the 150 classes of ADE20K, with safetensors weights",
+    "seg": "the whole folder of a SegFormer, UPerNet or DPT model of transformers that knows ADE20K's 150 classes, "
+    "with safetensors weights",
 }
 """Kinds of annotators, and what can be installed for each."""
 
 DEPTH = {"dpt": "DPTForDepthEstimation", "depth_anything": "DepthAnythingForDepthEstimation"}
-LOGITS = {
+AREAS = {
     "segformer": "SegformerForSemanticSegmentation", "upernet": "UperNetForSemanticSegmentation",
     "dpt": "DPTForSemanticSegmentation",
-}  # fmt: skip
-MASKS = {
-    "maskformer": "MaskFormerForInstanceSegmentation", "mask2former": "Mask2FormerForUniversalSegmentation",
 }  # fmt: skip
 POSES = {"vitpose": "VitPoseForPoseEstimation"}
 FINDERS = {
@@ -56,7 +53,7 @@ _FILES = {
 
 def is_annotator_folder(config: Mapping[str, Any]) -> bool:
     """Whether a folder holds a model of transformers that looks at pictures for hints, or finds people for those."""
-    known = DEPTH | LOGITS | MASKS | POSES | FINDERS
+    known = DEPTH | AREAS | POSES | FINDERS
     return config.get("model_type") in known and "_class_name" not in config
 
 
@@ -73,7 +70,6 @@ def annotator_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{path.name} is a {made_as}, which makes no hints", reason="UNSUPPORTED_LAYOUT",
             remedy="use one of: " + ", ".join(of[family] for of in _HEADS.values() if family in of),
         )  # fmt: skip
-    kind = kind.partition(" ")[0]
     labels = config.get("id2label") or {}
     names = {str(number): str(name) for number, name in labels.items()} if isinstance(labels, Mapping) else {}
     if kind == "seg" and len(names) != CLASSES:
@@ -101,4 +97,4 @@ def annotator_file(shapes: Shapes) -> dict[str, Any] | None:
     return None
 
 
-_HEADS = {"depth": DEPTH, "seg": LOGITS, "seg by masks": MASKS, "openpose": POSES, "person": FINDERS}
+_HEADS = {"depth": DEPTH, "seg": AREAS, "openpose": POSES, "person": FINDERS}

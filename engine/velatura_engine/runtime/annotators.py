@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 
-from ..models.annotators import DEPTH, LOGITS, MASKS
+from ..models.annotators import AREAS, DEPTH
 from ..models.entry import ModelEntry
 from .edges import Lines, StraightLines
 from .eyes import IMAGENET, eyes
@@ -57,9 +57,7 @@ class Segmenter:
 
     def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
         self.device, self.dtype = device, dtype
-        # DPT has two heads, and is told by its kind.
-        of = (LOGITS | MASKS)[entry.family]
-        self.model: Any = getattr(transformers, of).from_pretrained(
+        self.model: Any = getattr(transformers, AREAS[entry.family]).from_pretrained(
             entry.path, dtype=dtype, local_files_only=True, use_safetensors=True
         )
         settle(self.model, device)
@@ -70,12 +68,7 @@ class Segmenter:
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         """Picture (H, W, 3) float32 sRGB 0..1 -> classes (H, W)."""
         answer = self.model(pixel_values=self.eyes.see(picture).to(self.device, self.dtype))
-        if getattr(answer, "logits", None) is not None:
-            scores = answer.logits.float().cpu()
-        else:  # each query has a class, or none, and a mask
-            classes = answer.class_queries_logits.float().cpu().softmax(-1)[..., :-1]
-            masks = answer.masks_queries_logits.float().cpu().sigmoid()
-            scores = torch.einsum("bqc,bqhw->bchw", classes, masks)
+        scores = answer.logits.float().cpu()
         scores = F.interpolate(scores, size=picture.shape[:2], mode="bilinear", align_corners=False)
         return scores[0].argmax(0).numpy()
 

@@ -229,9 +229,9 @@ class _Mobile(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(outputs), nn.ReLU6())
         self.halves = stride == 2
 
-    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) -> (1, C', h, w), or half as large."""
-        return super().forward(F.pad(seen, (0, 1, 0, 1)) if self.halves else seen)
+        return super().forward(F.pad(input, (0, 1, 0, 1)) if self.halves else input)
 
 
 class _Inverted(nn.Module):

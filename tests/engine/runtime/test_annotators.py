@@ -150,7 +150,7 @@ def test_straight_lines_are_found_in_their_places_whatever_the_picture_measures(
     assert np.isclose(sure, 1 / (1 + np.exp(-3.0)))
 
 
-@pytest.mark.parametrize("kind", ["segformer", "upernet"])
+@pytest.mark.parametrize("kind", ["segformer", "upernet", "dpt"])
 def test_a_segmenter_tells_a_class_for_each_pixel(tmp_path, kind):
     make_segmenter(tmp_path / "models" / "areas", kind)
     (entry,) = installed(tmp_path / "models").annotators("seg")
@@ -161,7 +161,7 @@ def test_a_segmenter_tells_a_class_for_each_pixel(tmp_path, kind):
     assert np.array_equal(classes, tell(picture)) and not np.array_equal(classes, tell(picture * 0))
 
 
-@pytest.mark.parametrize("kind", ["yolos", "detr", "rt_detr"])
+@pytest.mark.parametrize("kind", ["yolos", "detr", "conditional_detr", "rt_detr", "rt_detr_v2"])
 def test_a_finder_gives_boxes_in_pixels_the_surest_first(tmp_path, kind):
     make_finder(tmp_path / "models" / "finder", kind)
     (entry,) = installed(tmp_path / "models").annotators("person")
