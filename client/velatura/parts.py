@@ -1,8 +1,8 @@
-"""Short ways to say parts of a painting: hints, references, adapters, how it is repainted. `spec` has them too."""
+"""Short ways to say parts of a painting: hints, references, directions, adapters, repainting. `spec` has them too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .v1 import diffuse_pb2, pixels_pb2
@@ -13,15 +13,34 @@ def reference(
     role: str = "",
     strength: float | None = None,
     *,
+    start: float | None = None,
+    end: float | None = None,
     mask: pixels_pb2.Mask | None = None,
     model: str = "",
 ) -> diffuse_pb2.Reference:
     """A picture to take after, for `references`. `role`: "content" (all of it, the default), "style" or "face".
 
-    `strength`: 0 to 2, default 1. `mask`: where it counts. `model`: the adapter that reads it.
+    `strength`: 0 to 2, default 1. `start`, `end`: the part of the run in which it counts, 0 to 1. `mask`: where it
+    counts. `model`: the adapter that reads it.
     """
     asked = diffuse_pb2.Reference(image=image, role=role, mask=mask, model=model)
-    set_fields(asked, strength=strength)
+    set_fields(asked, strength=strength, start=start, end=end)
+    return asked
+
+
+def direction(
+    source: str | Iterable[str],
+    target: str | Iterable[str],
+    strength: float | None = None,
+    *,
+    keep_layout: float | None = None,
+) -> diffuse_pb2.Direction:
+    """A change from one thing to another, for `directions`: from what the phrases of `source` say to what those of
+    `target` do. `strength`: -4 to 4, default 1. `keep_layout`: part of the run in which things stay where they are.
+    """
+    sides = ([side] if isinstance(side, str) else list(side) for side in (source, target))
+    asked = diffuse_pb2.Direction(**dict(zip(("source", "target"), sides, strict=True)))
+    set_fields(asked, strength=strength, keep_layout=keep_layout)
     return asked
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .parts import adapter as adapter
 from .parts import control as control
+from .parts import direction as direction
 from .parts import inpaint as inpaint
 from .parts import outpaint as outpaint
 from .parts import reference as reference
@@ -74,6 +75,7 @@ def diffuse(
     depth: pixels_pb2.DepthMap | None = None,
     controls: Iterable[diffuse_pb2.Control] = (),
     references: Iterable[diffuse_pb2.Reference] = (),
+    directions: Iterable[diffuse_pb2.Direction] = (),
     adapters: Iterable[diffuse_pb2.Adapter] = (),
     views: Iterable[geometry_pb2.View] = (),
     tile: str = "",
@@ -106,6 +108,7 @@ def diffuse(
         depth=depth,
         controls=controls,
         references=references,
+        directions=directions,
         adapters=adapters,
         views=views,
         inpaint=inpaint,

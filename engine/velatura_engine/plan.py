@@ -22,6 +22,8 @@ class Preparation:
     image: Source | None
     depth: Depth | None
     annotator: ModelEntry | None
+    helper: ModelEntry | None = None
+    """A further model that shows the annotator where to look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,18 @@ class ReferencePlan:
     mask: Source | None
     model: ModelEntry
     encoder: ModelEntry
+    start: float = 0.0
+    end: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectionPlan:
+    """A change of what is said; `request.Direction` with its phrases read."""
+
+    source: tuple[Prompt, ...]
+    target: tuple[Prompt, ...]
+    strength: float
+    keep_layout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +140,8 @@ class DiffusePlan:
     """Those whose names stand in the prompts."""
     tiling: Tiling
     references: tuple[ReferencePlan, ...] = ()
+    directions: tuple[DirectionPlan, ...] = ()
+    """Those that change anything."""
     frame: Frame | None = None
     """Which part of the picture is painted, where that is repainted or grown."""
     warnings: tuple[Warning, ...] = ()
@@ -240,6 +256,7 @@ def _explain(step: StepPlan) -> str:
         parts.append(f"only {width} x {height} pixels from {left}, {top} on, as {step.canvas[0]} x {step.canvas[1]}")
     parts += [f"{control.kind} from {control.model.title} at {control.strength:g}" for control in step.controls]
     parts += [f"{one.role} of a picture through {one.model.title} at {one.strength:g}" for one in step.references]
+    parts += [f"from {one.source[0].text!r} to {one.target[0].text!r} by {one.strength:g}" for one in step.directions]
     parts += [f"wearing {worn.model.title} at {worn.weight:g}" for worn in step.adapters]
     parts += [f"saying {embedding.title}" for embedding in step.embeddings]
     if step.tiling:

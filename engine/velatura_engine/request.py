@@ -127,13 +127,27 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A picture to take after: as a whole, in its style alone, or a face; `mask` says where it counts."""
+    """A picture to take after: as a whole, in its style alone, or a face; `mask` says where it counts, `start` and
+    `end` in which part of the run (0..1)."""
 
     image: Source
     role: Role = "content"
     strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
     mask: Source | None = None
     model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direction:
+    """A change of what is said, from the mean of some phrases to that of others, by `strength`; for the first
+    `keep_layout` (0..1) of the run places attend to words as without it."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    strength: float = 1.0
+    keep_layout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +213,7 @@ class Diffuse:
     depth: Depth | None = None
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
+    directions: tuple[Direction, ...] = ()
     adapters: tuple[Adapter, ...] = ()
     tiling: Tiling = Tiling()
     variation: Variation | None = None

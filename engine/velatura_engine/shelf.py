@@ -86,8 +86,9 @@ class Knob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Something that can be chosen by name. `build` makes it; `schedules` only samplers have, and some of these can
-    paint only one picture at a time, `alone`. What preprocessors have is told by their own shelf: `reads`, the kind of
-    `annotator` they need, and the kind of control that their `hints` are for.
+    paint only one picture at a time, `alone`. What preprocessors have is told by their own shelf: `reads`, the kinds of
+    the `annotator` that they need and of the `helper` that they use if there is one, and of the controls that their
+    `hints` are for.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Part:
     alone: bool = False
     reads: str = "picture"
     annotator: str = ""
+    helper: str = ""
     hints: str = ""
     available: bool = True
     reason: str = ""

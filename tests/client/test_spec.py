@@ -41,6 +41,18 @@ def test_a_reference_says_only_what_was_said():
     assert list(spec.diffuse("moss", references=[plain, full]).steps[0].diffuse.references) == [plain, full]
 
 
+def test_a_reference_may_count_in_a_part_of_the_run():
+    part = spec.reference(PICTURE, start=0.0, end=0.5)
+    assert (part.HasField("start"), part.start, part.end) == (True, 0.0, 0.5)
+
+
+def test_a_direction_has_phrases_for_both_sides():
+    plain, full = spec.direction("red", "blue"), spec.direction(["red", "pink"], ("blue",), 0.0, keep_layout=0.5)
+    assert plain == diffuse_pb2.Direction(source=["red"], target=["blue"])
+    assert (list(full.source), full.HasField("strength"), full.keep_layout) == (["red", "pink"], True, 0.5)
+    assert list(spec.diffuse("moss", directions=[plain, full]).steps[0].diffuse.directions) == [plain, full]
+
+
 def test_how_to_repaint_is_said_in_words():
     assert spec.inpaint() == diffuse_pb2.InpaintSettings()
     settings = spec.inpaint(fill="neutral", grow=0, feather=8, context=0, color_match=False, layer=True)

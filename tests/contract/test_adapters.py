@@ -27,6 +27,9 @@ LAYERS = (
 WORN = "adapters[0]"
 WORDS = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc1")
 
+TURNED: dict[str, dict[str, Any]] = {"turned": {"alpha": 0.01}, "woven": {"layers": 2, "prefix": "lora_unet"}}
+"""Adapters that turn weights, OFT and BOFT."""
+
 
 def furnish(folder: Path) -> None:
     """A models folder with a tiny checkpoint and adapters of every kind for it, and some for other bases."""
@@ -43,6 +46,9 @@ def furnish(folder: Path) -> None:
     fake.save(loras / "sd15.safetensors", fake.kohya(wide))
     fake.save(loras / "sd15-partly.safetensors", fake.kohya(wide | fake.matrices(pipeline.unet, LAYERS[2:4])))
     fake.save(loras / "holed.safetensors", {k: v / 0 for k, v in fake.kohya(unet).items()})
+    turned = {name: fake.oft(pipeline.unet, LAYERS, **facts) for name, facts in TURNED.items()}
+    for name, tensors in (turned | {"general": fake.glora(pipeline.unet, LAYERS)}).items():
+        fake.save(loras / f"{name}.safetensors", tensors)
     fake.save(folder / "embeddings" / "mudgone.safetensors", {"emb_params": fake.embedding(3, TEXT)})
     fake.save(folder / "embeddings" / "widegone.safetensors", {"emb_params": fake.embedding(3, 768)})
     fake.save(folder / "embeddings" / "anything.safetensors", {"<cat-toy>": fake.embedding(1, TEXT, seed=4)})
@@ -75,7 +81,7 @@ def test_adapters_are_listed_by_what_they_are(lab):
     assert found == {
         "tiny": "checkpoint", "tiny-depth": "controlnet", "rust": "lora", "rust-peft": "lora", "gold": "lora",
         "sd15": "lora", "sd15-partly": "lora", "holed": "lora", "mudgone": "embedding", "widegone": "embedding",
-        "anything": "embedding", "style": "hypernetwork",
+        "anything": "embedding", "style": "hypernetwork", "turned": "lora", "woven": "lora", "general": "lora",
     }  # fmt: skip
 
 
@@ -88,6 +94,16 @@ def test_both_layouts_the_list_and_the_tag_wear_the_same(lab):
     ]  # fmt: skip
     for other in others:
         assert np.array_equal(lab.exact(**other)[0], listed), other
+
+
+@pytest.mark.parametrize("name", [*TURNED, "general"])
+def test_adapters_that_turn_weights_are_worn_like_others(lab, name):
+    whole, half = (lab.exact(adapters=[adapter(name, weight)])[0] for weight in (1, 0.5))
+    both = lab.exact(adapters=[adapter(name), adapter("gold")])[0]
+    painted = [lab.plain, whole, half, both]
+    for number, one in enumerate(painted):
+        assert np.isfinite(one).all() and not any(np.array_equal(one, other) for other in painted[number + 1 :])
+    assert np.array_equal(lab.exact(prompt=f"moss<lora:{name}:0.5>")[0], half)
 
 
 def test_text_and_denoiser_have_weights_of_their_own(lab):

@@ -60,6 +60,35 @@ def peft(pairs: Mapping[str, Any], prefix: str = "unet") -> Tensors:
     return tensors
 
 
+def glora(model: torch.nn.Module, paths: Sequence[str], *, alpha: float = 2.0, seed: int = 0) -> Tensors:
+    """As LyCORIS saves GLoRA: a1 and b1 stand before a2 and b2, which look at what comes in."""
+    dice, tensors = torch.Generator().manual_seed(seed), {}
+    for path in paths:
+        weight = model.get_submodule(path).weight
+        rows, columns, kernel = weight.shape[0], weight.shape[1], weight.shape[2:]
+        ones, name = [1 for _ in kernel], f"lora_unet_{path.replace('.', '_')}"
+        shapes = {"a1": (columns, RANK, *ones), "a2": (RANK, columns, *ones), "b1": (rows, RANK, *ones),
+                  "b2": (RANK, columns, *kernel)}  # fmt: skip
+        tensors |= {f"{name}.{part}.weight": torch.randn(s, generator=dice) * 0.1 for part, s in shapes.items()}
+        tensors[f"{name}.alpha"] = torch.tensor(alpha)
+    return tensors
+
+
+def oft(
+    model: torch.nn.Module, paths: Sequence[str], *, layers: int = 0, alpha: float = 0.0, prefix: str = "oft_unet",
+    seed: int = 0,
+) -> Tensors:  # fmt: skip
+    """As kohya's scripts (`oft_unet`) and LyCORIS (`lora_unet`) save OFT, and BOFT where there are `layers`."""
+    dice, tensors = torch.Generator().manual_seed(seed), {}
+    for path in paths:
+        rows = model.get_submodule(path).weight.shape[0]
+        shape = (layers, rows // 4, 4, 4) if layers else (rows // 8, 8, 8)
+        name = f"{prefix}_{path.replace('.', '_')}"
+        tensors[f"{name}.oft_blocks"] = torch.randn(shape, generator=dice) * 0.2
+        tensors[f"{name}.alpha"] = torch.tensor(alpha)
+    return tensors
+
+
 def save(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None) -> Path:
     """Write tensors as a safetensors file; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,8 @@ class Checker:
             raise Invalid(f"{ask.role!r} is not known", field=f"{where}.role")
         if not 0 <= ask.strength <= 2:
             raise Invalid(f"must be 0 to 2, got {ask.strength:g}", field=f"{where}.strength")
+        if not 0 <= ask.start < (ask.end if ask.HasField("end") else 1) <= 1:
+            raise Invalid("start must be before end, both 0 to 1", field=f"{where}.start")
         if ask.HasField("mask"):
             self.image(ask.mask.image, f"{where}.mask.image")
 
@@ -178,6 +180,10 @@ class Checker:
                 self.image(control.image, f"{where}.controls[{number}].image")
         for number, reference in enumerate(task.references):
             self.reference(reference, f"{where}.references[{number}]")
+        for number, way in enumerate(task.directions):
+            if not way.source or not way.target:
+                side = "target" if way.source else "source"
+                raise Invalid("must have at least one phrase", field=f"{where}.directions[{number}].{side}")
         for number, view in enumerate(task.views):
             self.view(view, f"{where}.views[{number}]", paint=False)
         out = task.outpaint
@@ -257,6 +263,12 @@ def resolve(spec: jobs_pb2.JobSpec, sizes: dict[str, Size], blobs: dict[str, byt
                 one.role = one.role or "content"
                 if not one.HasField("strength"):
                     one.strength = 1.0
+                if not one.HasField("end"):
+                    one.end = 1.0
+                one.start = one.start  # said, also where it is 0
+            for way in task.directions:
+                if not way.HasField("strength"):
+                    way.strength = 1.0
             if task.HasField("variation") and not task.variation.HasField("subseed"):
                 task.variation.subseed = 1
             if task.HasField("windows") and not task.windows.HasField("size"):

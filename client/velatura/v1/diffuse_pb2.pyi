@@ -199,18 +199,34 @@ class Control(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., preprocessor: _Optional[str] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., model: _Optional[str] = ..., strength: _Optional[float] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., resize: _Optional[_Union[ResizeMode, str]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ...) -> None: ...
 
 class Reference(_message.Message):
-    __slots__ = ("image", "role", "strength", "mask", "model")
+    __slots__ = ("image", "role", "strength", "mask", "model", "start", "end")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     STRENGTH_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     image: _pixels_pb2.Image
     role: str
     strength: float
     mask: _pixels_pb2.Mask
     model: str
-    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., role: _Optional[str] = ..., strength: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., model: _Optional[str] = ...) -> None: ...
+    start: float
+    end: float
+    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., role: _Optional[str] = ..., strength: _Optional[float] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., model: _Optional[str] = ..., start: _Optional[float] = ..., end: _Optional[float] = ...) -> None: ...
+
+class Direction(_message.Message):
+    __slots__ = ("source", "target", "strength", "keep_layout")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    KEEP_LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    source: _containers.RepeatedScalarFieldContainer[str]
+    target: _containers.RepeatedScalarFieldContainer[str]
+    strength: float
+    keep_layout: float
+    def __init__(self, source: _Optional[_Iterable[str]] = ..., target: _Optional[_Iterable[str]] = ..., strength: _Optional[float] = ..., keep_layout: _Optional[float] = ...) -> None: ...
 
 class Adapter(_message.Message):
     __slots__ = ("model", "weight", "text_weight", "block_weights", "force")
@@ -268,7 +284,7 @@ class Variation(_message.Message):
     def __init__(self, subseed: _Optional[int] = ..., strength: _Optional[float] = ..., seed_width: _Optional[int] = ..., seed_height: _Optional[int] = ...) -> None: ...
 
 class Diffuse(_message.Message):
-    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows")
+    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows", "directions")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +307,7 @@ class Diffuse(_message.Message):
     VARIATION_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EMPTY_PROMPT_FIELD_NUMBER: _ClassVar[int]
     WINDOWS_FIELD_NUMBER: _ClassVar[int]
+    DIRECTIONS_FIELD_NUMBER: _ClassVar[int]
     prompt: Prompt
     negative: Prompt
     model: str
@@ -313,4 +330,5 @@ class Diffuse(_message.Message):
     variation: Variation
     allow_empty_prompt: bool
     windows: Windows
-    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ...) -> None: ...
+    directions: _containers.RepeatedCompositeFieldContainer[Direction]
+    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ..., directions: _Optional[_Iterable[_Union[Direction, _Mapping]]] = ...) -> None: ...

@@ -47,6 +47,16 @@ def add_rest(command: argparse.ArgumentParser) -> None:
         "--reference", action="append", default=[], metavar="FILE[:STRENGTH[:ROLE]]",
         help="picture to take after, such as old.png:0.6:style; roles: content (default), style, face",
     )  # fmt: skip
+    command.add_argument(
+        "--direction", action="append", default=[], metavar="FROM>TO[:STRENGTH]",
+        help="change what is said from one thing to another, such as 'red wall|red bricks>blue wall|blue bricks:0.8'",
+    )  # fmt: skip
+    command.add_argument(
+        "--keep-layout",
+        type=float,
+        metavar="X",
+        help="part of the run in which directions leave things in place, 0 to 1",
+    )
     preprocess.add_to_controls(command)
     command.add_argument("--vae", metavar="ID", default="", help="another VAE than the model's own, by id")
     command.add_argument(
@@ -98,6 +108,7 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         depth=scene,
         controls=preprocess.prepared([_control(words) for words in options.control], options),
         references=[_reference(words) for words in options.reference],
+        directions=[_direction(words, options.keep_layout) for words in options.direction],
         vae=options.vae,
         image_guidance=options.image_guidance,
         width=options.width,
@@ -121,6 +132,14 @@ def _reference(words: str) -> diffuse_pb2.Reference:
         raise Invalid(f"{words!r} is not FILE[:STRENGTH[:ROLE]], such as old.png:0.6:style", field="reference")
     path, strength, role = match.groups()
     return spec.reference(files.picture(path, "reference"), role or "", float(strength) if strength else None)
+
+
+def _direction(words: str, keep: float | None) -> diffuse_pb2.Direction:
+    match = re.fullmatch(r"([^>]+)>([^>]+?)(?::(-?[0-9]*\.?[0-9]+))?", words, re.DOTALL)
+    if match is None:
+        raise Invalid(f"{words!r} is not FROM>TO[:STRENGTH], such as 'red wall>blue wall:0.8'", field="direction")
+    source, target = ([phrase.strip() for phrase in side.split("|")] for side in match.groups()[:2])
+    return spec.direction(source, target, float(match[3]) if match[3] else None, keep_layout=keep)
 
 
 def recorded(path: str) -> jobs_pb2.Recipe:

@@ -1,4 +1,4 @@
-"""`velatura import`: embeddings, hypernetworks and LoRAs from old .pt and .bin files, opened where they do no harm."""
+"""`velatura import`: adapters of all kinds from old .pt, .pth and .bin files, opened where they do no harm."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ from typing import Any
 from velatura import errors
 
 from ..errors import Invalid, Unsupported, VelaturaError
-from ..models.adapters import identify_adapter
-from ..models.header import shapes
+from ..models.identify import identify
 from ..models.jail import convert
 from ..settings import read
 
-FOLDERS = {"lora": "loras", "embedding": "embeddings", "hypernetwork": "hypernetworks"}
+FOLDERS = {
+    "lora": "loras", "embedding": "embeddings", "hypernetwork": "hypernetworks", "t2i": "t2i_adapter",
+    "controlnet": "controlnet", "annotator": "annotators",
+}  # fmt: skip
 
 
 def add(commands: Any) -> None:
     """Put the command on the command line."""
-    command = commands.add_parser("import", help="take in a .pt or .bin file as safetensors", description=__doc__)
-    command.add_argument("files", nargs="+", metavar="FILE", help="embeddings, hypernetworks or LoRAs, to 256 MB each")
+    command = commands.add_parser("import", help="take in a .pt, .pth or .bin file as safetensors", description=__doc__)
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="embeddings, hypernetworks, LoRAs, T2I-Adapters or annotators, to 384 MB each",
+    )
     command.add_argument("--models", metavar="FOLDER", help="models folder to put them into (default: the engine's)")
     command.add_argument("--json", action="store_true", help="print one JSON document for scripts")
     command.set_defaults(run=run)
@@ -65,11 +72,11 @@ def take_in(path: Path, root: Path) -> tuple[Path, str]:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        found = identify_adapter(fresh, "import", shapes(fresh))
-        if found is None:
+        found = identify(fresh, "import")
+        if found.kind not in FOLDERS:
             raise Unsupported(
-                f"{path.name} is no embedding, hypernetwork or LoRA", field="file", reason="UNSUPPORTED_LAYOUT",
-                remedy="get its safetensors version",
+                f"{path.name} is a {found.kind}, which is not taken in by hand", field="file",
+                reason="UNSUPPORTED_LAYOUT", remedy="get its safetensors version",
             )  # fmt: skip
         folder = root / FOLDERS[found.kind]
         folder.mkdir(exist_ok=True)

@@ -50,7 +50,7 @@ class Embedder:
         The readers' tokenizers have one vocabulary and may differ in what they fill a window with. Raises Unsupported
         where an embedding has not as many vectors for one reader as for the other.
         """
-        if any(reader.lexicon.firsts != readers[0].lexicon.firsts for reader in readers):
+        if not all(reader.lexicon.as_long_as(readers[0].lexicon) for reader in readers):
             raise Unsupported(
                 "an embedding has more vectors for one of the model's text encoders than for the other", field="prompt",
                 reason="BROKEN_MODEL_FILE", remedy="get its file again, or write something else",

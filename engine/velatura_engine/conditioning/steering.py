@@ -18,11 +18,14 @@ import torch
 from torch import nn
 
 from ..runtime.seams import steer
+from .directions import Directed
 from .embeddings import Embedder
 from .voices import Choir, Said, Voice, mix
 
 TEXT, POOLED = "encoder_hidden_states", "text_embeds"
 """What denoisers and ControlNets call a prompt's embeddings, and the same in one vector."""
+KEYS = "attn2.to_k"
+"""How the layers are called that make the keys of a denoiser's text attentions."""
 HALVES = ("plain", "told")
 """What the parts of a batch hear under guidance, in the order of most pipelines: the negative, the prompt."""
 
@@ -51,14 +54,21 @@ class Conditioning:
 
     def __init__(
         self, told: Sequence[Voice], plain: Sequence[Voice], embedder: Embedder, *, steps: int, count: int,
-        guided: Sequence[str] = HALVES,
+        guided: Sequence[str] = HALVES, directed: Directed | None = None,
     ) -> None:  # fmt: skip
-        """`guided`: what the parts of the denoiser's batch hear under guidance; without, all hear the prompt."""
-        self.steps, self.count, self.guided = steps, count, tuple(guided)
+        """`guided`: what the parts of the denoiser's batch hear under guidance; without, all hear the prompt.
+        `directed` turns what the prompt says, where that is asked for."""
+        self.steps, self.count, self.guided, self.directed = steps, count, tuple(guided), directed
+        self._share = 0.0
+        self._held: torch.Tensor | None = None
         choirs = Choir(plain, steps), Choir(told, steps)
         length = max(choir.length(embedder) for choir in choirs)
         self._starts = sorted(choirs[0].starts() | choirs[1].starts())
-        stages = [_Stage(*(choir.at(first, embedder, length) for choir in choirs)) for first in self._starts]
+        ears = (embedder, directed or embedder)
+        stages = [
+            _Stage(*(choir.at(first, ear, length) for choir, ear in zip(choirs, ears, strict=True)))
+            for first in self._starts
+        ]
         if embedder.silent and not any(voice.prompt.words.strip() for voice in plain):
             stages = [_Stage(tuple(one.silenced() for one in stage.plain), stage.told) for stage in stages]
         self._stages = stages
@@ -74,20 +84,38 @@ class Conditioning:
 
     def go_to(self, share: float) -> None:
         """The run has come to this share of its steps, 0 to 1."""
+        self._share = share
         step = min(int(share * self.steps + 1e-6), self.steps - 1)
         self._stage = self._stages[sum(first <= step for first in self._starts) - 1]
 
     @contextmanager
     def steering(self, denoiser: nn.Module, controls: Sequence[nn.Module]) -> Iterator[None]:
         """Inside the block denoiser and ControlNets hear what is to be heard at each step."""
-        if len(self._stages) == 1 and not self._stage.composed:
+        keeps = self.directed is not None and self.directed.keeps
+        if len(self._stages) == 1 and not self._stage.composed and not keeps:
             yield  # the pipeline does all of it
             return
         with ExitStack() as stack:
+            self._share = 0.0
+            for name, layer in denoiser.named_modules() if keeps else ():
+                if name.endswith(KEYS):
+                    stack.callback(layer.register_forward_pre_hook(self._attend).remove)
             for control in dict.fromkeys(controls):  # one that reads several hints is fed once a call
                 stack.enter_context(steer(control, self._feeder(control)))
             stack.enter_context(steer(denoiser, self._feeder(denoiser), self._compose))
             yield
+
+    def _attend(self, _: nn.Module, args: tuple) -> tuple | None:
+        """What a text attention makes its keys of."""
+        return None if self._held is None else (args[0] - self._held.to(args[0]), *args[1:])
+
+    def _hold(self, parts: Sequence[str], text: torch.Tensor) -> torch.Tensor | None:
+        """What the keys leave out, for each row of the texts (rows, L, D): of the prompt's alone."""
+        held = None if self.directed is None else self.directed.held(self._share, text)
+        if held is None:
+            return None
+        told = [part == "told" for part in parts for _ in range(_branches(self._stage.side(part)) * self.count)]
+        return held * text.new_tensor(told)[:, None, None]
 
     def _feeder(self, module: nn.Module) -> Any:
         signature = inspect.signature(module.forward)
@@ -102,6 +130,7 @@ class Conditioning:
             heard = {name: _take(value, rows, size) for name, value in given.arguments.items()}
             said = [one for part in parts for one in self._stage.side(part)]
             heard[TEXT] = torch.cat([one.embeddings for one in said]).to(heard[TEXT]).repeat_interleave(self.count, 0)
+            self._held = self._hold(parts, heard[TEXT])
             added = heard.get("added_cond_kwargs")
             if added and POOLED in added:
                 whole = torch.cat([one.pooled for one in said if one.pooled is not None])

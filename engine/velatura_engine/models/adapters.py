@@ -23,7 +23,7 @@ _HYPER = re.compile(r"(\d+)\.[kv]\.linear\.\d+\.(?:weight|bias)")
 _A1111 = re.compile(r"string_to_param(?:\..*)?")
 _PAIRS = {"clip_l", "clip_g", "t5xxl"}
 """Keys of embeddings that have vectors for several text encoders."""
-_NOT_YET = re.compile(r"(.+)\.(?:(a1|b1)\.weight|oft_blocks|oft_R\.weight|boft_R)")
+_NOT_YET = re.compile(r"(.+)\.(?:oft_[rR]|boft_R|vera_lambda_b|hra_u)(?:\..+)?")
 _WIDE = 2048
 """Width of SDXL's text, its two encoders side by side."""
 
@@ -40,13 +40,13 @@ def identify_adapter(path: Path, id: str, shapes: Shapes) -> ModelEntry | None:
     if embedded:
         return _embedding(path, id, embedded)
     found, left = lora_keys.layers(shapes)
-    if len(found) > len(left) and set().union(*found.values()) - {"alpha", "bias", "on_input"}:
+    if len(found) > len(left) and set().union(*found.values()) - {"alpha", "bias", "on_input", "rescale"}:
         return _lora(path, id, shapes, found)
     strange = next((name for name in left if _NOT_YET.fullmatch(name)), None)
     if strange is not None:
         raise Unsupported(
             f"{path.name} is an adapter of a kind that is not read: {strange[-40:]!r}", reason="UNSUPPORTED_LAYOUT",
-            remedy="use a LoRA, LoHa, LoKr, DoRA or (IA)^3",
+            remedy="use a LoRA, LoHa, LoKr, DoRA, GLoRA, (IA)^3, or an OFT or BOFT of kohya's or LyCORIS' scripts",
         )  # fmt: skip
     return None
 
@@ -82,7 +82,8 @@ def vectors(shapes: Shapes) -> dict[str, tuple[int, int]]:
     if not plain and not alone:
         return {}
     tables = {name: shape if len(shape) == 2 else (1, *shape) for name, shape in shapes.items()}
-    if any(len(table) != 2 or not 0 < table[0] <= MAX_VECTORS or table[1] < 16 for table in tables.values()):
+    least = 1 if names <= _PAIRS else 16
+    if any(len(table) != 2 or not 0 < table[0] <= MAX_VECTORS or table[1] < least for table in tables.values()):
         return {}
     return {name: (table[0], table[1]) for name, table in tables.items()}
 

@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import detect_control
 from ..families._unet import POOLED, cross_attention
+from . import t2i
+from .annotators import annotator_facts, is_annotator_folder
 from .weights import weights
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -37,10 +39,16 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Kinds of hints."""
 
+UNION: tuple[tuple[str, ...], ...] = (
+    ("openpose",), ("depth",), ("softedge", "scribble"), ("canny", "lineart", "lineart_anime", "mlsd"), ("normal",),
+    ("seg",), ("tile",), ("inpaint",),
+)  # fmt: skip
+"""Kinds of hints by the numbers that union ControlNets have for them; the first of these have the first six."""
+
 HINT_BLOCK = "input_hint_block."
-_ORIGINAL = "control_model."
-ADAPTERS = ("full_adapter", "light_adapter")
-ESTIMATORS = ("dpt", "depth_anything")
+ORIGINAL = "control_model."
+TASKS = "task_embedding"
+"""The tensor with one row for each number of a union ControlNet."""
 
 
 def control_kind(name: str) -> str:
@@ -63,65 +71,67 @@ def canonical(kind: str) -> str:
     return next((known for known, (_, words) in KINDS.items() if word == known or word in words), kind)
 
 
+def union_number(kind: str) -> int:
+    """The number by which union ControlNets know a kind of hint, one of those in `UNION`."""
+    return next(number for number, kinds in enumerate(UNION) if canonical(kind) in kinds)
+
+
 def is_control_file(shapes: Shapes) -> bool:
-    """Whether a single file holds the weights of a ControlNet."""
-    marks = (_ORIGINAL, HINT_BLOCK, "controlnet_cond_embedding.")
-    return any(name.startswith(marks) for name in shapes)
+    """Whether a single file holds the weights of a ControlNet or a T2I-Adapter."""
+    marks = (ORIGINAL, HINT_BLOCK, "controlnet_cond_embedding.")
+    return t2i.is_adapter_file(shapes) or any(name.startswith(marks) for name in shapes)
+
+
+def control_shapes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    """The tensors of a ControlNet's single file alone, without the prefix that the original names have."""
+    inside = {name.removeprefix(ORIGINAL): shape for name, shape in shapes.items() if name.startswith(ORIGINAL)}
+    return inside or dict(shapes)
 
 
 def folder_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What a folder with one model is, as fields of an entry. Raises Unsupported for what is not used on its own."""
     name = config.get("_class_name") or config.get("model_type") or "model"
-    if name == "ControlNetModel":
+    if name in ("ControlNetModel", "ControlNetUnionModel"):
         shapes = weights(path).shapes()
         steps = len(config.get("conditioning_embedding_out_channels", (16, 32, 96, 256))) - 1
         return {
             "kind": "controlnet", "family": _family(shapes, path), "in_channels": config["in_channels"],
-            "latent_factor": 2**steps, "cross_attention_dim": cross_attention(shapes),
-            "control_kind": control_kind(path.name),
+            "latent_factor": 2**steps, "cross_attention_dim": cross_attention(shapes), **_reads(shapes, path.name),
         }  # fmt: skip
     if name == "T2IAdapter":
         weights(path)
-        return _adapter_facts(config, path)
-    if name in ESTIMATORS:
-        weights(path)
-        return {"kind": "annotator", "control_kind": "depth", "family": name}
-    if name == "ControlNetUnionModel":
-        raise Unsupported(
-            f"{path.name} is a union ControlNet, which only pipelines of Stable Diffusion XL read",
-            reason="UNSUPPORTED_LAYOUT", remedy="install ControlNets of one kind each",
-        )  # fmt: skip
+        return t2i.facts(config, path) | {"control_kind": control_kind(path.name)}
+    if is_annotator_folder(config):
+        return annotator_facts(config, path)
     raise Unsupported(f"{path.name} is a {name} that is not used on its own")
 
 
-def _adapter_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    kind = config.get("adapter_type", "full_adapter")
-    if kind not in ADAPTERS:
-        raise Unsupported(
-            f"{path.name} is a T2I-Adapter of the type {kind!r}, which is for Stable Diffusion XL",
-            reason="UNSUPPORTED_LAYOUT", remedy="use one made for Stable Diffusion 1",
-        )  # fmt: skip
-    widths = tuple(int(width) for width in config["channels"])
-    # A light adapter names its last width once, and uses it twice.
-    widths = (*widths, widths[-1]) if kind == "light_adapter" else widths
-    return {
-        "kind": "t2i", "family": "sd1", "in_channels": config["in_channels"],
-        "latent_factor": config["downscale_factor"], "rows": widths, "control_kind": control_kind(path.name),
-    }  # fmt: skip
+def _reads(shapes: Shapes, name: str) -> dict[str, Any]:
+    """Which kinds of hints a ControlNet reads: a union by its tensors, others by their name."""
+    if TASKS not in shapes:
+        return {"control_kind": control_kind(name)}
+    reads = tuple(kind for kinds in UNION[: shapes[TASKS][0]] for kind in kinds)
+    return {"reads": reads, "description": f"Reads {', '.join(reads)}."}
 
 
 def file_facts(shapes: Shapes, path: Path) -> dict[str, Any]:
-    """What a ControlNet in one file is, as fields of an entry. Raises Unsupported where its layout is another."""
-    names = {name.removeprefix(_ORIGINAL): shape for name, shape in shapes.items()}
+    """What a ControlNet or T2I-Adapter in one file is, as fields of an entry. Raises Unsupported where its layout is
+    another."""
+    if t2i.is_adapter_file(shapes):
+        return t2i.facts(t2i.adapter_config(shapes, path), path) | {"control_kind": control_kind(path.stem)}
+    names = control_shapes(shapes)
+    if "lora_controlnet" in names:
+        raise _unknown(path, "it is a Control-LoRA; use the ControlNet in full")
     entry = names.get("input_blocks.0.0.weight") or names.get("conv_in.weight")
     hints = hint_widths(names)
-    xl = POOLED in names or "label_emb.0.0.weight" in names
-    if entry is None or len(hints) < 2 or not cross_attention(shapes) or xl:
-        raise _unknown(path, "use one made for Stable Diffusion 1 or 2; those for SDXL are read as whole folders")
+    if "label_emb.0.0.weight" in names:
+        names[POOLED] = names["label_emb.0.0.weight"]
+    if entry is None or len(hints) < 2 or not cross_attention(names):
+        raise _unknown(path, "use one made for Stable Diffusion 1, 2 or SDXL")
     return {
         "kind": "controlnet", "family": _family(names, path), "in_channels": entry[1],
-        "latent_factor": 2 ** (len(hints) - 1), "cross_attention_dim": cross_attention(shapes),
-        "control_kind": control_kind(path.stem),
+        "latent_factor": 2 ** (len(hints) - 1), "cross_attention_dim": cross_attention(names),
+        **_reads(names, path.stem),
     }  # fmt: skip
 
 

@@ -50,6 +50,8 @@ class ModelEntry:
     prediction: str = "epsilon"
     pure_noise: bool = False
     control_kind: str = ""
+    reads: tuple[str, ...] = ()
+    """Kinds of hints that a union ControlNet reads; none for other models."""
     cross_attention_dim: int = 0
     rows: tuple[int, ...] = ()
     """Channels of a UNet's rows, or of the features that a T2I-Adapter adds to them."""

@@ -66,7 +66,7 @@ def _read(path: Path) -> tuple[dict[str, Any], int]:
             raise Unsupported(
                 f"{path.name} is a pickle, which can run code when it is opened", reason="PICKLE_NOT_ALLOWED",
                 remedy="convert it to safetensors, or get its safetensors version; velatura import takes in "
-                "embeddings, hypernetworks and LoRAs",
+                "embeddings, hypernetworks, LoRAs, T2I-Adapters and annotators",
             )  # fmt: skip
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER, size - 8):

@@ -12,6 +12,7 @@ from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
 from . import controls, single_file
 from .adapters import identify_adapter
+from .annotators import annotator_file
 from .entry import Format, ModelEntry
 from .header import shapes as read_shapes
 from .original import layout_of, prediction
@@ -84,6 +85,11 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         raise Unsupported(
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
             remedy="put the encoder's whole folder there: its config.json with model.safetensors",
+        )  # fmt: skip
+    annotator = annotator_file(shapes)
+    if annotator is not None:
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size, **annotator
         )  # fmt: skip
     adapter = identify_adapter(path, id, shapes)
     if adapter is not None:

@@ -155,7 +155,8 @@ class ModelIndex:
     def controls(
         self, kind: str, family: str, cross_attention_dim: int, latent_factor: int, rows: Sequence[int] = ()
     ) -> list[ModelEntry]:
-        """Control models that read `kind`, or any kind ("*"), and were made for such a checkpoint: ControlNets first.
+        """Control models that read `kind`, or any kind ("*"), and were made for such a checkpoint: ControlNets first,
+        those of one kind before unions.
 
         A ControlNet must be one of those that the family has, and attend to text of that width; a T2I-Adapter must
         bring features as wide as those `rows`. Hints are as many times as large as the latents for both.
@@ -171,12 +172,12 @@ class ModelIndex:
         found = [
             self._as_it_is(entry, "")
             for entry in self._entries.values()
-            if kind in ("*", entry.control_kind)
+            if (kind == "*" or kind in (entry.reads or (entry.control_kind,)))
             and fits(entry)
             and entry.latent_factor == latent_factor
             and _stamp(entry.path)
         ]
-        return sorted(found, key=lambda entry: entry.kind != "controlnet")
+        return sorted(found, key=lambda entry: (entry.kind != "controlnet", bool(entry.reads)))
 
     def annotators(self, kind: str) -> list[ModelEntry]:
         """Models that estimate `kind`, such as depth, from a picture."""

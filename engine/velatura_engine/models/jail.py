@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import Invalid, Unsupported
 
-MAX_FILE = 256 * 2**20
+MAX_FILE = 384 * 2**20
 """Of a torch file, bytes."""
 SECONDS, MEMORY = 30, 4 * 2**30
 _REFUSED = 3

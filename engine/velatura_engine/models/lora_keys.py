@@ -32,6 +32,9 @@ _PARTS = {
     "lokr_w2": "k2", "lokr_w2_a": "k2_a", "lokr_w2_b": "k2_b", "lokr_t2": "kt",
     "diff": "diff", "diff_b": "bias", "w_norm": "diff", "b_norm": "bias",
     "on_input": "on_input",
+    # GLoRA, and the rotations of OFT and BOFT
+    "a1.weight": "g_a1", "a2.weight": "g_a2", "b1.weight": "g_b1", "b2.weight": "g_b2", "bm.weight": "g_bm",
+    "oft_blocks": "rotations", "oft_diag": "rotations", "boft_blocks": "rotations", "rescale": "rescale",
 }  # fmt: skip
 _OLD = re.compile(r"(.*)\.processor\.(to_[qkv]|to_out)_lora\.(down|up)\.weight")
 _TEXT = re.compile(r"(?:lora_te|text_encoder_)(\d)_|(?:lora_te|text_encoder)_")
@@ -87,6 +90,12 @@ def width(parts: Mapping[str, str], shapes: Shapes) -> int:
     for part in ("down", "w1_b", "diff"):
         if part in parts and len(shapes[parts[part]]) >= 2:
             return shapes[parts[part]][1]
+    if {"g_a1", "g_a2", "g_b1", "g_b2"} <= parts.keys():
+        a1, a2, b1, b2 = (shapes[parts[f"g_{name}"]] for name in ("a1", "a2", "b1", "b2"))
+        if min(map(len, (a1, a2, b1, b2))) < 2:
+            return 0
+        # In the first version the names of each pair were the other way around.
+        return b2[1] if a1[1] == a2[0] == b1[1] == b2[0] else b1[1]
     factors = [_inner(parts, shapes, name) for name in ("k1", "k2")]
     return math.prod(factors)
 
@@ -99,7 +108,7 @@ def _inner(parts: Mapping[str, str], shapes: Shapes, name: str) -> int:
 
 def rank(parts: Mapping[str, str], shapes: Shapes) -> int:
     """The inner size of a product of low rank, 0 where nothing is one."""
-    for part, axis in (("down", 0), ("w1_b", 0), ("k1_b", 0), ("k2_b", 0)):
+    for part, axis in (("down", 0), ("w1_b", 0), ("k1_b", 0), ("k2_b", 0), ("g_a2", 0)):
         if part in parts and shapes[parts[part]]:
             return shapes[parts[part]][axis]
     return 0

@@ -19,6 +19,7 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from ..conditioning.adapters.names import components
 from ..conditioning.adapters.wear import wearing
+from ..conditioning.directions import Directed, turn
 from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
 from ..conditioning.voices import Voice
@@ -34,7 +35,7 @@ from .canvas import settle
 from .context import Context
 from .guides import Guides
 from .noise import Variation, generators
-from .references import take_after
+from .references import Likeness
 from .scene import Scene, fetch, finish
 
 
@@ -51,13 +52,13 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
-        likeness = take_after(plan, context, model)
+        likeness = Likeness(plan, context, model)
         with (
             wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            run = _Run(plan, context, model, scene, guides)
+            run = _Run(plan, context, model, scene, guides, likeness)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
                 latents = run.denoise(axes)
@@ -77,8 +78,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
 class _Run:
     """One call of the pipeline, observed."""
 
-    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides) -> None:
-        self.plan, self.context, self.model, self.scene, self.guides = plan, context, model, scene, guides
+    def __init__(
+        self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: Guides, likeness: Likeness
+    ) -> None:
+        self.plan, self.context, self.model, self.scene = plan, context, model, scene
+        self.guides, self.likeness = guides, likeness
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
         self.variation = self._variation()
         self.conditioning = self._conditioning()
@@ -97,6 +101,7 @@ class _Run:
             if self.conditioning:
                 self.conditioning.go_to(part)
             self.guides.go_to(moment.done, moment.total)
+            self.likeness.go_to(moment.done, moment.total)
             self.tile(part, axes, windows)
             return blend(moment) if blend else None
 
@@ -198,6 +203,7 @@ class _Run:
         if (
             model.family.plain
             and not plan.embeddings
+            and not plan.directions
             and not plan.passages
             and not plan.negative_passages
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
@@ -208,10 +214,13 @@ class _Run:
         split = len(plan.passages)
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
+        embedder = model.embedder(plan.clip_skip, plan.embeddings)
+        turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in plan.directions]
         return Conditioning(
             told,
             plain,
-            model.embedder(plan.clip_skip, plan.embeddings),
+            embedder,
+            directed=Directed(embedder, turns) if turns else None,
             steps=steps,
             count=len(plan.seeds),
             guided=model.family.guided,
@@ -319,7 +328,9 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
     if (plan.negative.text or plan.negative_passages) and plan.guidance <= 1:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    said = " ".join(prompt.words for prompt in (plan.prompt, *(passage.prompt for passage in plan.passages)))
+    phrases = [phrase for one in plan.directions for phrase in (*one.source, *one.target)]
+    passages = [passage.prompt for passage in plan.passages]
+    said = " ".join(prompt.words for prompt in (plan.prompt, *passages, *phrases))
     # What it wears may have taught it words; nobody knows which.
     learned = plan.adapters or plan.embeddings
     unknown = model.unknown_words(said) if plan.model.vocabulary and not learned else []

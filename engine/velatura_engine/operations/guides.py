@@ -1,13 +1,13 @@
 """What leads a painting besides its words: its ControlNets, whose answers a mask can hold back, and T2I-Adapters.
 
-The pipeline runs the ControlNets. What it has no argument for hangs on the second seam: masks weigh what a ControlNet
-answers, and the features of T2I-Adapters, which diffusers knows for text to image only, reach the denoiser in every
-task and beside ControlNets.
+The pipeline runs the ControlNets; a union hears the hints of all its controls together, those with masks apart. What
+the pipeline has no argument for hangs on the second seam: masks weigh what a ControlNet answers, and the features of
+T2I-Adapters, which diffusers knows for text to image only, reach the denoiser in every task and beside ControlNets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import reduce
 from itertools import cycle
@@ -18,14 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..models.controls import union_number
 from ..pixels.picture import as_single
 from ..plan import ControlPlan, DiffusePlan
 from ..runtime.models import Loaded
 from ..runtime.seams import steer
+from ..runtime.unions import Union
 from ..runtime.windows import Windows
 from .canvas import framed
 from .context import Context
 from .hints import hint_of
+from .spans import counts
 
 
 class Guides:
@@ -36,11 +39,13 @@ class Guides:
         self.nets: list[nn.Module] = []
         """ControlNets, in the order of their hints."""
         self.modules: list[nn.Module] = []
-        self._led: list[ControlPlan] = []
         self._hints: list[torch.Tensor] = []
         self._masks: list[torch.Tensor | None] = []
+        self._led: list[tuple[float, float, float]] = []
+        """Strength, start and end of each ControlNet, as the pipeline is told."""
         self._adapters: list[_Adapter] = []
         self._moment = (0, 1)
+        unions: dict[int, list[tuple[ControlPlan, nn.Module, torch.Tensor, torch.Tensor | None]]] = {}
         for control in plan.controls:
             module = context.models.control(control.model)
             hint = _tensor(hint_of(control, plan, context), model)
@@ -48,11 +53,30 @@ class Guides:
             self.modules.append(module)
             if control.model.kind == "t2i":
                 self._adapters.append(_Adapter(control, module, hint, mask))
+            elif control.model.reads:
+                unions.setdefault(id(module if mask is None else control), []).append((control, module, hint, mask))
             else:
-                self.nets.append(module)
-                self._led.append(control)
-                self._hints.append(hint)
-                self._masks.append(mask)
+                self._follow(module, hint, mask, (control.strength, control.start, control.end))
+        for together in unions.values():
+            controls, nets, hints, masks = zip(*together, strict=True)
+            # It weighs its hints itself, each in its own part of the run.
+            self._follow(self._union(nets[0], controls), torch.cat(hints, dim=1), masks[0], (1.0, 0.0, 1.0))
+
+    def _follow(
+        self, net: nn.Module, hint: torch.Tensor, mask: torch.Tensor | None, led: tuple[float, float, float]
+    ) -> None:
+        self.nets.append(net)
+        self._hints.append(hint)
+        self._masks.append(mask)
+        self._led.append(led)
+
+    def _union(self, net: nn.Module, controls: Sequence[ControlPlan]) -> Union:
+        """One call of a union ControlNet for these controls."""
+
+        def strengths() -> list[float]:
+            return [control.strength if counts(control, *self._moment) else 0.0 for control in controls]
+
+        return Union(net, [union_number(control.kind) for control in controls], strengths)
 
     def _mask(self, control: ControlPlan, context: Context) -> torch.Tensor | None:
         """Where a hint counts, (1, 1, H, W) on the canvas."""
@@ -69,9 +93,9 @@ class Guides:
         name = "image" if self.plan.task == "txt2img" else "control_image"
         return {
             name: [hint.repeat(count, 1, 1, 1) for hint in self._hints],
-            "controlnet_conditioning_scale": [control.strength for control in self._led],
-            "control_guidance_start": [control.start for control in self._led],
-            "control_guidance_end": [control.end for control in self._led],
+            "controlnet_conditioning_scale": [strength for strength, _, _ in self._led],
+            "control_guidance_start": [start for _, start, _ in self._led],
+            "control_guidance_end": [end for _, _, end in self._led],
         }
 
     def go_to(self, done: int, total: int) -> None:
@@ -98,7 +122,7 @@ class Guides:
     def _lead(self, features: list[list[torch.Tensor]], args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """The denoiser's arguments with the features of those adapters whose time it is."""
         done, total = self._moment
-        chosen = [f for adapter, f in zip(self._adapters, features, strict=True) if adapter.counts(done, total)]
+        chosen = [f for adapter, f in zip(self._adapters, features, strict=True) if counts(adapter.plan, done, total)]
         if not chosen:
             return args, kwargs
         rows = len(args[0] if args else kwargs["sample"])
@@ -120,10 +144,6 @@ class _Adapter:
         one_channel = self.module.config["in_channels"] == 1
         told = self.module(self.hint.mean(dim=1, keepdim=True) if one_channel else self.hint)
         return [_weighed(level * self.plan.strength, self.mask) for level in told]
-
-    def counts(self, done: int, total: int) -> bool:
-        """Whether it leads the step after `done` of `total`: as diffusers counts for ControlNets."""
-        return done / total >= self.plan.start and (done + 1) / total <= self.plan.end
 
 
 def _weigher(masks: list[torch.Tensor | None], windows: Windows | None) -> Callable[[Any], Any]:

@@ -48,6 +48,8 @@ def prepare(preparation: Preparation, given: Given, context: Context) -> np.ndar
         facts |= {"z": _metric(preparation.depth, context), "disparity": disparity_of(preparation.depth, context)}
     if preparation.annotator is not None:
         facts["estimate"] = context.models.annotator(preparation.annotator)
+    if preparation.helper is not None:
+        facts["find"] = context.models.annotator(preparation.helper)
     return preprocessor(preparation.preprocessor).build(Given(**facts), **preparation.knobs)
 
 

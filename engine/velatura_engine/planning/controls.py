@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Invalid, NotFound, Unsupported
 from ..families import Family
+from ..models.annotators import WANTED
 from ..models.controls import canonical
 from ..models.entry import ModelEntry
 from ..plan import ControlPlan, Preparation, PreprocessPlan
@@ -107,7 +108,13 @@ def _prepare(
         check_depth(depth, done, f"{field}.depth")
     size = size_of(source, done, f"{field}.{wanted}.image" if depth else f"{field}.image")
     checked = part.checked(knobs, field=f"{field}.knobs")
-    return Preparation(preprocessor=part.id, knobs=checked, image=image, depth=depth, annotator=annotator), size
+    helper = next(iter(index.annotators(part.helper)), None) if part.helper else None
+    return (
+        Preparation(
+            preprocessor=part.id, knobs=checked, image=image, depth=depth, annotator=annotator, helper=helper
+        ),
+        size,
+    )  # fmt: skip
 
 
 def _annotator(part: Part, index: ModelIndex, field: str) -> ModelEntry | None:
@@ -119,13 +126,9 @@ def _annotator(part: Part, index: ModelIndex, field: str) -> ModelEntry | None:
         why = part.reason or "no model for it is installed"
         remedy = "send a hint that is ready, or choose another preprocessor"
         if part.annotator:
-            remedy = f"put a model that estimates {part.annotator} into the models folder ({ANNOTATORS}), or {remedy}"
+            remedy = f"put into the annotators folder of the models folder {WANTED[part.annotator]}; or {remedy}"
         raise Unsupported(f"{part.title} cannot be made: {why}", field=field, reason="NO_ANNOTATOR", remedy=remedy)
     return found[0]
-
-
-ANNOTATORS = "the whole folder of a DPT or Depth Anything model of transformers, with safetensors weights"
-"""What can be installed for preprocessors that ask a model."""
 
 
 class _Chooser:
@@ -164,7 +167,8 @@ class _Chooser:
 
     def _none(self, kind: str, field: str) -> NotFound:
         self.family.pipeline(self.task, True, field=f"{field.partition('.')[0]}.diffuse.model")
-        readable = sorted({entry.control_kind for entry in self.fits("*") if entry.control_kind})
+        fits = self.fits("*")
+        readable = sorted({kind for entry in fits for kind in entry.reads or (entry.control_kind,) if kind})
         there = f"hints that can be read are: {', '.join(readable)}; or " if readable else ""
         trouble = NotFound(
             "kind of hint", kind, field=field, reason="NO_CONTROL_MODEL",

@@ -80,7 +80,8 @@ def _used(part: DiffusePlan) -> list[ModelEntry]:
 
 
 def _annotators(hint: object) -> list[ModelEntry]:
-    return [hint.annotator] if isinstance(hint, Preparation) and hint.annotator is not None else []
+    asked = (hint.annotator, hint.helper) if isinstance(hint, Preparation) else ()
+    return [entry for entry in asked if entry is not None]
 
 
 def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:

@@ -17,6 +17,7 @@ from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
 from . import latents, pairing
 from .controls import plan_controls
+from .directions import plan_directions
 from .frame import Frame, Rules, frame, grown, unsettled
 from .references import plan_references
 from .sizes import Size, Sizes, size_of
@@ -98,6 +99,7 @@ class Painting:
             references=plan_references(
                 ask.references, model, self.family, self.index, self.done, size, f"{self.field}.references"
             ),
+            directions=plan_directions(ask.directions, self.family, f"{self.field}.directions"),
             warnings=warnings,
             variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
             windows=latents.plan_windows(ask, model, self.field),

@@ -59,8 +59,9 @@ def _plan(
             "trained with (config.json and model.safetensors) into clip_vision in the models folder",
         )  # fmt: skip
     return ReferencePlan(
-        image=ask.image, role=ask.role, strength=ask.strength, mask=ask.mask, model=adapter, encoder=eyes[0]
-    )
+        image=ask.image, role=ask.role, strength=ask.strength, mask=ask.mask, model=adapter, encoder=eyes[0],
+        start=ask.start, end=ask.end,
+    )  # fmt: skip
 
 
 def _adapter(ask: Reference, model: ModelEntry, index: ModelIndex, field: str) -> ModelEntry:

@@ -2,7 +2,7 @@
 
 A part's function takes what it is `Given`, and its knobs by name, and returns a hint (H, W, 3) float32, mostly 0..1.
 The part's `reads` says what must be given: "picture", "depth", or "masked", a picture with the mask that is repainted.
-Parts with an `annotator` need a model of that kind, which users install.
+Parts with an `annotator` need a model of that kind, which users install; a `helper` they use where there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Given:
 
     `picture` (H, W, 3) float32 sRGB 0..1. `z` (H, W) float32 metres, 0 where nothing was hit, and only where the depth
     is metric; `disparity` (H, W) float32 0..1, near 1, nothing 0. `mask` (H, W) float32, 1 = repainted. `estimate` asks
-    the annotator: picture (H, W, 3) -> (H, W) float32.
+    the annotator: picture (H, W, 3) -> mostly (H, W) float32; `find` asks the helper, where one is installed.
     """
 
     picture: np.ndarray | None = None
@@ -32,7 +32,8 @@ class Given:
     mask: np.ndarray | None = None
     x: bool = False
     y: bool = False
-    estimate: Callable[[np.ndarray], np.ndarray] | None = None
+    estimate: Callable[..., np.ndarray] | None = None
+    find: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def colours(self) -> np.ndarray:

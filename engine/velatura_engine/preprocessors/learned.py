@@ -6,13 +6,8 @@ from . import PREPROCESSORS, Given
 
 _MISSING = {
     # id: (title, kind of its hints, what it makes, what to do instead)
-    "hed": ("Soft edges (HED)", "softedge", "Soft edges of objects", "use gradient"),
-    "pidinet": ("Soft edges (PiDiNet)", "softedge", "Soft edges of objects", "use gradient"),
-    "mlsd": ("Straight lines (MLSD)", "mlsd", "Straight lines of buildings and rooms", "use canny"),
-    "openpose": ("Poses (OpenPose)", "openpose", "Skeletons of people", "pose a figure and send its skeleton"),
+    "pidinet": ("Soft edges (PiDiNet)", "softedge", "Soft edges of objects", "use hed or gradient"),
     "lineart_anime": ("Line art of anime", "lineart_anime", "Lines of drawn figures", "use lineart"),
-    "normal_estimate": ("Estimated normals", "normal", "Surface directions", "use normal_from_depth"),
-    "segmentation": ("Segmentation", "seg", "Areas by what they show", "paint the areas in the colours of ADE20K"),
 }
 
 

@@ -1,33 +1,46 @@
-"""Control models and annotators -> torch modules: ControlNets of either layout, T2I-Adapters, estimators of depth."""
+"""Control models -> torch modules: ControlNets and T2I-Adapters, folders and single files of either naming."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from diffusers import ControlNetModel, T2IAdapter
+from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
+from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
+from safetensors.torch import load_file
 from torch import nn
-from transformers import DepthAnythingForDepthEstimation, DPTForDepthEstimation
 
-from ..models.controls import hint_widths
+from ..errors import Unsupported
+from ..models import t2i
+from ..models.controls import ORIGINAL, TASKS, control_shapes, hint_widths
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
 from ..models.weights import weights
 from .load import load_control, settle
 
-ESTIMATORS: dict[str, type] = {"dpt": DPTForDepthEstimation, "depth_anything": DepthAnythingForDepthEstimation}
+_POOLED = {
+    f"add_embedding.linear_{1 + number}.{kind}": f"label_emb.0.{2 * number}.{kind}"
+    for number in range(2)
+    for kind in ("weight", "bias")
+}
+"""What diffusers' own conversion leaves out: how SDXL hears a prompt in one vector."""
+_TIMES = 256
+"""Numbers that stand for one size, or one kind of hint, before they are embedded."""
+_HEADS = 8
+"""Heads of the attention between the hints of a union."""
+
+Tensors = dict[str, torch.Tensor]
 
 
 def load_guide(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> nn.Module:
-    """A ControlNet from its folder or single file, or a T2I-Adapter from its folder."""
+    """A ControlNet or a T2I-Adapter from its folder or single file. Raises Unsupported for a file that lacks some of
+    its tensors."""
     if entry.kind == "controlnet" and entry.format == "diffusers":
         return load_control(entry, dtype=dtype, device=device)
-    guide = _adapter(entry, dtype) if entry.kind == "t2i" else _control_from_file(entry, dtype)
+    if entry.kind == "t2i":
+        guide = _adapter(entry, dtype) if entry.format == "diffusers" else _adapter_from_file(entry, dtype)
+    else:
+        guide = _control_from_file(entry, dtype)
     settle(guide, device)
     return guide
 
@@ -40,116 +53,107 @@ def _adapter(entry: ModelEntry, dtype: torch.dtype) -> T2IAdapter:
     )  # fmt: skip
 
 
-def _control_from_file(entry: ModelEntry, dtype: torch.dtype) -> ControlNetModel:
-    with tempfile.TemporaryDirectory(prefix="velatura-config-") as folder:
-        config = control_config(read_shapes(entry.path))
-        (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        return ControlNetModel.from_single_file(
-            str(entry.path), config=folder, torch_dtype=dtype, local_files_only=True, low_cpu_mem_usage=False
-        )
+def _adapter_from_file(entry: ModelEntry, dtype: torch.dtype) -> T2IAdapter:
+    shapes = read_shapes(entry.path)
+    config = t2i.adapter_config(shapes, entry.path)
+    tensors = load_file(entry.path)
+    named = {f"adapter.{t2i.diffusers_name(name, shapes)}": values for name, values in tensors.items()}
+    return _filled(T2IAdapter.from_config(config), named, entry, dtype)
+
+
+def _control_from_file(entry: ModelEntry, dtype: torch.dtype) -> nn.Module:
+    shapes = control_shapes(read_shapes(entry.path))
+    config = control_config(shapes)
+    tensors = load_file(entry.path)
+    inside = {name.removeprefix(ORIGINAL): values for name, values in tensors.items() if name.startswith(ORIGINAL)}
+    tensors = inside or tensors
+    named: Tensors = {
+        name: values for name, values in convert_controlnet_checkpoint(tensors, config).items() if values is not None
+    }
+    named |= {new: tensors[old] for new, old in _POOLED.items() if old in tensors}
+    of = ControlNetUnionModel if entry.reads else ControlNetModel
+    return _filled(of.from_config(config), named, entry, dtype)
+
+
+def _filled(module: Any, tensors: Tensors, entry: ModelEntry, dtype: torch.dtype) -> Any:
+    """The module with these weights. What it does not know is left; what it lacks is an error."""
+    try:
+        lacking = module.load_state_dict(tensors, strict=False).missing_keys
+    except RuntimeError as trouble:  # torch's words for tensors of other shapes
+        lacking = [str(trouble).splitlines()[-1].strip()]
+    if lacking:
+        raise Unsupported(
+            f"{entry.title} is not whole: {lacking[0][:120]}", reason="BROKEN_MODEL_FILE", remedy="get the file again",
+        )  # fmt: skip
+    return nn.Module.to(module, dtype)  # past diffusers, which warns of what it has none of
 
 
 def control_config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     """The config of diffusers that fits a single file of a ControlNet, from its tensors' shapes alone."""
-    names = {name.removeprefix("control_model."): shape for name, shape in shapes.items()}
-    widths, attends = _rows(names)
+    names = control_shapes(shapes)
+    widths, depths = _rows(names)
     linear = any(name.endswith(".proj_in.weight") and len(shape) == 2 for name, shape in names.items())
     cross = next(shape[1] for name, shape in names.items() if name.endswith(".attn2.to_k.weight"))
     entry = names.get("input_blocks.0.0.weight") or names["conv_in.weight"]
-    return {
+    config: dict[str, Any] = {
         "_class_name": "ControlNetModel",
         "in_channels": entry[1],
         "conditioning_channels": _hint_channels(names),
         "block_out_channels": widths,
         "layers_per_block": 2,
-        "down_block_types": ["CrossAttnDownBlock2D" if attention else "DownBlock2D" for attention in attends],
+        "down_block_types": ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths],
         "cross_attention_dim": cross,
-        # Stable Diffusion 1 has eight heads everywhere; 2, whose projections are linear, heads of 64 channels.
-        "attention_head_dim": [width // 64 for width in widths] if linear else 8,
+        # Stable Diffusion 1 has eight heads everywhere; later ones, whose projections are linear, heads of 64 channels.
+        "attention_head_dim": [max(1, width // 64) for width in widths] if linear else 8,
         "use_linear_projection": linear,
         "conditioning_embedding_out_channels": hint_widths(names),
     }
+    pooled = names.get("add_embedding.linear_1.weight") or names.get("label_emb.0.0.weight")
+    if pooled is not None:
+        # The last number is the middle's too.
+        depths[-1] = max(_depth(names, "middle_block.1"), _depth(names, "mid_block.attentions.0"))
+        config |= {
+            "transformer_layers_per_block": [max(1, depth) for depth in depths],
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": _TIMES,
+            "projection_class_embeddings_input_dim": pooled[1],
+        }
+    if TASKS in names:
+        kinds, channels = names[TASKS]
+        layers = sum(name.endswith(".ln_1.weight") for name in names if name.startswith("transformer_layes."))
+        config |= {
+            "_class_name": "ControlNetUnionModel",
+            "num_control_type": kinds,
+            "num_trans_channel": channels,
+            "num_trans_head": _HEADS,
+            "num_trans_layer": layers,
+            "num_proj_channel": names["spatial_ch_projs.weight"][0],
+            "addition_time_embed_dim": names["control_add_embedding.linear_1.weight"][1] // kinds,
+        }
+    return config
 
 
-def _rows(names: dict[str, tuple[int, ...]]) -> tuple[list[int], list[bool]]:
-    """Channels of each row of two layers, and whether it attends to text."""
+def _rows(names: dict[str, tuple[int, ...]]) -> tuple[list[int], list[int]]:
+    """Channels of each row of two layers, and how often it attends to text."""
     widths: list[int] = []
-    attends: list[bool] = []
+    depths: list[int] = []
     original = "input_blocks.0.0.weight" in names
     while True:
         row = len(widths)
         layer = f"input_blocks.{1 + 3 * row}" if original else f"down_blocks.{row}"
         conv = f"{layer}.0.out_layers.3.weight" if original else f"{layer}.resnets.0.conv2.weight"
         if conv not in names:
-            return widths, attends
-        attention = f"{layer}.1." if original else f"{layer}.attentions."
+            return widths, depths
         widths.append(names[conv][0])
-        attends.append(any(name.startswith(attention) for name in names))
+        depths.append(_depth(names, f"{layer}.1" if original else f"{layer}.attentions.0"))
+
+
+def _depth(names: dict[str, tuple[int, ...]], attention: str) -> int:
+    """Blocks of one attention, one after the other; 0 where there is none."""
+    start, end = f"{attention}.transformer_blocks.", ".attn2.to_k.weight"
+    return sum(name.startswith(start) and name.endswith(end) for name in names)
 
 
 def _hint_channels(names: dict[str, tuple[int, ...]]) -> int:
     first = names.get("input_hint_block.0.weight") or names["controlnet_cond_embedding.conv_in.weight"]
     return first[1]
-
-
-class Estimator:
-    """A model of transformers that estimates depth; called with a picture, it gives relative depth back."""
-
-    def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
-        self.device, self.dtype = device, dtype
-        self.model: Any = ESTIMATORS[entry.family].from_pretrained(
-            entry.path, dtype=dtype, local_files_only=True, use_safetensors=True
-        )
-        settle(self.model, device)
-        self.eyes = _eyes(entry.path, self.model.config, square=entry.family == "dpt")
-
-    @torch.inference_mode()
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Picture (H, W, 3) float32 sRGB 0..1 -> disparity (H, W) float32, near 1, farthest 0."""
-        height, width = picture.shape[:2]
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-        seen = F.interpolate(pixels, size=self.eyes.size(height, width), mode="bicubic", antialias=True)
-        seen = (seen - self.eyes.mean) / self.eyes.deviation
-        answer = self.model(seen.to(self.device, self.dtype)).predicted_depth[:, None].float().cpu()
-        answer = F.interpolate(answer, size=(height, width), mode="bilinear", antialias=True)[0, 0]
-        if getattr(self.model.config, "depth_estimation_type", "relative") == "metric":
-            answer = 1 / answer.clamp(min=1e-3)
-        low, high = answer.min(), answer.max()
-        span = float(high - low)
-        flat = span <= 1e-6 * max(1.0, float(answer.abs().max()))
-        return (torch.full_like(answer, 0.5) if flat else (answer - low) / span).numpy()
-
-
-class _Eyes:
-    """The sizes and colours in which an estimator sees pictures."""
-
-    def __init__(self, side: int, multiple: int, square: bool, mean: list[float], deviation: list[float]) -> None:
-        self.side, self.multiple, self.square = side, multiple, square
-        self.mean, self.deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, deviation))
-
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns: the shorter side as the model was taught, the other in proportion, at most twice that."""
-        if self.square:
-            return self.side, self.side
-        scale = self.side / min(height, width)
-        rows, columns = (
-            max(1, round(min(side * scale, 2 * self.side) / self.multiple)) * self.multiple for side in (height, width)
-        )
-        return rows, columns
-
-
-def _eyes(folder: Path, config: Any, *, square: bool) -> _Eyes:
-    """From the picture processor's settings beside the weights, where there are any; else as the models' makers did."""
-    told: dict[str, Any] = {}
-    if (folder / "preprocessor_config.json").is_file():
-        told = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-    backbone = getattr(config, "backbone_config", None) or config
-    patch = getattr(config, "patch_size", None) or getattr(backbone, "patch_size", 16)
-    size = told.get("size") or {}
-    side = size.get("height") or size.get("shortest_edge") if isinstance(size, dict) else size
-    side = int(side or getattr(backbone, "image_size", 384))
-    asked, patch = int(told.get("ensure_multiple_of") or 1), int(patch)
-    multiple = asked if asked % patch == 0 else patch
-    mean, deviation = told.get("image_mean") or [0.5] * 3, told.get("image_std") or [0.5] * 3
-    # DPT takes its patches for a square.
-    return _Eyes(max(side // multiple, 1) * multiple, multiple, square, mean, deviation)

@@ -87,8 +87,8 @@ def load_vae(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> 
 
 
 def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
-    """Load a ControlNet from its folder."""
-    control = _module("ControlNetModel", entry.path, dtype)
+    """Load a ControlNet from its folder, of one kind or a union."""
+    control = _module("ControlNetUnionModel" if entry.reads else "ControlNetModel", entry.path, dtype)
     settle(control, device)
     return control
 

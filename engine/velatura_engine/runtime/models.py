@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
 
 from ..conditioning.adapters.lexicon import Lexicon
 from ..conditioning.embeddings import Embedder, Reader
 from ..families import Family, family
 from ..models.entry import ModelEntry
-from .controls import Estimator, load_guide
+from .annotators import load_annotator
+from .controls import load_guide
 from .latents import LatentSpace, latent_space
 from .load import Components, load_checkpoint, load_vae
 from .preview import PreviewMap, fit
@@ -147,7 +149,7 @@ class Models:
         self.resident = ""
         self._checkpoints: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
-        self._annotators: OrderedDict[tuple[str, str], Estimator] = OrderedDict()
+        self._annotators: OrderedDict[tuple[str, str], Callable[..., np.ndarray]] = OrderedDict()
         self.references = References(self.device, self.dtype)
         self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
@@ -181,12 +183,12 @@ class Models:
         self._controls.move_to_end(key)
         return self._controls[key]
 
-    def annotator(self, entry: ModelEntry) -> Estimator:
-        """The model that estimates depth, loaded if need be."""
+    def annotator(self, entry: ModelEntry) -> Callable[..., np.ndarray]:
+        """The model that looks at pictures for hints, loaded if need be."""
         key = (entry.id, entry.stamp or str(entry.path))
         if key not in self._annotators:
             self._make_room(self._annotators, KEEP)
-            self._annotators[key] = Estimator(entry, dtype=self.dtype, device=self.device)
+            self._annotators[key] = load_annotator(entry, dtype=self.dtype, device=self.device)
         self._annotators.move_to_end(key)
         return self._annotators[key]
 

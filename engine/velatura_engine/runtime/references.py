@@ -71,7 +71,7 @@ class Readers:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one adapter gets: pictures seen and what stands for none, (N, D) or (N, T, D); their masks, (1, N, H, W), or
-    None; and the strength of each by the name of an attention.
+    None; and the strength of each now by the name of an attention.
     """
 
     seen: torch.Tensor
@@ -137,13 +137,13 @@ def reading(unet: Any, readers: Readers, looks: Sequence[Look], count: int) -> I
     What it is asked for `count` pictures comes in rows: those of the negative first, where there is one. `looks` are
     in the order of the readers. Enter it before what changes the rows, so that these follow.
     """
-    for name, processor in readers.processors.items():
-        # A single picture without a mask has a number, as diffusers wants it; several have a list.
-        strengths = [look.strengths(name) for look in looks]
-        processor.scale = [s if look.mask is not None else s[0] for s, look in zip(strengths, looks, strict=True)]
     masks = [look.mask for look in looks]
 
     def change(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        for name, processor in readers.processors.items():
+            # A single picture without a mask has a number, as diffusers wants it; several have a list.
+            strengths = [look.strengths(name) for look in looks]
+            processor.scale = [s if look.mask is not None else s[0] for s, look in zip(strengths, looks, strict=True)]
         rows = len(args[0] if args else kwargs["sample"]) // count
         seen = [torch.stack([look.nothing] * (rows > 1) + [look.seen] * (rows - (rows > 1))) for look in looks]
         added = dict(kwargs.get("added_cond_kwargs") or {})

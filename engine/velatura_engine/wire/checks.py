@@ -42,6 +42,16 @@ def between(value: float, field: str, low: float, high: float) -> float:
     return value
 
 
+def part_of_run(message: object, field: str) -> tuple[float, float]:
+    """The part of the run, `start` to `end`, that a message names, 0 to 1; all of it by default. Raises Invalid."""
+    start = optional(message, "start", f"{field}.start", 0, 1) or 0.0
+    end = optional(message, "end", f"{field}.end", 0, 1)
+    end = 1.0 if end is None else end
+    if start >= end:
+        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+    return start, end
+
+
 def known(field: str, value: int, kind: EnumTypeWrapper) -> None:
     """Raises Invalid for a number that the contract's enum does not have."""
     if value not in kind.values():

@@ -10,13 +10,13 @@ from velatura.v1 import catalog_pb2, diffuse_pb2, knobs_pb2, operations_pb2
 
 from ..errors import Invalid
 from ..families import families
+from ..models.annotators import WANTED
 from ..models.controls import KINDS
 from ..plan import ControlPlan, Preparation
-from ..planning.controls import ANNOTATORS
 from ..preprocessors import preprocessors
 from ..request import Control, Preprocess, Resize, Tiling
 from ..shelf import Part
-from .checks import catalog_name, known, optional
+from .checks import catalog_name, known, optional, part_of_run
 from .sources import Sources, knob, set_knob
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ _MODES: dict[int, Resize] = {
 
 def control(ask: diffuse_pb2.Control, sources: Sources, field: str) -> Control:
     """The control that a message asks for. Raises Invalid, NotFound or Unsupported, naming the field."""
-    start = optional(ask, "start", f"{field}.start", 0, 1) or 0.0
-    end = optional(ask, "end", f"{field}.end", 0, 1)
-    end = 1.0 if end is None else end
-    if start >= end:
-        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
+    start, end = part_of_run(ask, field)
     strength = optional(ask, "strength", f"{field}.strength", 0, 2)
     kind = catalog_name(ask.kind, f"{field}.kind")
     if kind is None:
@@ -107,9 +103,7 @@ def preprocessor_shelf(index: ModelIndex, write: Callable[[Part], catalog_pb2.Pa
     parts = []
     for part in preprocessors().parts():
         if part.annotator and not index.annotators(part.annotator):
-            reason = (
-                f"no model that estimates {part.annotator} is installed; put one into the models folder: {ANNOTATORS}"
-            )
+            reason = f"its model is not installed; put into the models folder {WANTED[part.annotator]}"
             part = replace(part, available=False, reason=reason)
         parts.append(write(part))
     return catalog_pb2.Shelf(name="preprocessors", parts=parts)
@@ -119,7 +113,7 @@ def control_shelf(index: ModelIndex) -> catalog_pb2.Shelf:
     """Kinds of hints for the catalog; those are available that an installed model reads."""
     entries = [entry for entry in index.entries() if entry.kind in ("controlnet", "t2i")]
     led = [part.id for part in families().parts() if part.build().control_pipelines]
-    there = {entry.control_kind for entry in entries}
+    there = {kind for entry in entries for kind in entry.reads or (entry.control_kind,)}
     parts = [
         catalog_pb2.Part(
             id=kind, title=kind.replace("_", " ").capitalize(), description=f"{shows}.", families=led,

@@ -11,7 +11,8 @@ from ..errors import Invalid
 from ..request import Diffuse, Fill, Inpaint, Outpaint, Passage, Sampling, Tiling
 from . import latents, series
 from .adapters import adapter
-from .checks import between, catalog_name, how_many, known, optional, text
+from .checks import between, catalog_name, how_many, known, optional, part_of_run, text
+from .directions import read_directions
 from .hints import control
 from .later import refuse_in_diffuse
 from .references import read_references
@@ -84,6 +85,7 @@ class PaintingReader:
             controls=tuple(control(c, self.sources, f"{field}.controls[{n}]") for n, c in enumerate(ask.controls)),
             adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             references=read_references(ask.references, self.sources, f"{field}.references"),
+            directions=read_directions(ask.directions, f"{field}.directions", limits.max_prompt_bytes),
             tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
             variation=latents.variation(ask, field),
             windows=latents.windows(ask, field),
@@ -139,16 +141,6 @@ class PaintingReader:
             clip_skip=None if skip is None else int(skip),
             knobs={key: knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},
         )
-
-
-def part_of_run(message: object, field: str) -> tuple[float, float]:
-    """Where in the run something begins and ends, 0 to 1 each. Raises Invalid where it ends before it begins."""
-    start = optional(message, "start", f"{field}.start", 0, 1) or 0.0
-    end = optional(message, "end", f"{field}.end", 0, 1)
-    end = 1.0 if end is None else end
-    if start >= end:
-        raise Invalid(f"{field}.start", f"{start:g} is not before {field}.end {end:g}", remedy="swap them")
-    return start, end
 
 
 def _inpaint(ask: diffuse_pb2.InpaintSettings, field: str) -> Inpaint:

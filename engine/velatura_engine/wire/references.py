@@ -9,7 +9,7 @@ from velatura.v1 import diffuse_pb2
 
 from ..errors import Invalid, Unsupported
 from ..request import Reference, Role
-from .checks import catalog_name, how_many, optional
+from .checks import catalog_name, how_many, optional, part_of_run
 from .sources import Sources
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -23,10 +23,13 @@ def read_references(asked: Sequence[diffuse_pb2.Reference], sources: Sources, fi
 
 def _reference(ask: diffuse_pb2.Reference, sources: Sources, field: str) -> Reference:
     strength = optional(ask, "strength", f"{field}.strength", 0, 2)
+    start, end = part_of_run(ask, field)
     return Reference(
         image=sources.source(ask.image, f"{field}.image"),
         role=_role(ask.role, f"{field}.role"),
         strength=1.0 if strength is None else strength,
+        start=start,
+        end=end,
         mask=sources.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
         model=catalog_name(ask.model, f"{field}.model"),
     )

@@ -121,6 +121,11 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         hints.resolve_control(asked, control)
     for asked, one in zip(message.references, plan.references, strict=True):
         asked.role, asked.strength, asked.model = one.role, one.strength, one.model.id
+        asked.start, asked.end = one.start, one.end
+    for asked in message.directions:
+        if not asked.HasField("strength"):
+            asked.strength = 1.0
+        asked.keep_layout = asked.keep_layout
     for asked, worn in zip(message.adapters, plan.adapters, strict=False):  # the rest stand in the prompt
         asked.model, asked.weight, asked.text_weight = worn.model.id, worn.weight, worn.text_weight
 

@@ -60,8 +60,12 @@ def test_a_lora_that_does_not_say_what_it_is_for_is_not_refused_beforehand(tmp_p
         ({"lokr_w1": (2, 4), "lokr_w2_a": (4, 2), "lokr_w2_b": (2, 192)}, 768),
         ({"diff": (8, 768)}, 768),
         ({"lora_down.weight": (2, 768), "lora_up.weight": (8, 2), "dora_scale": (8, 1)}, 768),
+        ({"a1.weight": (768, 2), "a2.weight": (2, 768), "b1.weight": (8, 2), "b2.weight": (2, 768)}, 768),
+        ({"a1.weight": (2, 768), "a2.weight": (768, 2), "b1.weight": (2, 768), "b2.weight": (8, 2)}, 768),
+        ({"oft_blocks": (2, 4, 4), "alpha": ()}, 0),
+        ({"oft_blocks": (3, 2, 4, 4), "rescale": (8, 1)}, 0),
     ],
-    ids=["loha", "lokr", "lokr of low rank", "full", "dora"],
+    ids=["loha", "lokr", "lokr of low rank", "full", "dora", "glora", "old glora", "oft", "boft"],
 )
 def test_every_kind_of_lycoris_says_it_too(tmp_path, parts, width):
     name = f"lora_unet_{CROSS.replace('.', '_')}"
@@ -116,7 +120,7 @@ def test_a_hypernetwork_fits_where_the_text_is_as_wide(tmp_path):
 
 def test_an_adapter_of_an_unknown_kind_says_so(tmp_path):
     with pytest.raises(Unsupported, match="not read"):
-        told(tmp_path, {"lora_unet_x.oft_blocks": torch.zeros(2, 2, 2), "lora_unet_x.alpha": torch.zeros(1)})
+        told(tmp_path, {"unet.x.oft_R.weight": torch.zeros(2, 6)})
 
 
 def test_prompts_call_adapters_by_their_files_names_in_any_case(tmp_path):

@@ -7,9 +7,11 @@ import pytest
 from velatura_engine.preprocessors import Given, preprocessor, preprocessors
 
 SIDE = 48
-POINTWISE = ("depth", "invert", "threshold", "gray", "inpaint", "depth_estimate")
-"""Those that look at one pixel at a time, and so know no edges."""
-PARTS = [part for part in preprocessors().parts() if part.available]
+POINTWISE = ("depth", "invert", "threshold", "gray", "inpaint", "depth_estimate", "hed", "lineart_realistic")
+"""Those that look at one pixel at a time, and so know no edges, or whose annotator does so here."""
+ANSWERS = ("mlsd", "openpose", "seg")
+"""Kinds of annotators that answer otherwise than with a number for each pixel: see test_learned.py."""
+PARTS = [part for part in preprocessors().parts() if part.available and part.annotator not in ANSWERS]
 
 
 def noise(height: int = SIDE, width: int = SIDE + 16) -> np.ndarray:
@@ -25,7 +27,7 @@ def given(picture: np.ndarray, **more: object) -> Given:
     z[picture[..., 1] > 0.7] = 0
     near = np.where(z > 0, 1 / np.maximum(z, 1), 0).astype(np.float32)
     mask = (picture[..., 2] > 0.5).astype(np.float32)
-    return Given(picture=picture, z=z, disparity=near, mask=mask, estimate=lambda p: p.mean(axis=2), **more)  # type: ignore[arg-type]
+    return Given(picture=picture, z=z, disparity=near, mask=mask, estimate=lambda p, **_: p.mean(axis=2), **more)  # type: ignore[arg-type]
 
 
 def flat(value: float) -> np.ndarray:
@@ -239,5 +241,5 @@ def test_what_is_farther_than_asked_is_black():
 
 def test_parts_without_a_model_say_what_to_do_instead():
     missing = [part for part in preprocessors().parts() if not part.available]
-    assert {"hed", "mlsd", "openpose"} <= {part.id for part in missing}
+    assert {"pidinet", "lineart_anime"} == {part.id for part in missing}
     assert all(part.reason and part.description for part in missing)

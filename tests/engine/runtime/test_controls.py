@@ -1,20 +1,21 @@
-"""ControlNets in one file, T2I-Adapters and estimators of depth: what is loaded is what was saved."""
+"""ControlNets, unions of them and T2I-Adapters, folders and single files: what is loaded is what was saved."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from diffusers import ControlNetModel, T2IAdapter
-from fakes.tiny_models import make_control, make_control_file, make_estimator, make_t2i, make_tiny
-from safetensors.torch import save_file
+from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
+from fakes.tiny_controls import as_file, make_adapter_xl, make_original_adapter, make_union, original_control_key
+from fakes.tiny_models import make_control, make_control_file, make_t2i, make_tiny
+from safetensors.torch import load_file, save_file
+from velatura_engine.errors import Unsupported
+from velatura_engine.models.controls import union_number
 from velatura_engine.models.index import ModelIndex
-from velatura_engine.preprocessors import Given, preprocessor
 from velatura_engine.runtime.controls import load_guide
-from velatura_engine.runtime.models import Models
+from velatura_engine.runtime.unions import Union
 
 CPU = {"dtype": torch.float32, "device": torch.device("cpu")}
 
@@ -83,56 +84,111 @@ def test_an_adapter_fits_by_the_widths_of_its_features(base, tmp_path, kind):
     assert isinstance(load_guide(entry, **CPU), T2IAdapter)
 
 
-def test_a_union_and_an_adapter_for_xl_are_refused_for_what_they_are(base, tmp_path):
-    adapter = make_t2i(tmp_path / "models" / "sketch-xl", base)
-    config = adapter / "config.json"
-    config.write_text(config.read_text().replace("full_adapter", "full_adapter_xl"))
-    union = make_control(tmp_path / "models" / "union", base)
-    config = union / "config.json"
-    config.write_text(config.read_text().replace("ControlNetModel", "ControlNetUnionModel"))
+@pytest.fixture(scope="module")
+def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("xl") / "xl", "sdxl")
+
+
+def loaded_xl(folder: Path, base: Path):
+    """The one control model of a folder, and whether it fits SDXL and nothing else."""
+    (entry,) = installed(folder).entries()
+    checkpoint = ModelIndex([base.parent], starter=False).default()
+    kind = entry.reads[0] if entry.reads else entry.control_kind
+    facts = checkpoint.cross_attention_dim, checkpoint.latent_factor, checkpoint.rows
+    fits = [installed(folder).controls(kind, family, *facts) for family in ("sdxl", "sd1")]
+    return entry, load_guide(entry, **CPU), [len(found) for found in fits] == [1, 0]
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("kinds", [6, 8])
+def test_a_union_is_told_by_its_tensors_and_answers_as_it_was_saved(xl, tmp_path, kinds, single):
+    folder = make_union(tmp_path / ("away" if single else "models") / "x", xl, kinds=kinds)
+    if single:
+        as_file(tmp_path / "models" / "whatever.safetensors", folder)
+    entry, net, fits = loaded_xl(tmp_path / "models", xl)
+    assert fits and len({union_number(kind) for kind in entry.reads}) == kinds and not entry.control_kind
+    saved = ControlNetUnionModel.from_pretrained(folder)
+    call = _call(xl_text=True) | {"control_type": torch.eye(kinds)[1:2], "control_type_idx": [1]}
+    call["controlnet_cond"] = [call["controlnet_cond"]]
+    assert _agree(net(**call), saved(**call))
+
+
+def test_a_union_in_the_guise_of_a_controlnet_hears_several_as_diffusers_has_them_heard(xl, tmp_path):
+    net = ControlNetUnionModel.from_pretrained(make_union(tmp_path / "x", xl))
+    call = _call(xl_text=True)
+    hints = torch.rand(3, 1, 3, 64, 64).unbind()
+    kinds = torch.eye(8)[[1]] + torch.eye(8)[[4]]
+    strengths = [0.5, 0.0, 0.8]  # the one in the middle rests
+    told = net(**call | {
+        "controlnet_cond": [hints[0], hints[2]], "control_type": kinds, "control_type_idx": [1, 4],
+        "conditioning_scale": [0.5, 0.8],
+    })  # fmt: skip
+    union = Union(net, [1, 3, 4], lambda: strengths)
+    call["controlnet_cond"] = torch.cat(hints, dim=1)
+    assert _agree(union(**call), told)
+    strengths[:] = [0.0] * 3
+    down, middle = union(**call)
+    assert not middle.any() and len(down) == len(told[0]) and not any(level.any() for level in down)
+
+
+@pytest.mark.parametrize("names", ["diffusers", "original"])
+def test_a_controlnet_of_sdxl_in_one_file_is_the_one_in_the_folder(xl, tmp_path, names):
+    folder = make_control(tmp_path / "away" / "x", xl)
+    saved = ControlNetModel.from_pretrained(folder)
+    key = original_control_key if names == "original" else str
+    tensors = {key(name): values.contiguous().clone() for name, values in saved.state_dict().items()}
+    (tmp_path / "models").mkdir()
+    save_file(tensors, tmp_path / "models" / "softedge.safetensors")
+    entry, net, fits = loaded_xl(tmp_path / "models", xl)
+    call = _call(xl_text=True)
+    assert fits and entry.family == "sdxl" and _agree(net(**call), saved(**call))
+    del tensors[next(name for name in tensors if name.endswith("norm2.weight"))]
+    save_file(tensors, tmp_path / "models" / "softedge.safetensors")
+    with pytest.raises(Unsupported, match="not whole"):
+        load_guide(entry, **CPU)
+
+
+@pytest.mark.parametrize("kind", ["full_adapter", "light_adapter", "full_adapter_xl"])
+@pytest.mark.parametrize("names", ["original", "diffusers"])
+def test_an_adapter_in_one_file_is_the_one_in_the_folder(base, xl, tmp_path, kind, names):
+    deep = kind == "full_adapter_xl"
+    folder = make_adapter_xl(tmp_path / "x", xl) if deep else make_t2i(tmp_path / "x", base, kind=kind)
+    saved, file = T2IAdapter.from_pretrained(folder), tmp_path / "models" / "sketch.safetensors"
+    make_original_adapter(file, saved) if names == "original" else as_file(file, folder)
+    (entry,) = installed(tmp_path / "models").entries()
+    assert (entry.kind, entry.family, entry.latent_factor) == ("t2i", "sdxl" if deep else "sd1", 8)
+    checkpoint = ModelIndex([(xl if deep else base).parent], starter=False).default()
+    assert entry.rows == checkpoint.rows
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        told, heard = (adapter(picture) for adapter in (saved, load_guide(entry, **CPU)))
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(told, heard, strict=True)) and told[-1].any()
+
+
+def test_an_adapter_of_another_make_and_a_control_lora_are_refused_for_what_they_are(base, tmp_path):
+    adapter = T2IAdapter.from_pretrained(make_t2i(tmp_path / "x", base))
+    file = make_original_adapter(tmp_path / "models" / "old.safetensors", adapter)
+    save_file(load_file(file) | {"body.0.skep.weight": torch.zeros(1)}, file)
+    save_file(
+        {"lora_controlnet": torch.zeros(1), "input_hint_block.0.weight": torch.zeros(1)},
+        tmp_path / "models" / "control-lora.safetensors",
+    )
     index = ModelIndex([tmp_path / "models"], starter=False)
     assert not index.entries()
-    assert "union" in index.refused["union"] and "XL" in index.refused["sketch-xl"]
+    assert "another make" in index.refused["old.safetensors"]
+    assert "Control-LoRA" in index.refused["control-lora.safetensors"]
 
 
-@pytest.mark.parametrize("kind", ["dpt", "depth_anything"])
-@pytest.mark.parametrize("size", [(40, 40), (30, 90), (17, 23)])
-def test_an_estimator_gives_depth_from_0_to_1_as_large_as_the_picture(tmp_path, kind, size):
-    make_estimator(tmp_path / "models" / "small", kind)
-    (entry,) = installed(tmp_path / "models").annotators("depth")
-    estimate = Models(device="cpu").annotator(entry)
-    picture = np.random.default_rng(0).random((*size, 3), np.float32)
-    near = estimate(picture)
-    assert near.shape == size and near.dtype == np.float32
-    assert near.min() == 0 and near.max() == 1 and np.array_equal(near, estimate(picture))
-    hint = preprocessor("depth_estimate").build(Given(picture=picture, estimate=estimate), background=0.0)
-    assert np.array_equal(hint[..., 1], near)
+def _call(*, xl_text: bool) -> dict[str, Any]:
+    torch.manual_seed(0)
+    call = {
+        "sample": torch.randn(1, 4, 8, 8), "timestep": torch.tensor(500), "return_dict": False,
+        "encoder_hidden_states": torch.randn(1, 7, 24), "controlnet_cond": torch.rand(1, 3, 64, 64),
+    }  # fmt: skip
+    pooled = {"text_embeds": torch.randn(1, 16), "time_ids": torch.tensor([[64.0, 64, 0, 0, 64, 64]])}
+    return call | ({"added_cond_kwargs": pooled} if xl_text else {})
 
 
-def test_an_estimator_sees_colours_as_its_settings_say(tmp_path):
-    folder = make_estimator(tmp_path / "models" / "small")
-    picture = np.random.default_rng(0).random((28, 28, 3), np.float32)
-    (entry,) = installed(tmp_path / "models").annotators("depth")
-    plain = Models(device="cpu").annotator(entry)(picture)
-    settings = {"image_mean": [0.1, 0.2, 0.3], "image_std": [1, 1, 1], "size": {"height": 28}}
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
-    told = Models(device="cpu").annotator(entry)(picture)
-    assert not np.allclose(plain, told)
-
-
-def test_metric_estimators_call_the_nearest_near(tmp_path):
-    folder = make_estimator(tmp_path / "models" / "small")
-    (entry,) = installed(tmp_path / "models").annotators("depth")
-    estimate = Models(device="cpu").annotator(entry)
-    estimate.model.forward = lambda pixels: type(
-        "Answer", (), {"predicted_depth": 1 + pixels[:, 0] * 0 + _ramp(pixels)}
-    )
-    picture = np.zeros((28, 28, 3), np.float32)
-    assert estimate(picture)[0, 0] == 0
-    estimate.model.config.depth_estimation_type = "metric"
-    assert estimate(picture)[0, 0] == 1 and folder.is_dir()
-
-
-def _ramp(pixels: torch.Tensor) -> torch.Tensor:
-    """Distance that grows to the right."""
-    return torch.arange(pixels.shape[-1], dtype=pixels.dtype).expand(1, pixels.shape[-2], -1)
+def _agree(one: Any, other: Any) -> bool:
+    pairs = [*zip(one[0], other[0], strict=True), (one[1], other[1])]
+    return all(torch.allclose(*pair, rtol=1e-3, atol=1e-4) for pair in pairs) and bool(one[1].any())

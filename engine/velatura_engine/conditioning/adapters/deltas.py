@@ -1,8 +1,9 @@
 """From the small matrices of a file to what they add to a layer's weight.
 
 LoRA: Hu et al., arXiv 2106.09685. LoHa and LoKr, also with the core of a Tucker decomposition: Yeh et al., LyCORIS,
-arXiv 2309.14859. (IA)^3: Liu et al., arXiv 2205.05638. DoRA: Liu et al., arXiv 2402.09353. In all of them `alpha` over
-the rank scales the product; full differences and products that have no rank are taken as they stand.
+arXiv 2309.14859. (IA)^3: Liu et al., arXiv 2205.05638. DoRA: Liu et al., arXiv 2402.09353. GLoRA: Chavan et al., arXiv
+2306.07967. In all of them `alpha` over the rank scales the product; full differences and products that have no rank are
+taken as they stand. For OFT and BOFT see rotations.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+
+from .rotations import Strange, rotated
 
 Parts = Mapping[str, torch.Tensor]
 
@@ -29,7 +32,12 @@ def weight_delta(parts: Parts, weight: torch.Tensor | None) -> torch.Tensor | No
         raise Mismatch("the layer has no weight")
     try:
         return _weight_delta(parts, weight)
-    except (RuntimeError, KeyError, IndexError) as trouble:  # torch's words for matrices that do not go together
+    except (
+        RuntimeError,
+        KeyError,
+        IndexError,
+        Strange,
+    ) as trouble:  # torch's words for matrices that do not go together
         raise Mismatch(str(trouble).splitlines()[0]) from None
 
 
@@ -37,6 +45,10 @@ def _weight_delta(parts: Parts, weight: torch.Tensor) -> torch.Tensor:
     whole = weight.float()
     if "scale" in parts:
         delta = _by_rows_or_columns(parts["scale"], parts["on_input"], whole)
+    elif "rotations" in parts:
+        delta = rotated(parts, whole) - whole
+    elif "g_a1" in parts:
+        delta = _general(parts, whole)
     else:
         delta = _product(parts, weight)
     if "magnitude" in parts:
@@ -84,6 +96,28 @@ def _low_rank(parts: Parts, shape: torch.Size) -> torch.Tensor:
         return _shaped(torch.einsum("op,pqhw,qi->oihw", up.flatten(1), mid, down.flatten(1)), shape)
     _check_size(up.shape[0] * down.flatten(1).shape[1], shape)
     return _shaped(up.flatten(1) @ down.flatten(1), shape)
+
+
+def _general(parts: Parts, weight: torch.Tensor) -> torch.Tensor:
+    """GLoRA: what a layer is given changes too, W (x + A x) + B x; A and B are products of low rank.
+
+    Since its second version the first of each pair comes last: A is a1 a2, before it was a2 a1.
+    """
+    a1, a2, b1, b2 = (parts[f"g_{name}"].float() for name in ("a1", "a2", "b1", "b2"))
+    inputs = weight.shape[1]
+    if not (a1.shape[0] == a2.flatten(1).shape[1] == inputs and a1.flatten(1).shape[1] == a2.shape[0]):
+        a1, a2, b1, b2 = a2, a1, b2, b1
+    rank = a2.shape[0]
+    if "g_bm" in parts:
+        core = parts["g_bm"].float()  # (r, r, kh, kw)
+        added = _shaped(torch.einsum("op,pqhw,qi->oihw", b1.flatten(1), core, b2.flatten(1)), weight.shape)
+    else:
+        _check_size(b1.shape[0] * b2.flatten(1).shape[1], weight.shape)
+        added = _shaped(b1.flatten(1) @ b2.flatten(1), weight.shape)
+    _check_size(a1.shape[0] * a2.flatten(1).shape[1], torch.Size((inputs, inputs)))
+    first = torch.einsum("oi...,ir->or...", weight, a1.flatten(1))
+    delta = added + torch.einsum("or...,rj->oj...", first, a2.flatten(1))
+    return delta * (float(parts["alpha"].float()) / rank) if "alpha" in parts else delta
 
 
 def _hadamard(parts: Parts, shape: torch.Size) -> torch.Tensor:

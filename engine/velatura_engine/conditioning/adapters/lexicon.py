@@ -39,6 +39,10 @@ class Lexicon:
         self.firsts = {run[0] for run in self._runs.values()}
         """Numbers that begin an embedding; the others may not be parted from the one before."""
 
+    def as_long_as(self, other: Lexicon) -> bool:
+        """Whether both have as many vectors for the same words."""
+        return self._runs == other._runs
+
     def __bool__(self) -> bool:
         return bool(self._runs)
 

@@ -17,7 +17,8 @@ from ...models.lora_keys import flat
 DENOISERS = ("unet", "transformer")
 _PREFIXES = (
     # prefix in the file, what it belongs to; "" is the denoiser whatever it is called
-    ("lora_unet_", ""), ("lora_transformer_", ""), ("lora_te1_", "text_encoder"), ("lora_te2_", "text_encoder_2"),
+    ("lora_unet_", ""), ("oft_unet_", ""), ("lora_transformer_", ""), ("lora_te1_", "text_encoder"),
+    ("lora_te2_", "text_encoder_2"),
     ("lora_te3_", "text_encoder_3"), ("lora_te_", "text_encoder"), ("lycoris_", ""), ("base_model_model_", ""),
     ("unet_", ""), ("transformer_", ""), ("diffusion_model_", ""), ("text_encoder_2_", "text_encoder_2"),
     ("text_encoder_3_", "text_encoder_3"), ("text_encoder_", "text_encoder"), ("", ""),
