@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, single_file
+from . import controls, flows, single_file
 from .adapters import identify_adapter
 from .entry import Format, ModelEntry
 from .header import shapes as read_shapes
@@ -42,15 +42,26 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     denoiser = next((name for name in names if (path / name).is_dir()), "unet")
     shapes = weights(path / denoiser).shapes()
     family = _family(shapes, path)
-    for part in family.weights:
+    parts = [part for part in family.weights if part not in family.optional or (path / part).is_dir()]
+    for part in parts:
         weights(path / part)
-    configs = {part: _config(path / part) for part in family.weights}
+    configs = {part: _config(path / part) for part in parts}
     configs["scheduler"] = _config(path / "scheduler", "scheduler_config.json")
+    if family.flow is not None:
+        return _flow_model(path, id, family, configs, _config(path, "model_index.json"))
     return _checkpoint(
         path, id, family, shapes, configs, format="diffusers", size=_size(path), license=_license(path),
         prediction=configs["scheduler"].get("prediction_type", "epsilon"),
         pure_noise=bool(configs["scheduler"].get("rescale_betas_zero_snr")),
         native_size=int(configs[denoiser].get("sample_size") or 0) * _factor(configs["vae"]),
+    )  # fmt: skip
+
+
+def _flow_model(path: Path, id: str, family: Family, configs: Configs, index: Mapping[str, Any]) -> ModelEntry:
+    """The entry of a model whose denoiser flows."""
+    return ModelEntry(
+        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, tasks=tuple(family.pipelines),
+        format="diffusers", size=_size(path), license=_license(path), **flows.facts(family, configs, index),
     )  # fmt: skip
 
 

@@ -55,6 +55,7 @@ class Painting:
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
         canvas = part_of.canvas if part_of else self._canvas(size)
+        pairing.check_side(canvas, model, field=self.field)
         prompt = _words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt")
         negative = _words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative")
         dresser = Dresser(self.index, model, self.field)
@@ -108,6 +109,8 @@ class Painting:
         asked = self.ask.sampling.guidance
         if asked is not None:
             return asked
+        if not self.model.negative:
+            return self.model.guidance
         said = self.ask.negative.strip() or any(passage.text.strip() for passage in self.ask.negative_passages)
         return max(self.model.guidance, HEARD) if said else self.model.guidance
 
@@ -205,6 +208,7 @@ class Painting:
         """The sampler and the name of its schedule, from the shelf."""
         ask, field = self.ask.sampling, f"{self.field}.sampling"
         part = sampler(ask.sampler or self.model.sampler, field=f"{field}.sampler")
+        pairing.check_sampler(part, self.model, field=f"{field}.sampler")
         own = self.model.schedule if self.model.schedule in part.schedules else part.schedules[0]
         schedule = ask.schedule or own
         if schedule not in part.schedules:

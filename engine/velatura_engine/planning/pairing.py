@@ -9,6 +9,8 @@ from ..errors import Invalid, Unsupported
 from ..families import Family
 from ..models.entry import ModelEntry
 from ..request import Depth, Diffuse, Sampling
+from ..samplers import samplers
+from ..shelf import Part
 
 
 def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, controlled: bool, field: str) -> None:
@@ -26,7 +28,19 @@ def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, control
             f"{model.title} does not look at a picture besides", field=f"{field}.sampling.image_guidance",
             remedy="leave it out, or choose a model that edits; init.strength says how much of the picture stays",
         )  # fmt: skip
+    if model.flows:
+        _check_flow(ask, model, field)
     _check_sampling(ask.sampling, model, name in family.rescaling, f"{field}.sampling")
+
+
+def check_sampler(part: Part, model: ModelEntry, *, field: str) -> None:
+    """Raises Unsupported where a sampler counts noise and the model flows along straight lines."""
+    if model.flows and not part.flow:
+        able = [other.id for other in samplers().parts() if other.flow]
+        raise Unsupported(
+            f"{part.title} cannot paint with {model.title}, which flows along straight lines to the picture",
+            field=field, remedy=f"choose one of: {', '.join(able)}", suggestions=able,
+        )  # fmt: skip
 
 
 def check_vae(vae: ModelEntry, model: ModelEntry, *, field: str) -> None:
@@ -80,6 +94,25 @@ def _check_depth(depth: Depth | None, model: ModelEntry, field: str) -> None:
             f"{model.title} reads depth by itself, always at full strength", field=f"{field}.strength",
             remedy="leave it out, or choose a model that follows depth by a ControlNet",
         )  # fmt: skip
+
+
+def _check_flow(ask: Diffuse, model: ModelEntry, field: str) -> None:
+    """What only models that count noise can do."""
+    for name in ("clip_skip", "eta"):
+        if getattr(ask.sampling, name) is not None:
+            raise Unsupported(
+                f"{model.title} has no use for {name}", field=f"{field}.sampling.{name}", remedy="leave it out"
+            )
+
+
+def check_side(canvas: tuple[int, int], model: ModelEntry, *, field: str) -> None:
+    """Raises Invalid where a side is longer than the model can count."""
+    for name, side in zip(("width", "height"), canvas, strict=True):
+        if model.max_side and side > model.max_side:
+            raise Invalid(
+                f"{field}.{name}", f"{model.title} paints {model.max_side} pixels a side at most, got {side}",
+                remedy="ask for less, and enlarge the picture after",
+            )  # fmt: skip
 
 
 def _check_sampling(ask: Sampling, model: ModelEntry, rescales: bool, field: str) -> None:

@@ -59,14 +59,15 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     kind = family(entry.family)
     loaded = _from_folder(entry, kind, dtype) if entry.format == "diffusers" else _from_file(entry, kind, dtype)
     for name in kind.weights:
-        settle(loaded.parts[name], device)
+        if loaded.parts[name] is not None:
+            settle(loaded.parts[name], device)
     for reader in kind.readers:
         encoder = loaded.parts[reader.encoder]
         if not hasattr(encoder, "text_model"):
             # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
             # torch's register, which would take it for a module inside itself.
             object.__setattr__(encoder, "text_model", encoder)
-    if len({len(loaded.parts[reader.tokenizer]) for reader in kind.readers}) > 1:
+    if kind.readers and len({len(loaded.parts[reader.tokenizer]) for reader in kind.readers}) > 1:
         raise Unsupported(f"{entry.title} has text encoders of different vocabularies", remedy="get the model again")
     return loaded
 
@@ -100,7 +101,8 @@ def settle(module: Any, device: torch.device) -> None:
     memory begins elsewhere: the same model in another file would paint other last bits.
     """
     module.eval().requires_grad_(False).to(device)
-    if device.type == "cpu" and module.dtype == torch.float32:
+    deep = any(values.ndim > 4 for values in module.parameters())
+    if device.type == "cpu" and module.dtype == torch.float32 and not deep:
         # Convolutions take a fifth less time where the channels of a pixel lie together; what they give lies so too.
         # Not with half formats: there wrapping the borders was measured seven times slower.
         module.to(memory_format=torch.channels_last)
@@ -112,11 +114,15 @@ def settle(module: Any, device: torch.device) -> None:
 def _from_folder(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
     path = entry.path
     schedule = json.loads((path / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    if kind.flow is not None:
+        schedule["prediction_type"] = entry.prediction
     wide = kind.wide_vae and dtype == torch.float16
     own = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
     return Components(
         parts={
-            name: _module(of, path / name, torch.float32 if wide and name == "vae" else dtype)
+            name: None
+            if name in kind.optional and not (path / name).is_dir()
+            else _module(of, path / name, torch.float32 if wide and name == "vae" else dtype)
             if name in kind.weights
             else _tokenizer(of, path / name)
             for name, of in kind.components.items()

@@ -16,6 +16,7 @@ from ..conditioning.adapters.lexicon import Lexicon
 from ..conditioning.embeddings import Embedder, Reader
 from ..families import Family, family
 from ..models.entry import ModelEntry
+from . import autoencoder
 from .controls import Estimator, load_guide
 from .latents import LatentSpace, latent_space
 from .load import Components, load_checkpoint, load_vae
@@ -81,7 +82,7 @@ class Loaded:
     @cached_property
     def space(self) -> LatentSpace:
         """Where the denoiser's latents lie."""
-        return latent_space(self.vae.config)
+        return latent_space(self.vae.config, getattr(self.vae, "bn", None))
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the two at its ends."""
@@ -95,12 +96,12 @@ class Loaded:
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (B, 3, H, W) in -1..1 -> latents (B, C, h, w), the distribution's mode: the same every time."""
         vae = self._awake_vae()
-        return self.space.enter(vae.encode(pictures.to(vae.dtype), return_dict=False)[0].mode()).to(self.dtype)
+        return self.space.enter(autoencoder.encode(vae, pictures.to(vae.dtype))).to(self.dtype)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (B, C, h, w) -> pictures (B, 3, H, W) in -1..1."""
         vae = self._awake_vae()
-        return vae.decode(self.space.leave(latents).to(vae.dtype), return_dict=False)[0]
+        return autoencoder.decode(vae, self.space.leave(latents).to(vae.dtype))
 
     def _awake_vae(self) -> Any:
         """The VAE in a precision that holds its numbers: pipelines that see pixels bring it to the denoiser's."""
