@@ -17,7 +17,12 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
     T5TokenizerFast,
@@ -106,11 +111,90 @@ def _sd3(words: Path, t5_too: bool = True, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _flux(words: Path, **more: Any) -> dict[str, Any]:
+    two = t5()
+    denoiser = diffusers.FluxTransformer2DModel(
+        **({"in_channels": 64, "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16,
+            "num_attention_heads": 1, "joint_attention_dim": 16, "pooled_projection_dim": 8,
+            "guidance_embeds": True, "axes_dims_rope": (4, 6, 6)} | more)
+    )  # fmt: skip
+    return {
+        "transformer": denoiser, "vae": vae(), "text_encoder": clip(8, False),
+        "tokenizer": spelling_tokenizer(words / "1"), "text_encoder_2": two["encoder"], "tokenizer_2": two["words"],
+    }  # fmt: skip
+
+
+def _flux2(words: Path, **more: Any) -> dict[str, Any]:
+    denoiser = diffusers.Flux2Transformer2DModel(
+        **({"in_channels": 128, "num_layers": 1, "num_single_layers": 1, "attention_head_dim": 16,
+            "num_attention_heads": 1, "joint_attention_dim": 24, "timestep_guidance_channels": 16,
+            "axes_dims_rope": (4, 4, 4, 4), "guidance_embeds": False} | more)
+    )  # fmt: skip
+    coder = diffusers.AutoencoderKLFlux2(
+        block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4, latent_channels=32,
+    )  # fmt: skip
+    torch.nn.init.normal_(coder.bn.running_mean)
+    torch.nn.init.uniform_(coder.bn.running_var, 0.5, 2)
+    # Layers 9, 18 and 27 are listened to.
+    return {"transformer": denoiser, "vae": coder, "text_encoder": qwen3(8, 28, head=True), "tokenizer": qwen_words()}
+
+
+def _z_image(words: Path, **more: Any) -> dict[str, Any]:
+    denoiser = diffusers.ZImageTransformer2DModel(
+        **({"dim": 16, "n_layers": 1, "n_refiner_layers": 1, "n_heads": 1, "n_kv_heads": 1, "cap_feat_dim": WIDTH,
+            "axes_dims": [4, 6, 6], "axes_lens": [640, 64, 64]} | more)
+    )  # fmt: skip
+    for pad in (denoiser.x_pad_token, denoiser.cap_pad_token):
+        torch.nn.init.normal_(pad)
+    return {"transformer": denoiser, "vae": vae(), "text_encoder": qwen3(WIDTH, 3), "tokenizer": qwen_words()}
+
+
+def _qwen_image(words: Path, **more: Any) -> dict[str, Any]:
+    denoiser = diffusers.QwenImageTransformer2DModel(
+        **({"in_channels": 64, "out_channels": 16, "num_layers": 1, "attention_head_dim": 16,
+            "num_attention_heads": 1, "joint_attention_dim": WIDTH, "axes_dims_rope": (4, 6, 6)} | more)
+    )  # fmt: skip
+    coder = diffusers.AutoencoderKLQwenImage(base_dim=4, z_dim=16, num_res_blocks=1)
+    return {"transformer": denoiser, "vae": coder, "text_encoder": qwen_eyes(), "tokenizer": qwen_words()}
+
+
+def qwen3(size: int, layers: int, head: bool = False) -> Any:
+    """A language model of Qwen's third kind."""
+    config = Qwen3Config(
+        vocab_size=259, hidden_size=size, intermediate_size=size, num_hidden_layers=layers, num_attention_heads=1,
+        num_key_value_heads=1, head_dim=8, max_position_embeddings=4096, bos_token_id=256, eos_token_id=256,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    return (Qwen3ForCausalLM if head else Qwen3Model)(config)
+
+
+def qwen_eyes() -> Any:
+    """A vision-language model of Qwen 2.5."""
+    text = {
+        "vocab_size": 262, "hidden_size": WIDTH, "intermediate_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 1, "num_key_value_heads": 1, "max_position_embeddings": 4096,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0},
+        "bos_token_id": 256, "eos_token_id": 256,
+    }  # fmt: skip
+    eyes = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 1, "out_hidden_size": WIDTH,
+            "fullatt_block_indexes": [0], "patch_size": 14}  # fmt: skip
+    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=eyes))
+
+
 FLOWS: dict[str, tuple[str, Callable[..., dict[str, Any]]]] = {
     "sd3": ("StableDiffusion3Pipeline", _sd3),
+    "flux": ("FluxPipeline", _flux),
+    "flux2": ("Flux2KleinPipeline", _flux2),
+    "z_image": ("ZImagePipeline", _z_image),
+    "qwen_image": ("QwenImagePipeline", _qwen_image),
 }
 """Pipeline and parts of each family."""
 SHIFTS: dict[str, dict[str, Any]] = {
     "sd3": {"shift": 3.0},
+    "flux": {"shift": 3.0, "use_dynamic_shifting": True},
+    "flux2": {"shift": 3.0, "use_dynamic_shifting": True},
+    "z_image": {"shift": 3.0},
+    "qwen_image": {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 0.9, "max_image_seq_len": 8192,
+                   "shift_terminal": 0.02},
 }
 """How their schedulers shift."""

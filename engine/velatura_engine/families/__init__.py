@@ -73,6 +73,8 @@ class Flow:
     """Of a prompt that its longest reader hears."""
     tokenizer: str
     """The component that counts them."""
+    distilled: bool = False
+    """Models that read no guidance are those that learned to do without."""
     renormed: bool = False
     """Guidance keeps the length of each token as the prompt alone made it."""
     classes: tuple[str, ...]

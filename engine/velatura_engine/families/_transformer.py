@@ -19,3 +19,14 @@ def has(shapes: Shapes, *names: str) -> bool:
 def pairs(_: Mapping[str, Any]) -> int:
     """Latents go into tokens two by two."""
     return 2
+
+
+def only(_: Mapping[str, Any]) -> int:
+    """Each latent is a token."""
+    return 1
+
+
+def width(shapes: Shapes, name: str) -> int:
+    """What a linear layer takes in, 0 where there is none."""
+    shape = shapes.get(name) or shapes.get(f"{FILE}{name}") or (0, 0)
+    return shape[1]

@@ -18,7 +18,7 @@ def facts(family: Family, configs: Configs, index: Mapping[str, Any]) -> dict[st
     assert flow is not None
     factor, channels = _latents(configs["vae"])
     embedded = bool(denoiser.get("guidance_embeds"))
-    distilled = bool(index.get("is_distilled")) or ("guidance_embeds" in denoiser and not embedded)
+    distilled = bool(index.get("is_distilled")) or (flow.distilled and not embedded)
     limit = denoiser.get("pos_embed_max_size")
     return {
         "in_channels": int(denoiser.get("in_channels") or 0),
@@ -29,7 +29,7 @@ def facts(family: Family, configs: Configs, index: Mapping[str, Any]) -> dict[st
         "max_side": int(limit) * factor * family.stride(denoiser) if limit else 0,
         "guidance": EMBEDDED if embedded else 1.0 if distilled else family.guidance,
         "negative": not embedded,
-        "steps": 4 if distilled and not embedded else family.steps,
+        "steps": 4 if distilled else family.steps,
         "prompt_tokens": flow.tokens,
         "weighs": False,
         "prediction": "flow_prediction",

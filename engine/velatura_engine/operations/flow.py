@@ -163,6 +163,8 @@ class FlowRun:
             call["guidance_scale"] = plan.guidance
         heard = guidance.first
         call |= {name: heard[said] for said, name in zip(flow.said, flow.given, strict=True) if said and name}
+        if "prompt_embeds_mask" in call and call["prompt_embeds_mask"] is None:  # all counts, which must be said
+            call["prompt_embeds_mask"] = torch.ones(call["prompt_embeds"].shape[:2], dtype=torch.long)
         return call
 
     def _guidance(self) -> Guidance:

@@ -61,6 +61,7 @@ class Painting:
         dresser = Dresser(self.index, model, self.field)
         passages = self._passages(ask.passages, steps, f"{self.field}.prompt")
         negative_passages = self._passages(ask.negative_passages, steps, f"{self.field}.negative")
+        pairing.check_words(model, (prompt, negative, *(one.prompt for one in (*passages, *negative_passages))))
         others = [negative, *(passage.prompt for passage in (*passages, *negative_passages))]
         embeddings, warnings = dresser.embeddings(prompt, *others)
         first = draw_seed() if ask.seed is None else ask.seed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from ..conditioning.prompt import Prompt
 from ..errors import Invalid, Unsupported
 from ..families import Family
 from ..models.entry import ModelEntry
@@ -41,6 +42,16 @@ def check_sampler(part: Part, model: ModelEntry, *, field: str) -> None:
             f"{part.title} cannot paint with {model.title}, which flows along straight lines to the picture",
             field=field, remedy=f"choose one of: {', '.join(able)}", suggestions=able,
         )  # fmt: skip
+
+
+def check_words(model: ModelEntry, prompts: Iterable[Prompt]) -> None:
+    """Raises Unsupported where prompts are to be blended that a model reads as whole sentences."""
+    for prompt in prompts if model.flows else ():
+        if any(tree.blend for tree in prompt.trees):
+            raise Unsupported(
+                f"{model.title} reads whole sentences, whose meanings cannot be blended", field=prompt.field,
+                remedy="part the prompt by AND, which composes what is painted for each",
+            )  # fmt: skip
 
 
 def check_vae(vae: ModelEntry, model: ModelEntry, *, field: str) -> None:

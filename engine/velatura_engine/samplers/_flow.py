@@ -28,6 +28,8 @@ BOTTOM = 1e-5
 FINE = 1000
 """Levels of the table that free schedules choose from."""
 
+_SHIFTS = ("use_dynamic_shifting", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len")
+
 _MATCHES = {
     "EulerDiscreteScheduler": "FlowMatchEulerDiscreteScheduler",
     "HeunDiscreteScheduler": "FlowMatchHeunDiscreteScheduler",
@@ -63,6 +65,8 @@ class Flowing:
     def _levels(self, count: int, sigmas: Any, mu: float | None) -> np.ndarray:
         """Falling levels of `count` steps."""
         own = self.own
+        if count == 1 and own.config["shift_terminal"]:
+            return np.ones(1)  # diffusers would stretch nothing to a length
         if self.schedule in ("sgm_uniform", "simple"):
             sigmas = np.linspace(1.0, 1 / count, count)
         own.set_timesteps(count, sigmas=sigmas, mu=mu)
@@ -137,10 +141,8 @@ def flow_scheduler(kind: str | type, config: Mapping[str, Any], schedule: str, *
     usual = inspect.signature(FlowMatchEulerDiscreteScheduler.__init__).parameters
     made.own = FlowMatchEulerDiscreteScheduler(**{key: config[key] for key in usual if key in config})
     made.schedule = schedule
-    # Pipelines read these from the scheduler's config, whichever it is.
-    made.register_to_config(**{key: value for key, value in made.own.config.items() if key not in made.config})
-    if "use_dynamic_shifting" in made.config:
-        made.register_to_config(use_dynamic_shifting=made.own.config["use_dynamic_shifting"])
+    # Pipelines read these from the scheduler's config, whichever it is, to find out how far to shift.
+    made.register_to_config(**{key: made.own.config[key] for key in _SHIFTS})
     return made
 
 
