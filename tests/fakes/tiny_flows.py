@@ -198,3 +198,36 @@ SHIFTS: dict[str, dict[str, Any]] = {
                    "shift_terminal": 0.02},
 }
 """How their schedulers shift."""
+
+
+def make_pixart(folder: Path, seed: int = 0) -> Path:
+    """Write a random PixArt-Sigma, which no family knows; returns the folder."""
+    torch.manual_seed(seed)
+    three = t5()
+    denoiser = diffusers.PixArtTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=8, num_layers=1, sample_size=32,
+        patch_size=2, cross_attention_dim=16, caption_channels=WIDTH, use_additional_conditions=False,
+    )  # fmt: skip
+    pipeline = diffusers.PixArtSigmaPipeline(
+        tokenizer=three["words"], text_encoder=three["encoder"], vae=vae(4), transformer=denoiser,
+        scheduler=diffusers.DPMSolverMultistepScheduler(),
+    )  # fmt: skip
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def make_chroma(folder: Path, seed: int = 0) -> Path:
+    """Write a random Chroma for starting from pictures, which no family knows; returns the folder."""
+    torch.manual_seed(seed)
+    three = t5()
+    denoiser = diffusers.ChromaTransformer2DModel(
+        in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=1,
+        joint_attention_dim=16, axes_dims_rope=(4, 6, 6), approximator_num_channels=64,
+        approximator_hidden_dim=16, approximator_layers=1,
+    )  # fmt: skip
+    pipeline = diffusers.ChromaImg2ImgPipeline(
+        tokenizer=three["words"], text_encoder=three["encoder"], vae=vae(), transformer=denoiser,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+    )  # fmt: skip
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, flows, single_file
+from . import controls, flows, generic, single_file
 from .adapters import identify_adapter
 from .entry import Format, ModelEntry
 from .header import shapes as read_shapes
@@ -38,8 +38,13 @@ def identify(path: Path, id: str) -> ModelEntry:
 
 
 def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
+    index = _config(path, "model_index.json")
+    pipeline = index.get("_class_name")
     names = dict.fromkeys(part.build().denoiser for part in families().parts())
     denoiser = next((name for name in names if (path / name).is_dir()), "unet")
+    strange = pipeline is not None and not generic.familiar(pipeline)
+    if strange and not _stands_in(path / denoiser):
+        return generic.entry(path, id, index, title=_title(path), size=_size(path), license=_license(path))
     shapes = weights(path / denoiser).shapes()
     family = _family(shapes, path)
     parts = [part for part in family.weights if part not in family.optional or (path / part).is_dir()]
@@ -48,13 +53,22 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     configs = {part: _config(path / part) for part in parts}
     configs["scheduler"] = _config(path / "scheduler", "scheduler_config.json")
     if family.flow is not None:
-        return _flow_model(path, id, family, configs, _config(path, "model_index.json"))
+        return _flow_model(path, id, family, configs, index)
     return _checkpoint(
         path, id, family, shapes, configs, format="diffusers", size=_size(path), license=_license(path),
         prediction=configs["scheduler"].get("prediction_type", "epsilon"),
         pure_noise=bool(configs["scheduler"].get("rescale_betas_zero_snr")),
         native_size=int(configs[denoiser].get("sample_size") or 0) * _factor(configs["vae"]),
     )  # fmt: skip
+
+
+def _stands_in(denoiser: Path) -> bool:
+    """Whether a pipeline of another name has a denoiser that a family leads by its tensors alone, as UNets are led."""
+    try:
+        found = detect(weights(denoiser).shapes())
+    except Unsupported:
+        return False
+    return found is not None and found.flow is None
 
 
 def _flow_model(path: Path, id: str, family: Family, configs: Configs, index: Mapping[str, Any]) -> ModelEntry:

@@ -33,6 +33,7 @@ from ..textures.seamless import Axes, seamless
 from .canvas import settle
 from .context import Context
 from .flow import FlowRun, unheard
+from .generic import paint_generic
 from .guides import Guides
 from .noise import Variation, generators
 from .references import take_after
@@ -43,6 +44,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
     plan = settle(plan, context)
+    if plan.model.pipeline:
+        scene = fetch(plan, context)
+        still = scene.init is not None and plan.strength == 0
+        painted = [scene.init] * len(plan.seeds) if still else paint_generic(plan, context, scene)
+        return _hand_over(plan, context, scene, painted)
     model = context.models.checkpoint(plan.model, plan.vae)
     guides = Guides(plan, context, model)
     for warning in (*_heard(plan, model), *unheard(plan, model)):
@@ -67,6 +73,11 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y
             painted = _decode(run.decode, latents, context.check)
+    return _hand_over(plan, context, scene, painted)
+
+
+def _hand_over(plan: DiffusePlan, context: Context, scene: Scene, painted: Sequence[np.ndarray]) -> list[Picture]:
+    """Emit what was painted as it belongs into the picture, and return it."""
     finished = [finish(plan, scene, picture) for picture in painted]
     for index, ((picture, offset), seed) in enumerate(zip(finished, plan.seeds, strict=True)):
         context.emit(

@@ -15,7 +15,7 @@ from ..pixels.picture import Picture, as_single
 from ..plan import DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
-from . import latents, pairing
+from . import latents, pairing, strange
 from .controls import plan_controls
 from .frame import Frame, Rules, frame, grown, unsettled
 from .references import plan_references
@@ -38,7 +38,7 @@ class Painting:
         self.max_pixels = max_pixels
         where = f"{field}.model"
         self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
-        self.family = family(self.model.family)
+        self.family = strange.led(family(self.model.family), self.model)
 
     def plan(self, step_id: str, hidden: bool, draw_seed: Callable[[], int]) -> DiffusePlan:
         """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
@@ -51,6 +51,7 @@ class Painting:
         controls = plan_controls(ask, model, self.family, task, self.index, self.done, self.field)
         controlled = any(control.model.kind == "controlnet" for control in controls)
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
+        strange.check(ask, model, task, field=self.field)
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
@@ -208,6 +209,8 @@ class Painting:
     def _sampler(self) -> tuple[Part, str]:
         """The sampler and the name of its schedule, from the shelf."""
         ask, field = self.ask.sampling, f"{self.field}.sampling"
+        if self.model.pipeline:
+            return strange.sampler(ask, self.model, field=field), "normal"
         part = sampler(ask.sampler or self.model.sampler, field=f"{field}.sampler")
         pairing.check_sampler(part, self.model, field=f"{field}.sampler")
         own = self.model.schedule if self.model.schedule in part.schedules else part.schedules[0]

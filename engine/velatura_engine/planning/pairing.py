@@ -46,7 +46,7 @@ def check_sampler(part: Part, model: ModelEntry, *, field: str) -> None:
 
 def check_words(model: ModelEntry, prompts: Iterable[Prompt]) -> None:
     """Raises Unsupported where prompts are to be blended that a model reads as whole sentences."""
-    for prompt in prompts if model.flows else ():
+    for prompt in prompts if model.flows or model.pipeline else ():
         if any(tree.blend for tree in prompt.trees):
             raise Unsupported(
                 f"{model.title} reads whole sentences, whose meanings cannot be blended", field=prompt.field,

@@ -94,6 +94,18 @@ def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device)
     return control
 
 
+def load_generic(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load a folder of any pipeline of diffusers, with weights in safetensors alone and no code that comes with it."""
+    pipeline = getattr(diffusers, entry.pipeline).from_pretrained(
+        entry.path, torch_dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
+    )
+    for module in pipeline.components.values():
+        if isinstance(module, torch.nn.Module):
+            settle(module, device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def settle(module: Any, device: torch.device) -> None:
     """Make a module ready to paint on its device, with weights that begin where torch would put them.
 

@@ -19,7 +19,7 @@ from ..models.entry import ModelEntry
 from . import autoencoder
 from .controls import Estimator, load_guide
 from .latents import LatentSpace, latent_space
-from .load import Components, load_checkpoint, load_vae
+from .load import Components, load_checkpoint, load_generic, load_vae
 from .preview import PreviewMap, fit
 from .references import References
 
@@ -151,6 +151,7 @@ class Models:
         self._annotators: OrderedDict[tuple[str, str], Estimator] = OrderedDict()
         self.references = References(self.device, self.dtype)
         self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._generic: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     def checkpoint(self, entry: ModelEntry, vae: ModelEntry | None = None) -> Loaded:
         """The checkpoint, loaded if need be; with `vae` that in the place of its own."""
@@ -162,6 +163,15 @@ class Models:
         self._checkpoints.move_to_end(key)
         self.resident = entry.id
         return self._checkpoints[key] if vae is None else self._dress(self._checkpoints[key], vae)
+
+    def generic(self, entry: ModelEntry) -> Any:
+        """A pipeline that no family knows, loaded if need be; one at a time."""
+        key = (entry.id, entry.stamp or str(entry.path))
+        if key not in self._generic:
+            self._make_room(self._generic, 1)
+            self._generic[key] = load_generic(entry, dtype=self.dtype, device=self.device)
+        self.resident = entry.id
+        return self._generic[key]
 
     def _dress(self, model: Loaded, vae: ModelEntry) -> Loaded:
         key = (vae.id, vae.stamp or str(vae.path))
