@@ -60,7 +60,7 @@ def flows(config: Mapping[str, Any]) -> bool:
 
 
 def _flowing(kind: str | type, config: Mapping[str, Any], schedule: str, settings: Mapping[str, Any]) -> Any:
-    from ._flow import flow_scheduler
+    from ._own.flow import flow_scheduler
 
     if schedule not in SIGMAS:
         raise Unsupported(

@@ -14,7 +14,7 @@ from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedule
 from diffusers.utils.torch_utils import randn_tensor
 
 from ...errors import Unsupported
-from .._flow import TOP, Flowing
+from .flow import TOP, Flowing
 from .solvers import Draw, Walk, ancestral
 from .walker import NOTHING_LEFT, Course
 

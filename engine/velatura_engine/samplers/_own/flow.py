@@ -17,9 +17,9 @@ import torch
 from diffusers import DEISMultistepScheduler, FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
 from diffusers import schedulers as solvers
 
-from ..errors import Unsupported
-from . import SAMPLERS
-from ._levels import LEVELS
+from ...errors import Unsupported
+from .. import SAMPLERS
+from .._levels import LEVELS
 
 TOP = 0.9995
 """The level that solvers which divide by 1 - t take for pure noise."""
@@ -120,8 +120,8 @@ def flow_scheduler(kind: str | type, config: Mapping[str, Any], schedule: str, *
     Raises Unsupported for one that has no place here.
     """
     if kind == "EulerAncestralDiscreteScheduler":
-        from ._own.flow_walker import euler_ancestral
-        from ._own.walker import walker
+        from .flow_walker import euler_ancestral
+        from .walker import walker
 
         return walker(euler_ancestral, config, schedule)
     if isinstance(kind, str):
