@@ -76,6 +76,8 @@ class ModelEntry:
     """It hears weights of words."""
     pipeline: str = ""
     """Class of diffusers of a model that no family knows."""
+    modular: bool = False
+    """It is of modular blocks."""
     takes: tuple[str, ...] = ()
     """Arguments of that class which a painting can fill."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import families
 from .entry import ModelEntry
-from .signatures import Signature, call_of, libraries
+from .signatures import Signature, call_of, inputs_of, libraries, workflows_of
 from .weights import weights
 
 GIVEN = frozenset({
@@ -20,6 +20,8 @@ GIVEN = frozenset({
 _ELSE = {"num_frames": "films", "audio_length_in_s": "sound", "audio_end_in_s": "sound", "frame_size": "meshes"}
 """Arguments that tell of something other than pictures."""
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
+MODULAR = "modular_model_index.json"
+"""The list of the parts of modular blocks."""
 SIDE, MULTIPLE = 512, 16
 STEPS, GUIDANCE = 20, 1.0
 
@@ -53,6 +55,36 @@ def facts(path: Path, index: Mapping[str, Any]) -> dict[str, Any]:
         "guidance": float(call.defaults.get("guidance_scale") or GUIDANCE),
         "negative": "negative_prompt" in call.names, "weighs": False, "text_layers": 0, "native_size": SIDE,
         "size_multiple": MULTIPLE, "latent_factor": 8,
+    }  # fmt: skip
+
+
+_WORKFLOWS = {"text2image": "txt2img", "image2image": "img2img", "inpainting": "inpaint", "image_conditioned": "edit"}
+
+
+def modular_facts(path: Path, index: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of an entry of modular blocks. Raises Unsupported as `facts` does."""
+    kind, blocks = index.get("_class_name"), index.get("_blocks_class_name")
+    able = workflows_of(blocks) if isinstance(blocks, str) else {}
+    if not able or not isinstance(kind, str) or not kind.endswith("ModularPipeline") or index.get("auto_map"):
+        raise Unsupported(
+            f"{path.name} is of modular blocks that diffusers does not have: {str(blocks)[:80]}", reason="REMOTE_CODE",
+            remedy="code that comes with a model never runs; use a model of blocks that diffusers itself has",
+        )  # fmt: skip
+    _check_parts(path, index)
+    tasks = tuple(
+        _WORKFLOWS[name] for name, needs in able.items() if name in _WORKFLOWS and set(needs) <= GIVEN
+    )  # fmt: skip
+    if not tasks:
+        raise Unsupported(
+            f"{path.name} is of {blocks}, which makes no pictures from words", reason="UNKNOWN_ARCHITECTURE",
+            remedy="use a model whose pipeline paints pictures from words",
+        )  # fmt: skip
+    takes = GIVEN & inputs_of(str(blocks)) | {"prompt", "generator"}
+    return {
+        "family": "generic", "pipeline": kind, "tasks": tasks, "takes": tuple(sorted(takes)), "modular": True,
+        "description": f"{blocks} of diffusers, led as they are.", "sampler": OWN, "schedule": "normal",
+        "steps": STEPS, "guidance": GUIDANCE, "negative": "negative_prompt" in takes, "weighs": False,
+        "text_layers": 0, "native_size": SIDE, "size_multiple": MULTIPLE, "latent_factor": 8,
     }  # fmt: skip
 
 
@@ -99,5 +131,6 @@ def _check_parts(path: Path, index: Mapping[str, Any]) -> None:
 
 
 def entry(path: Path, id: str, index: Mapping[str, Any], **known: Any) -> ModelEntry:
-    """The entry of such a folder."""
-    return ModelEntry(id=id, kind="checkpoint", path=path, format="diffusers", **(facts(path, index) | known))
+    """The entry of such a folder, of a pipeline or of modular blocks."""
+    told = modular_facts(path, index) if "_blocks_class_name" in index else facts(path, index)
+    return ModelEntry(id=id, kind="checkpoint", path=path, format="diffusers", **(told | known))

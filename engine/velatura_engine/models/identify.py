@@ -29,6 +29,9 @@ def identify(path: Path, id: str) -> ModelEntry:
     if path.is_dir():
         if (path / "model_index.json").is_file():
             return _checkpoint_folder(path, id)
+        if (path / generic.MODULAR).is_file():
+            index = _config(path, generic.MODULAR)
+            return generic.entry(path, id, index, title=_title(path), size=_size(path), license=_license(path))
         if (path / "config.json").is_file():
             if _config(path).get("model_type") == "clip_vision_model":
                 return _encoder_folder(path, id)

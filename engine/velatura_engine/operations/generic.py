@@ -26,8 +26,7 @@ def paint_generic(plan: DiffusePlan, context: Context, scene: Scene) -> list[np.
     pictures = []
     for number, dice in enumerate(generators(plan.seeds)):
         with torch.inference_mode():
-            answer = _call(pipeline, plan, context, scene, dice, number)
-        images = getattr(answer, "images", None)
+            images = _call(pipeline, plan, context, scene, dice, number)
         if images is None or len(images) != 1:
             raise Unsupported(
                 f"{plan.model.pipeline} of {plan.model.title} made no picture", field="model",
@@ -65,8 +64,11 @@ def _call(
         offered["mask_image"] = _picture(scene.mask)
     if not observed:
         offered["callback_on_step_end"] = lambda *_: context.check() or {}
+    call = {name: value for name, value in offered.items() if name in takes}
     try:
-        return pipeline(**{name: value for name, value in offered.items() if name in takes})
+        if plan.model.modular:
+            return pipeline(**call, output=["images"])["images"]
+        return getattr(pipeline(**call), "images", None)
     finally:
         if observed:
             pipeline.scheduler = scheduler

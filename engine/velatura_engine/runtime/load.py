@@ -96,9 +96,17 @@ def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device)
 
 def load_generic(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Any:
     """Load a folder of any pipeline of diffusers, with weights in safetensors alone and no code that comes with it."""
-    pipeline = getattr(diffusers, entry.pipeline).from_pretrained(
-        entry.path, torch_dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
-    )
+    local = {"local_files_only": True, "trust_remote_code": False}
+    if entry.modular:
+        pipeline = diffusers.ModularPipeline.from_pretrained(str(entry.path), **local)
+        # The list may name places on the network: all parts come from the folder itself.
+        pipeline.load_components(
+            pretrained_model_name_or_path=str(entry.path), dtype=dtype, use_safetensors=True, **local
+        )  # fmt: skip
+    else:
+        pipeline = getattr(diffusers, entry.pipeline).from_pretrained(
+            entry.path, torch_dtype=dtype, use_safetensors=True, **local
+        )
     for module in pipeline.components.values():
         if isinstance(module, torch.nn.Module):
             settle(module, device)

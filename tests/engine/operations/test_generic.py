@@ -10,7 +10,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from fakes.tiny_flows import make_chroma, make_flow, make_pixart
+from fakes.tiny_flows import make_chroma, make_flow, make_modular, make_pixart
 from PIL import Image
 from velatura_engine.errors import Cancelled, Unsupported
 from velatura_engine.events import Artifact, Progress, Warning
@@ -42,6 +42,7 @@ def index(tmp_path_factory) -> ModelIndex:
     renamed(make_flow(home / "fill", "flux", in_channels=384, out_channels=64), "FluxFillPipeline")
     make_pixart(home / "pixart")
     make_chroma(home / "chroma")
+    make_modular(home / "blocks", make_flow(home.parent / "flux-away", "flux"))
     return ModelIndex([home], starter=False)
 
 
@@ -76,6 +77,7 @@ def test_each_does_what_its_arguments_allow(index):
         "kontext": ("generic", "FluxKontextPipeline", ("txt2img", "edit")),
         "fill": ("generic", "FluxFillPipeline", ("inpaint",)),
         "chroma": ("generic", "ChromaImg2ImgPipeline", ("img2img",)),
+        "blocks": ("generic", "FluxModularPipeline", ("txt2img", "img2img")),
         "pixart": ("generic", "PixArtSigmaPipeline", ("txt2img",)),
     }
 
@@ -91,6 +93,18 @@ def test_words_alone_paint_what_the_pipeline_paints_alone(paint, index):
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
+def test_modular_blocks_paint_what_their_family_paints_and_do_not_look_where_their_list_points(paint, index, runner):
+    listed = (index.get("blocks").path / "modular_model_index.json").read_text()
+    assert "nobody/nowhere" in listed
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(index.get("blocks").path.parent.parent / "flux-away")
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        "moss", num_inference_steps=2, guidance_scale=3.0, width=SIDE, height=SIDE, output_type="np",
+        generator=torch.Generator("cpu").manual_seed(3),
+    ).images[0]  # fmt: skip
+    assert paint("blocks", sampling=Sampling(steps=2, guidance=3.0)) == pytest.approx(theirs, abs=1e-4)
+
+
 def test_a_picture_is_edited_as_the_pipeline_edits_it_alone(paint, index):
     pipeline = diffusers.DiffusionPipeline.from_pretrained(index.get("kontext").path)
     pipeline.set_progress_bar_config(disable=True)
@@ -104,7 +118,7 @@ def test_a_picture_is_edited_as_the_pipeline_edits_it_alone(paint, index):
     assert theirs.shape[0] > SIDE and ours == pytest.approx(np.asarray(small, np.float32) / 255, abs=2 / 255)
 
 
-@pytest.mark.parametrize(("model", "more"), [("pixart", {}), ("fill", MASKED), ("chroma", START | {"strength": 0.6})])
+@pytest.mark.parametrize(("model", "more"), [("pixart", {}), ("fill", MASKED), ("blocks", {}), ("blocks", START), ("chroma", START | {"strength": 0.6})])
 def test_a_seed_means_the_same_again_and_in_a_batch(events, paint, model, more):
     alone = paint(model, **more)
     assert np.array_equal(alone, paint(model, **more)) and not np.array_equal(alone, paint(model, seed=4, **more))
@@ -175,6 +189,13 @@ def broken(index, folder: Path, **facts: object) -> str:
 ])  # fmt: skip
 def test_code_that_comes_with_a_model_and_what_paints_no_pictures_is_refused(index, tmp_path, facts, why):
     assert why in broken(index, tmp_path, **facts)
+
+
+def test_modular_blocks_that_come_with_a_model_are_refused(index, tmp_path):
+    shutil.copytree(index.get("blocks").path, tmp_path / "odd")
+    file = tmp_path / "odd" / "modular_model_index.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"_blocks_class_name": "MyBlocks"}))
+    assert "never runs" in ModelIndex([tmp_path], starter=False).refused["odd"]
 
 
 def test_pickled_weights_are_refused(index, tmp_path):
