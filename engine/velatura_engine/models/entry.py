@@ -76,6 +76,10 @@ class ModelEntry:
     """It hears weights of words."""
     pipeline: str = ""
     """Class of diffusers of a model that no family knows."""
+    volume: int = 0
+    """Numbers in the denoiser of a model that flows: a file fits a folder that has as many."""
+    base: Path | None = None
+    """The folder whose other parts a single file of a denoiser is used with."""
     modular: bool = False
     """It is of modular blocks."""
     takes: tuple[str, ...] = ()

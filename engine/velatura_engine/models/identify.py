@@ -56,7 +56,7 @@ def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     configs = {part: _config(path / part) for part in parts}
     configs["scheduler"] = _config(path / "scheduler", "scheduler_config.json")
     if family.flow is not None:
-        return _flow_model(path, id, family, configs, index)
+        return _flow_model(path, id, family, configs, index, flows.volume(shapes))
     return _checkpoint(
         path, id, family, shapes, configs, format="diffusers", size=_size(path), license=_license(path),
         prediction=configs["scheduler"].get("prediction_type", "epsilon"),
@@ -74,11 +74,14 @@ def _stands_in(denoiser: Path) -> bool:
     return found is not None and found.flow is None
 
 
-def _flow_model(path: Path, id: str, family: Family, configs: Configs, index: Mapping[str, Any]) -> ModelEntry:
+def _flow_model(
+    path: Path, id: str, family: Family, configs: Configs, index: Mapping[str, Any], volume: int
+) -> ModelEntry:
     """The entry of a model whose denoiser flows."""
     return ModelEntry(
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, tasks=tuple(family.pipelines),
-        format="diffusers", size=_size(path), license=_license(path), **flows.facts(family, configs, index),
+        format="diffusers", size=_size(path), license=_license(path), volume=volume,
+        **flows.facts(family, configs, index),
     )  # fmt: skip
 
 
@@ -125,6 +128,11 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         if all(mark in shapes for mark in _VAE_MARKS):
             return _vae(path, id, single_file.vae_config(shapes), format="single", latent_scale=0.0)
         family = _family(shapes, path)
+        if family.flow is not None:
+            return ModelEntry(
+                id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
+                size=path.stat().st_size, volume=flows.volume(shapes), prediction="flow_prediction",
+            )  # fmt: skip
         layout = layout_of(family, shapes, path)
         configs = single_file.configs(layout, shapes)
     except (LookupError, StopIteration) as gap:

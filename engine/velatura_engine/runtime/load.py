@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import diffusers
 import torch
 import transformers
 from diffusers import AutoencoderKL, ControlNetModel
+from safetensors.torch import load_file
 
 from ..errors import Unsupported
 from ..families import Family, family
+from ..families._transformer import FILE
 from ..models import single_file
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
@@ -57,7 +60,8 @@ class Components:
 def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Components:
     """Load a checkpoint from its folder or single file. Raises Unsupported where its parts do not fit each other."""
     kind = family(entry.family)
-    loaded = _from_folder(entry, kind, dtype) if entry.format == "diffusers" else _from_file(entry, kind, dtype)
+    read = _from_folder if entry.format == "diffusers" else _over_base if entry.base else _from_file
+    loaded = read(entry, kind, dtype)
     for name in kind.weights:
         if loaded.parts[name] is not None:
             settle(loaded.parts[name], device)
@@ -131,7 +135,29 @@ def settle(module: Any, device: torch.device) -> None:
             values.data = values.data.clone()
 
 
-def _from_folder(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+def _over_base(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+    """A file of a denoiser, in whatever layout diffusers can convert, with the other parts of a folder."""
+    assert entry.base is not None
+    tensors = load_file(entry.path)
+    inside = {name.removeprefix(FILE): value for name, value in tensors.items() if name.startswith(FILE)}
+    # Formats of eight bits are for keeping only: nothing is reckoned in them.
+    state = {name: value.to(dtype) if value.itemsize == 1 else value for name, value in (inside or tensors).items()}
+    try:
+        denoiser = _class(kind.components[kind.denoiser]).from_single_file(
+            state, config=str(entry.base), subfolder=kind.denoiser, torch_dtype=dtype, local_files_only=True
+        )
+    except (ValueError, RuntimeError, LookupError) as trouble:
+        raise Unsupported(
+            f"{entry.title} does not fit the folder that it is used with: {str(trouble)[:200]}",
+            reason="BROKEN_MODEL_FILE", remedy="get the file again, or the model as a folder of diffusers",
+        ) from None  # fmt: skip
+    return _from_folder(replace(entry, path=entry.base), kind, dtype, {kind.denoiser: denoiser})
+
+
+def _from_folder(
+    entry: ModelEntry, kind: Family, dtype: torch.dtype, made: Mapping[str, Any] = MappingProxyType({})
+) -> Components:
+    """The parts of a folder, but for those that are there already."""
     path = entry.path
     schedule = json.loads((path / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
     if kind.flow is not None:
@@ -140,7 +166,9 @@ def _from_folder(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Compone
     own = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
     return Components(
         parts={
-            name: None
+            name: made[name]
+            if name in made
+            else None
             if name in kind.optional and not (path / name).is_dir()
             else _module(of, path / name, torch.float32 if wide and name == "vae" else dtype)
             if name in kind.weights

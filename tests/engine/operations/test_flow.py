@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fakes.tiny_flows import FLOWS, make_flow
+from safetensors.torch import save_file
 from velatura_engine.errors import Cancelled, Invalid, Unsupported
 from velatura_engine.events import Artifact, Preview, Progress, Warning
 from velatura_engine.models.index import ModelIndex
@@ -45,6 +46,14 @@ def index(tmp_path_factory) -> ModelIndex:
     make_flow(home / "schnell", "flux", guidance_embeds=False)
     make_flow(home / "klein", "flux2", pipeline_is_distilled=True)
     make_flow(home / "sd3-without-t5", "sd3", t5_too=False)
+    dice = torch.Generator().manual_seed(1)
+    small = {f"transformer.transformer_blocks.0.attn.to_q.lora_{part}.weight": torch.randn(shape, generator=dice)
+             for part, shape in (("A", (4, 16)), ("B", (16, 4)))}  # fmt: skip
+    joined = {f"lora_unet_double_blocks_0_img_attn_qkv.lora_{part}.weight": torch.randn(shape, generator=dice)
+              for part, shape in (("down", (4, 16)), ("up", (48, 4)))}  # fmt: skip
+    (home / "lora").mkdir()
+    save_file(small, home / "lora" / "gold.safetensors")
+    save_file(joined, home / "lora" / "joined.safetensors")
     return ModelIndex([home], starter=False)
 
 
@@ -77,7 +86,8 @@ def paint(events):
 
 
 def test_nothing_that_was_made_is_refused(index):
-    assert not index.refused and {entry.family for entry in index.entries()} == set(FLOWS)
+    checkpoints = {entry.family for entry in index.entries() if entry.kind == "checkpoint"}
+    assert not index.refused and checkpoints == set(FLOWS)
 
 
 def plainly(folder, steps=3, **call):
@@ -274,6 +284,20 @@ def test_a_run_that_is_stopped_leaves_the_model_as_it_was(events, paint, family)
     with pytest.raises(Cancelled):
         events(family, check=stop, sampling=Sampling(steps=50), tiling=Tiling(x=True))
     assert np.array_equal(before, paint(family))
+
+
+@pytest.mark.parametrize("family", ["sd3", "flux", "qwen_image"])
+def test_a_lora_in_diffusers_names_is_worn_and_taken_off_without_a_trace(paint, family):
+    before, worn, after = (
+        paint(family, prompt=words) for words in ("moss", "moss <lora:gold:0.8>", "moss")
+    )
+    assert np.array_equal(before, after) and not np.array_equal(before, worn)
+
+
+def test_a_lora_whose_layers_are_joined_in_the_original_way_is_refused(events):
+    with pytest.raises(Unsupported) as refusal:
+        events("flux", prompt="moss <lora:joined:1>")
+    assert refusal.value.reason == "WRONG_BASE"
 
 
 REFUSED = {
