@@ -86,8 +86,9 @@ class Knob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Something that can be chosen by name. `build` makes it; `schedules` only samplers have, and some of these can
-    paint only one picture at a time, `alone`, and some know models that predict `flow` too. What preprocessors have is told by their own shelf: `reads`, the kind of
-    `annotator` they need, and the kind of control that their `hints` are for.
+    paint only one picture at a time, `alone`, and some know models that predict `flow` too. What preprocessors have is
+    told by their own shelf: `reads`, the kind of `annotator` they need, and the kind of control that their `hints` are
+    for.
     """
 
     id: str

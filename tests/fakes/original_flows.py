@@ -49,7 +49,9 @@ def _flux(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             half = value.chunk(2)  # shift and scale stand the other way round
             found[f"{_FLUX[layer]}.{kind}"] = torch.cat(half[::-1]) if layer == "norm_out.linear" else value
         elif match is not None and match[1]:
-            _single(found, tensors, f"single_transformer_blocks.{match[2]}.", f"single_blocks.{match[2]}.", match[3], value)
+            _single(
+                found, tensors, f"single_transformer_blocks.{match[2]}.", f"single_blocks.{match[2]}.", match[3], value
+            )
         elif match is not None:
             _double(found, tensors, f"transformer_blocks.{match[2]}.", f"double_blocks.{match[2]}.", match[3], value)
     return found

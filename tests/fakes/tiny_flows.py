@@ -81,7 +81,8 @@ def t5() -> dict[str, Any]:
     scores = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in LETTERS)]
     words = T5TokenizerFast(vocab=scores, extra_ids=0, model_max_length=512)
     encoder = T5EncoderModel(
-        T5Config(vocab_size=len(scores), d_model=WIDTH, d_kv=8, d_ff=16, num_layers=2, num_heads=2, feed_forward_proj="gated-gelu")
+        T5Config(vocab_size=len(scores), d_model=WIDTH, d_kv=8, d_ff=16, num_layers=2, num_heads=2,
+                 feed_forward_proj="gated-gelu")
     )  # fmt: skip
     return {"encoder": encoder, "words": words}
 
@@ -91,8 +92,12 @@ def qwen_words() -> Qwen2Tokenizer:
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     vocabulary = {letter: number for number, letter in enumerate(bytes_to_unicode().values())}
-    vocabulary |= {word: len(vocabulary) + number for number, word in enumerate(("<|endoftext|>", "<|im_start|>", "<|im_end|>"))}
-    words = Qwen2Tokenizer(vocab=vocabulary, merges=[], model_max_length=4096, additional_special_tokens=["<|im_start|>", "<|im_end|>"])
+    vocabulary |= {
+        word: len(vocabulary) + number for number, word in enumerate(("<|endoftext|>", "<|im_start|>", "<|im_end|>"))
+    }
+    words = Qwen2Tokenizer(
+        vocab=vocabulary, merges=[], model_max_length=4096, additional_special_tokens=["<|im_start|>", "<|im_end|>"]
+    )
     words.chat_template = CHAT
     return words
 
@@ -195,8 +200,13 @@ SHIFTS: dict[str, dict[str, Any]] = {
     "flux": {"shift": 3.0, "use_dynamic_shifting": True},
     "flux2": {"shift": 3.0, "use_dynamic_shifting": True},
     "z_image": {"shift": 3.0},
-    "qwen_image": {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 0.9, "max_image_seq_len": 8192,
-                   "shift_terminal": 0.02},
+    "qwen_image": {
+        "use_dynamic_shifting": True,
+        "base_shift": 0.5,
+        "max_shift": 0.9,
+        "max_image_seq_len": 8192,
+        "shift_terminal": 0.02,
+    },
 }
 """How their schedulers shift."""
 

@@ -1,7 +1,14 @@
 """Flux.1: one transformer over text and picture, guidance within or none at all (Black Forest Labs, 2024)."""
 
 from . import CLIP, FAMILIES, PICTURES, T5_WORDS, WORDS, Family, Flow
-from ._transformer import has, pairs, width
+from ._transformer import Shapes, has, pairs, width
+
+
+def _detect(shapes: Shapes) -> bool:
+    """In diffusers' names or its authors', with as many channels as paint from words: not fill, depth or canny."""
+    folder = has(shapes, "single_transformer_blocks.0.proj_mlp.weight", "time_text_embed.text_embedder.linear_1.weight")
+    file = has(shapes, "double_blocks.0.img_attn.qkv.weight", "vector_in.in_layer.weight")
+    return (folder and width(shapes, "x_embedder.weight") == 64) or (file and width(shapes, "img_in.weight") == 64)
 
 
 @FAMILIES.part("flux", "Flux.1")
@@ -11,16 +18,7 @@ def build() -> Family:
     return Family(
         id="flux",
         title="Flux.1",
-        detect=lambda shapes: (
-            (
-                has(shapes, "single_transformer_blocks.0.proj_mlp.weight", "time_text_embed.text_embedder.linear_1.weight")
-                and width(shapes, "x_embedder.weight") == 64
-            )
-            or (
-                has(shapes, "double_blocks.0.img_attn.qkv.weight", "vector_in.in_layer.weight")
-                and width(shapes, "img_in.weight") == 64
-            )
-        ),
+        detect=_detect,
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": PICTURES, "transformer": "FluxTransformer2DModel",

@@ -12,15 +12,25 @@ def build() -> Family:
         id="sd3",
         title="Stable Diffusion 3.5",
         detect=lambda shapes: (
-            has(shapes, "context_embedder.weight", "transformer_blocks.0.attn.add_k_proj.weight", "pos_embed.proj.weight")
+            has(
+                shapes,
+                "context_embedder.weight",
+                "transformer_blocks.0.attn.add_k_proj.weight",
+                "pos_embed.proj.weight",
+            )
             or has(shapes, "joint_blocks.0.context_block.attn.qkv.weight")
         ),
         # Pictures to start from are laid under noise before, and the pipeline begins in the middle.
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
-            "vae": PICTURES, "transformer": "SD3Transformer2DModel",
-            "text_encoder": PROJECTED, "tokenizer": WORDS, "text_encoder_2": PROJECTED, "tokenizer_2": WORDS,
-            "text_encoder_3": "T5EncoderModel", "tokenizer_3": T5_WORDS,
+            "vae": PICTURES,
+            "transformer": "SD3Transformer2DModel",
+            "text_encoder": PROJECTED,
+            "tokenizer": WORDS,
+            "text_encoder_2": PROJECTED,
+            "tokenizer_2": WORDS,
+            "text_encoder_3": "T5EncoderModel",
+            "tokenizer_3": T5_WORDS,
         },
         optional=("text_encoder_3", "tokenizer_3"),
         denoiser="transformer",

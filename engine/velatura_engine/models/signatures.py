@@ -46,7 +46,10 @@ def call_of(name: str) -> Signature | None:
         if call is not None:
             return _signature(call)
         bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-        node, seen = next((found for base in bases if (found := _class(base, "pipelines", "pipeline_*.py"))), None), seen + 1
+        node, seen = (
+            next((found for base in bases if (found := _class(base, "pipelines", "pipeline_*.py"))), None),
+            seen + 1,
+        )
     return None
 
 

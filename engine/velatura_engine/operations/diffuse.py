@@ -46,9 +46,9 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     plan = settle(plan, context)
     if plan.model.pipeline:
         scene = fetch(plan, context)
-        still = scene.init is not None and plan.strength == 0
-        painted = [scene.init] * len(plan.seeds) if still else paint_generic(plan, context, scene)
-        return _hand_over(plan, context, scene, painted)
+        if scene.init is not None and plan.strength == 0:
+            return _hand_over(plan, context, scene, [scene.init] * len(plan.seeds))
+        return _hand_over(plan, context, scene, paint_generic(plan, context, scene))
     model = context.models.checkpoint(plan.model, plan.vae)
     guides = Guides(plan, context, model)
     for warning in (*_heard(plan, model), *unheard(plan, model)):

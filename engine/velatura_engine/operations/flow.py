@@ -1,4 +1,4 @@
-"""Painting with models that flow: every task is their pipeline for text, begun where the noise left enough of a picture.
+"""Painting with models that flow: every task is their pipeline for text, begun where noise left enough of a picture.
 
 The pipeline is first asked how it would plan its run, and stopped there: only it knows how far it shifts its levels.
 Then it gets latents that are ready made: noise, or the start under as much noise as belongs to the first level.
@@ -264,7 +264,8 @@ def unheard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
             )  # fmt: skip
         if counter is not None and _longest(prompt, counter) > flow.tokens:
             yield Warning(
-                reason="PROMPT_TRUNCATED", field=prompt.field,
+                reason="PROMPT_TRUNCATED",
+                field=prompt.field,
                 message=f"{plan.model.title} hears {flow.tokens} tokens of a prompt, and not what comes after",
             )
 

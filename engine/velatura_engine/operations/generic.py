@@ -37,9 +37,7 @@ def paint_generic(plan: DiffusePlan, context: Context, scene: Scene) -> list[np.
     return pictures
 
 
-def _call(
-    pipeline: Any, plan: DiffusePlan, context: Context, scene: Scene, dice: torch.Generator, number: int
-) -> Any:
+def _call(pipeline: Any, plan: DiffusePlan, context: Context, scene: Scene, dice: torch.Generator, number: int) -> Any:
     takes, steps = plan.model.takes, len(plan.seeds)
     width, height = plan.canvas
 
@@ -47,7 +45,7 @@ def _call(
         context.check()
         context.progress(number * moment.total + moment.done, steps * moment.total)
 
-    scheduler = getattr(pipeline, "scheduler", None)
+    scheduler: Any = getattr(pipeline, "scheduler", None)
     observed = hasattr(scheduler, "step")
     if observed:
         pipeline.scheduler = type(scheduler).from_config(scheduler.config)
@@ -83,7 +81,9 @@ def _fitted(picture: Any, width: int, height: int) -> np.ndarray:
     values = np.asarray(picture, np.float32)
     if values.shape[:2] == (height, width):
         return values[..., :3]
-    small = Image.fromarray((values[..., :3] * 255).round().astype(np.uint8)).resize((width, height), Image.Resampling.LANCZOS)
+    small = Image.fromarray((values[..., :3] * 255).round().astype(np.uint8)).resize(
+        (width, height), Image.Resampling.LANCZOS
+    )
     return np.asarray(small, np.float32) / 255
 
 

@@ -100,7 +100,7 @@ def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device)
 
 def load_generic(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Any:
     """Load a folder of any pipeline of diffusers, with weights in safetensors alone and no code that comes with it."""
-    local = {"local_files_only": True, "trust_remote_code": False}
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if entry.modular:
         pipeline = diffusers.ModularPipeline.from_pretrained(str(entry.path), **local)
         # The list may name places on the network: all parts come from the folder itself.

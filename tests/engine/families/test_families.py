@@ -39,7 +39,8 @@ FLOWS = {
         {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vector_in.in_layer.weight": (8, 8), "img_in.weight": (8, 64)},
     ),
     "flux2": (
-        {"double_stream_modulation_img.linear.weight": (8, 8), "single_transformer_blocks.0.attn.to_out.weight": (8, 8)},
+        {"double_stream_modulation_img.linear.weight": (8, 8),
+         "single_transformer_blocks.0.attn.to_out.weight": (8, 8)},
         {"double_stream_modulation_img.lin.weight": (8, 8), "single_blocks.0.linear1.weight": (8, 8)},
     ),
     "z_image": ({"cap_embedder.1.weight": (8, 8), "noise_refiner.0.adaLN_modulation.0.weight": (8, 8),

@@ -12,7 +12,6 @@ from velatura_engine.models.index import ModelIndex
 from velatura_engine.runtime.load import load_checkpoint
 
 
-
 def load(entry):
     return load_checkpoint(entry, dtype=torch.float32, device=torch.device("cpu"))
 

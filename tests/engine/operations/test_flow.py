@@ -159,10 +159,10 @@ def test_a_seed_means_the_same_again_and_in_a_batch(events, paint, family):
 @pytest.mark.parametrize("family", FLOWS)
 def test_change_grows_with_strength(paint, family):
     sampling = Sampling(steps=8)
-    changes = [
-        float(np.abs(paint(family, init=NOISE, strength=strength, sampling=sampling) - paint(family, init=NOISE, strength=0.125, sampling=sampling)).mean())
-        for strength in (0.25, 0.5, 1.0)
-    ]  # fmt: skip
+    least, *more = (
+        paint(family, init=NOISE, strength=strength, sampling=sampling) for strength in (0.125, 0.25, 0.5, 1.0)
+    )
+    changes = [float(np.abs(picture - least).mean()) for picture in more]
     assert 0 < changes[0] < changes[1] < changes[2]
 
 
@@ -173,7 +173,7 @@ def test_what_is_outside_a_mask_is_left_alone_and_what_is_inside_is_not(paint, f
     assert not np.array_equal(painted[:, : SIDE // 2], NOISE.pixels[:, : SIDE // 2])
 
 
-@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("family", ["sd3", "flux2"])
 def test_half_masks_are_painted_in_the_last_part_of_the_run(paint, family):
     masks = [Picture(np.full((SIDE, SIDE, 1), value, np.float32), "data") for value in (0.2, 0.6, 1.0)]
     little, more, all_ = (paint(family, init=NOISE, mask=mask, sampling=Sampling(steps=8)) for mask in masks)
@@ -194,14 +194,14 @@ def test_edges_that_tile_meet_along_the_axes_asked(events, family):
         assert across <= steps.max() * 1.05
 
 
-@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("family", ["sd3", "flux2", "qwen_image"])
 def test_a_tiled_picture_is_rolled_at_every_call_and_only_then(paint, family):
     x, y, none = (paint(family, tiling=tiling) for tiling in (Tiling(x=True), Tiling(y=True), Tiling()))
     assert not np.array_equal(x, y) and not np.array_equal(x, none)
     assert np.array_equal(none, paint(family))
 
 
-@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("family", ["sd3", "flux", "z_image", "qwen_image"])
 def test_prompts_are_edited_alternated_composed_and_parted(paint, family):
     sampling = Sampling(steps=4)
     region = Passage(text="brick", mask=Picture(LEFT, "data"))
@@ -218,10 +218,12 @@ def test_half_of_the_pull_twice_is_the_pull(paint):
     assert twice == pytest.approx(alone, abs=1e-4)
 
 
-@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("family", ["sd3", "qwen_image"])
 def test_weights_are_not_heard_and_a_warning_says_so(events, family):
     plain, weighed = (events(family, prompt=words) for words in ("moss wall", "(moss:1.5) wall"))
-    pictures = [next(event.picture.pixels for event in said if isinstance(event, Artifact)) for said in (plain, weighed)]
+    pictures = [
+        next(event.picture.pixels for event in said if isinstance(event, Artifact)) for said in (plain, weighed)
+    ]
     assert np.array_equal(*pictures)
     assert [event.reason for event in weighed if isinstance(event, Warning)] == ["PROMPT_WEIGHTS_IGNORED"]
     assert not [event for event in plain if isinstance(event, Warning)]
@@ -251,7 +253,10 @@ def test_the_third_text_encoder_of_sd3_may_be_missing(paint):
 @pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "dpmpp_sde", "lcm"])
 def test_other_samplers_paint_with_every_task(paint, sampler):
     sampling = Sampling(steps=3, sampler=sampler)
-    pictures = [paint("flux", sampling=sampling, **more) for more in ({}, {"init": NOISE}, {"init": NOISE, "mask": Picture(LEFT, "data")})]
+    pictures = [
+        paint("flux", sampling=sampling, **more)
+        for more in ({}, {"init": NOISE}, {"init": NOISE, "mask": Picture(LEFT, "data")})
+    ]
     assert all(np.isfinite(picture).all() for picture in pictures)
 
 
@@ -272,7 +277,7 @@ def test_glimpses_and_progress_are_shown(events, family):
     assert steps == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("family", ["flux", "z_image"])
 def test_a_run_that_is_stopped_leaves_the_model_as_it_was(events, paint, family):
     before, calls = paint(family), []
 
@@ -288,9 +293,7 @@ def test_a_run_that_is_stopped_leaves_the_model_as_it_was(events, paint, family)
 
 @pytest.mark.parametrize("family", ["sd3", "flux", "qwen_image"])
 def test_a_lora_in_diffusers_names_is_worn_and_taken_off_without_a_trace(paint, family):
-    before, worn, after = (
-        paint(family, prompt=words) for words in ("moss", "moss <lora:gold:0.8>", "moss")
-    )
+    before, worn, after = (paint(family, prompt=words) for words in ("moss", "moss <lora:gold:0.8>", "moss"))
     assert np.array_equal(before, after) and not np.array_equal(before, worn)
 
 

@@ -118,7 +118,10 @@ def test_a_picture_is_edited_as_the_pipeline_edits_it_alone(paint, index):
     assert theirs.shape[0] > SIDE and ours == pytest.approx(np.asarray(small, np.float32) / 255, abs=2 / 255)
 
 
-@pytest.mark.parametrize(("model", "more"), [("pixart", {}), ("fill", MASKED), ("blocks", {}), ("blocks", START), ("chroma", START | {"strength": 0.6})])
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [("pixart", {}), ("fill", MASKED), ("blocks", {}), ("blocks", START), ("chroma", START | {"strength": 0.6})],
+)
 def test_a_seed_means_the_same_again_and_in_a_batch(events, paint, model, more):
     alone = paint(model, **more)
     assert np.array_equal(alone, paint(model, **more)) and not np.array_equal(alone, paint(model, seed=4, **more))
@@ -133,7 +136,11 @@ def test_what_is_outside_a_mask_is_left_alone_and_what_is_inside_is_not(paint):
 
 
 def test_progress_is_shown_and_a_run_can_be_stopped(events):
-    steps = [event.step for event in events("pixart", sampling=Sampling(steps=3)) if isinstance(event, Progress) and event.stage == "0:diffuse"]
+    steps = [
+        event.step
+        for event in events("pixart", sampling=Sampling(steps=3))
+        if isinstance(event, Progress) and event.stage == "0:diffuse"
+    ]
     assert steps == [0, 1, 2, 3]
     calls = []
 

@@ -9,7 +9,7 @@ from velatura_engine.samplers import samplers
 MEAN, SPREAD = 0.4, 0.5
 FLOW = [part for part in samplers().parts() if part.flow]
 NOISE = [part for part in samplers().parts() if not part.flow]
-PAIRS = [(part, schedule) for part in FLOW for schedule in part.schedules if schedule != "simple"]
+PAIRS = [(part, schedule) for part in FLOW for schedule in part.schedules if schedule not in ("simple", "beta")]
 SD3 = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0,
        "prediction_type": "flow_prediction"}  # fmt: skip
 QWEN = SD3 | {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 0.9, "shift_terminal": 0.02}
@@ -55,7 +55,7 @@ def test_every_sampler_paints_the_distribution_it_was_told_of(part, schedule):
 
 
 @pytest.mark.parametrize("part", FLOW, ids=NAMES)
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 3])
 def test_every_sampler_takes_few_steps_and_shifts_that_follow_the_size(part, steps):
     picture, seen = paint(part, config=QWEN, steps=steps, side=8)
     assert torch.isfinite(picture).all()
@@ -72,7 +72,7 @@ def test_no_noise_is_left_at_the_end(part):
 def test_a_run_may_begin_in_the_middle_and_keeps_what_it_began_with(part):
     clean = MEAN + SPREAD * torch.randn(1, 4, 48, 48, generator=torch.Generator().manual_seed(3))
     little, _ = paint(part, share=0.3, start=clean, config=SD3 | {"shift": 1.0})
-    picture, seen = paint(part, share=0.6, start=clean, config=SD3 | {"shift": 1.0})
+    picture, _ = paint(part, share=0.6, start=clean, config=SD3 | {"shift": 1.0})
     assert picture.std().item() == pytest.approx(SPREAD, rel=0.1)
     likeness = [float(torch.corrcoef(torch.stack([clean.flatten(), x.flatten()]))[0, 1]) for x in (picture, little)]
     assert -0.05 < likeness[0] < likeness[1] - 0.1 and likeness[1] > (0.15 if part.id == "lcm" else 0.4)
@@ -91,7 +91,7 @@ def test_a_seed_means_the_same_alone_and_in_a_batch(part):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - FRESH - {"dpm_adaptive"}))
 def test_quiet_samplers_agree_where_steps_are_small(name):
     by_name = {part.id: part for part in FLOW}
-    fine, _ = paint(by_name["euler"], side=8, steps=1000)
+    fine, _ = paint(by_name["euler"], side=8, steps=600)
     assert paint(by_name[name], side=8, steps=100)[0] == pytest.approx(fine, abs=0.05)
 
 

@@ -49,7 +49,11 @@ class Flowing:
     share: float = 1.0
     sources: Any = None
     schedule: str = "normal"
-    own: FlowMatchEulerDiscreteScheduler
+    own: Any
+    """The model's own scheduler, diffusers' FlowMatchEuler, which knows where levels lie."""
+    timesteps: Any
+    _step_index: Any
+    _begin_index: Any
 
     def set_timesteps(
         self, num_inference_steps: int | None = None, device: Any = None, sigmas: Any = None, mu: float | None = None,
@@ -81,13 +85,14 @@ class Flowing:
         plan = super().set_timesteps  # type: ignore[misc]
         # Only to clear what was there; those that take levels insist on the shift too.
         plan(len(levels), device, **({"mu": mu} if "sigmas" in inspect.signature(plan).parameters else {}))
-        if not isinstance(self, FlowMatchEulerDiscreteScheduler | FlowMatchHeunDiscreteScheduler):
+        kind: Any = type(self)
+        if not issubclass(kind, FlowMatchEulerDiscreteScheduler | FlowMatchHeunDiscreteScheduler):
             levels = np.minimum(levels, TOP)
         self.num_inference_steps = len(levels)
         stops = torch.tensor(levels, dtype=torch.float32)
-        if isinstance(self, FlowMatchHeunDiscreteScheduler):
+        if issubclass(kind, FlowMatchHeunDiscreteScheduler):
             stops = torch.cat([stops[:1], stops[1:].repeat_interleave(2)])
-        self.sigmas = torch.cat([stops, torch.tensor([BOTTOM if isinstance(self, DEISMultistepScheduler) else 0.0])])
+        self.sigmas = torch.cat([stops, torch.tensor([BOTTOM if issubclass(kind, DEISMultistepScheduler) else 0.0])])
         self.timesteps = (stops * self.own.config["num_train_timesteps"]).to(device)
         self._step_index = self._begin_index = None
 
@@ -124,20 +129,18 @@ def flow_scheduler(kind: str | type, config: Mapping[str, Any], schedule: str, *
         from .walker import walker
 
         return walker(euler_ancestral, config, schedule)
-    if isinstance(kind, str):
-        kind = getattr(solvers, _MATCHES.get(kind, kind))
-    if not issubclass(kind, Flowing) and kind.__name__ not in (*_MATCHES.values(), *_BOTH):
+    base: Any = getattr(solvers, _MATCHES.get(kind, kind)) if isinstance(kind, str) else kind
+    if not issubclass(base, Flowing) and base.__name__ not in (*_MATCHES.values(), *_BOTH):
         raise Unsupported(
             "this sampler counts noise, and the model flows along straight lines", field="sampler",
             remedy=f"choose one of: {', '.join(part.id for part in SAMPLERS.parts() if part.flow)}",
         )  # fmt: skip
-    base = kind
     known = inspect.signature(base.__init__).parameters
     facts = {"num_train_timesteps": config.get("num_train_timesteps", 1000)}
     if "prediction_type" in known:
         facts["prediction_type"] = "flow_prediction"
     facts |= settings
-    made = _class(base)(**{key: value for key, value in facts.items() if key in known})
+    made: Any = _class(base)(**{key: value for key, value in facts.items() if key in known})
     usual = inspect.signature(FlowMatchEulerDiscreteScheduler.__init__).parameters
     made.own = FlowMatchEulerDiscreteScheduler(**{key: config[key] for key in usual if key in config})
     made.schedule = schedule

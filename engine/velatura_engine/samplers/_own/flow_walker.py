@@ -19,12 +19,13 @@ from .solvers import Draw, Walk, ancestral
 from .walker import NOTHING_LEFT, Course
 
 
-class FlowWalker(Flowing, EulerDiscreteScheduler):
+class FlowWalker(Flowing, EulerDiscreteScheduler):  # type: ignore[misc]
     """Leads a pipeline along a solver of `_own`, which counts noise as sigma = t / (1 - t) beside clean pixels."""
 
     solver: Any
     order: int
     free: bool
+    _plan: Any = None
 
     def _begin(self, levels: np.ndarray, device: Any, mu: float | None) -> None:
         levels = np.minimum(levels, TOP)
@@ -59,7 +60,9 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):
         """As they are."""
         return sample
 
-    def step(self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, **more: Any) -> Any:
+    def step(  # type: ignore[override]
+        self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, **more: Any
+    ) -> Any:
         """Noisy pixels (B, ...) and what the model says of them -> those that it is to see next."""
         if self._walk is None:
             self._set_out(len(sample))
@@ -69,7 +72,8 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):
         sigma = self._sigma
         denoised = x - sigma / (1 + sigma) * model_output.to(wide)
         try:
-            following, self._sigma = self._walk.send((x * (1 + sigma), denoised))
+            walk: Any = self._walk
+            following, self._sigma = walk.send((x * (1 + sigma), denoised))
         except StopIteration as end:
             following, self._sigma = end.value, 0.0
         self._step_index += 1
@@ -109,7 +113,7 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):
 
 def euler_ancestral(levels: Sequence[float], draw: Draw, *, eta: float = 1.0) -> Walk:
     """Euler's method down past each level, and up again with fresh noise (Karras' scale; `solvers.ancestral`)."""
-    x = None
+    x: Any = None
     for s, t in pairwise(levels):
         x, d = yield x, s
         down, up = ancestral(s, t, eta)

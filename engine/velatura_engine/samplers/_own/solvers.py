@@ -85,7 +85,7 @@ def dpmpp_sde(levels: Sequence[float], draw: Draw, *, eta: float = 1.0) -> Walk:
 
 
 def dpmpp_3m_sde(levels: Sequence[float], draw: Draw, *, eta: float = 1.0, depth: int = 3) -> Walk:
-    """The SDE by a multistep rule through up to `depth` denoised pictures (arXiv 2211.01095, as 2M goes through two)."""
+    """The SDE by a multistep rule through up to `depth` denoised pictures (arXiv 2211.01095 has 2M through two)."""
     x, past = None, []
     for s, t in pairwise(levels):
         x, d = yield x, s
