@@ -40,6 +40,7 @@ def index(tmp_path_factory) -> ModelIndex:
     home = tmp_path_factory.mktemp("models")
     renamed(make_flow(home / "kontext", "flux"), "FluxKontextPipeline")
     renamed(make_flow(home / "fill", "flux", in_channels=384, out_channels=64), "FluxFillPipeline")
+    renamed(make_flow(home / "klein-kv", "flux2"), "Flux2KleinKVPipeline")
     make_pixart(home / "pixart")
     make_chroma(home / "chroma")
     make_modular(home / "blocks", make_flow(home.parent / "flux-away", "flux"))
@@ -78,6 +79,7 @@ def test_each_does_what_its_arguments_allow(index):
         "fill": ("generic", "FluxFillPipeline", ("inpaint",)),
         "chroma": ("generic", "ChromaImg2ImgPipeline", ("img2img",)),
         "blocks": ("generic", "FluxModularPipeline", ("txt2img", "img2img")),
+        "klein-kv": ("generic", "Flux2KleinKVPipeline", ("txt2img", "edit")),
         "pixart": ("generic", "PixArtSigmaPipeline", ("txt2img",)),
     }
 
@@ -106,16 +108,18 @@ def test_modular_blocks_paint_what_their_family_paints_and_do_not_look_where_the
 
 
 def test_a_picture_is_edited_as_the_pipeline_edits_it_alone(paint, index):
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(index.get("kontext").path)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(index.get("klein-kv").path)
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(
-        prompt="moss", image=Image.fromarray(NOISE.pixels), num_inference_steps=1, guidance_scale=3.5, width=SIDE,
+        prompt="moss", image=Image.fromarray(NOISE.pixels), num_inference_steps=2, width=SIDE,
         height=SIDE, generator=torch.Generator("cpu").manual_seed(3), output_type="np",
     ).images[0]  # fmt: skip
-    # It paints its own favourite size, whatever is asked; what comes back is as large as asked.
-    small = Image.fromarray((theirs * 255).round().astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    ours = paint("kontext", **START, sampling=Sampling(steps=1))
-    assert theirs.shape[0] > SIDE and ours == pytest.approx(np.asarray(small, np.float32) / 255, abs=2 / 255)
+    ours = paint("klein-kv", **START)
+    assert ours == pytest.approx(theirs, abs=1e-4) and np.abs(paint("klein-kv") - ours).max() > 1e-4
+
+
+def test_a_picture_that_comes_in_a_size_of_its_own_is_brought_to_the_one_asked(paint):
+    assert paint("pixart", width=96, height=SIDE).shape == (SIDE, 96, 3)
 
 
 @pytest.mark.parametrize(
