@@ -64,4 +64,7 @@ class Runner:
 
     def warm(self, entry: ModelEntry) -> None:
         """Load a model before anybody asks for it."""
-        self.models.checkpoint(entry)
+        if entry.pipeline:
+            self.models.generic(entry)
+        else:
+            self.models.checkpoint(entry)

@@ -86,9 +86,9 @@ class Knob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Something that can be chosen by name. `build` makes it; `schedules` only samplers have, and some of these can
-    paint only one picture at a time, `alone`. What preprocessors have is told by their own shelf: `reads`, the kinds of
-    the `annotator` that they need and of the `helper` that they use if there is one, and of the controls that their
-    `hints` are for.
+    paint only one picture at a time, `alone`, and some know models that predict `flow` too. What preprocessors have is
+    told by their own shelf: `reads`, the kinds of the `annotator` that they need and of the `helper` that they use if
+    there is one, and of the controls that their `hints` are for.
     """
 
     id: str
@@ -99,6 +99,7 @@ class Part:
     families: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
     alone: bool = False
+    flow: bool = False
     reads: str = "picture"
     annotator: str = ""
     helper: str = ""

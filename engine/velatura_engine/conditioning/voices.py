@@ -95,7 +95,7 @@ class Choir:
             pooled = torch.cat(whole) if whole else None
             said.append(Said(embeddings, tuple(b.weight for b in branches), voice.weight, voice.mask, pooled))
         if self.silent and len(said) > 1:
-            said[0] = replace(said[0], mask=_outside(said[1:]))
+            said[0] = replace(said[0], mask=outside(said[1:]))
             return tuple(said) if said[0].mask is not None else tuple(said[1:])
         return tuple(said)
 
@@ -115,7 +115,7 @@ def mix(answers: Sequence[torch.Tensor], said: Sequence[Said]) -> torch.Tensor:
     return (mixed / total).to(answers[0].dtype)
 
 
-def _outside(said: Sequence[Said]) -> torch.Tensor | None:
+def outside(said: Sequence[Said]) -> torch.Tensor | None:
     """Where none of these is heard, (1, 1, H, W); None where one of them is heard everywhere."""
     masks = [one.mask for one in said]
     if any(mask is None for mask in masks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import Unsupported
 from ..shelf import Shelf
@@ -20,6 +20,8 @@ PROJECTED = "CLIPTextModelWithProjection"
 PICTURES = "AutoencoderKL"
 UNET = "UNet2DConditionModel"
 WORDS = "CLIPTokenizer"
+T5_WORDS, QWEN_WORDS = "T5TokenizerFast", "Qwen2Tokenizer"
+TOKENIZERS = (WORDS, T5_WORDS, QWEN_WORDS)
 """Classes of diffusers and transformers that components are of."""
 
 
@@ -49,6 +51,36 @@ class Layout:
     weighed: str = ""
 
 
+Packing = Literal["rows", "pairs", "cells", "list"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """How a family is led whose denoiser flows along straight lines and reads prompts by its pipelines' own encoder.
+
+    `said` are the denoiser's arguments for what `encode_prompt` of its pipelines returns, in order, "" where that is
+    not needed; `given` are the pipelines' own names for the same.
+    """
+
+    said: tuple[str, ...]
+    given: tuple[str, ...]
+    unguided: Mapping[str, float]
+    """What keeps its pipelines from guiding: that is done by `conditioning/guiding.py`."""
+    packing: Packing
+    """How its denoiser takes latents (B, C, h, w): as they are ("rows"), two by two as tokens ("pairs"), each a token
+    ("cells"), or a list with one for each picture ("list")."""
+    tokens: int
+    """Of a prompt that its longest reader hears."""
+    tokenizer: str
+    """The component that counts them."""
+    distilled: bool = False
+    """Models that read no guidance are those that learned to do without."""
+    renormed: bool = False
+    """Guidance keeps the length of each token as the prompt alone made it."""
+    classes: tuple[str, ...]
+    """Pipelines of diffusers whose folders it reads; others of the same tensors do something else."""
+
+
 def _unet_stride(config: Mapping[str, Any]) -> int:
     return 2 ** (len(config["block_out_channels"]) - 1)
 
@@ -70,6 +102,10 @@ class Family:
     """The component that takes the noise away."""
     readers: tuple[TextReader, ...]
     """What reads the prompt, in the order in which their embeddings stand beside each other."""
+    flow: Flow | None = None
+    """Set where it is led as a flow; its `readers` are then none."""
+    optional: tuple[str, ...] = ()
+    """Components that it can do without."""
     plain: bool = True
     """Its pipelines read a prompt that says nothing special just as `conditioning` would, clip skip included."""
     settings: Mapping[str, bool] = field(default_factory=dict)
@@ -107,7 +143,7 @@ class Family:
     @property
     def weights(self) -> dict[str, str]:
         """Those of its components that hold weights, with their classes."""
-        return {name: kind for name, kind in self.components.items() if kind != WORDS}
+        return {name: kind for name, kind in self.components.items() if kind not in TOKENIZERS}
 
     @property
     def pixels_first(self) -> bool:

@@ -68,3 +68,26 @@ class ModelEntry:
     vocabulary: tuple[str, ...] = field(default_factory=tuple)
     is_default: bool = False
     stamp: str = ""
+    max_side: int = 0
+    """Of a picture, pixels, where the model cannot count further; 0 where it can."""
+    prompt_tokens: int = 0
+    """Tokens of a prompt that are heard; 0 where longer ones go on in windows."""
+    negative: bool = True
+    """It hears negative prompts, where the guidance is above 1."""
+    weighs: bool = True
+    """It hears weights of words."""
+    pipeline: str = ""
+    """Class of diffusers of a model that no family knows."""
+    volume: int = 0
+    """Numbers in the denoiser of a model that flows: a file fits a folder that has as many."""
+    base: Path | None = None
+    """The folder whose other parts a single file of a denoiser is used with."""
+    modular: bool = False
+    """It is of modular blocks."""
+    takes: tuple[str, ...] = ()
+    """Arguments of that class which a painting can fill."""
+
+    @property
+    def flows(self) -> bool:
+        """Its denoiser flows along straight lines from noise to picture."""
+        return self.prediction == "flow_prediction"

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, single_file
+from . import controls, flows, generic, single_file
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
@@ -30,6 +30,9 @@ def identify(path: Path, id: str) -> ModelEntry:
     if path.is_dir():
         if (path / "model_index.json").is_file():
             return _checkpoint_folder(path, id)
+        if (path / generic.MODULAR).is_file():
+            index = _config(path, generic.MODULAR)
+            return generic.entry(path, id, index, title=_title(path), size=_size(path), license=_license(path))
         if (path / "config.json").is_file():
             if _config(path).get("model_type") == "clip_vision_model":
                 return _encoder_folder(path, id)
@@ -39,19 +42,47 @@ def identify(path: Path, id: str) -> ModelEntry:
 
 
 def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
+    index = _config(path, "model_index.json")
+    pipeline = index.get("_class_name")
     names = dict.fromkeys(part.build().denoiser for part in families().parts())
     denoiser = next((name for name in names if (path / name).is_dir()), "unet")
+    strange = pipeline is not None and not generic.familiar(pipeline)
+    if strange and not _stands_in(path / denoiser):
+        return generic.entry(path, id, index, title=_title(path), size=_size(path), license=_license(path))
     shapes = weights(path / denoiser).shapes()
     family = _family(shapes, path)
-    for part in family.weights:
+    parts = [part for part in family.weights if part not in family.optional or (path / part).is_dir()]
+    for part in parts:
         weights(path / part)
-    configs = {part: _config(path / part) for part in family.weights}
+    configs = {part: _config(path / part) for part in parts}
     configs["scheduler"] = _config(path / "scheduler", "scheduler_config.json")
+    if family.flow is not None:
+        return _flow_model(path, id, family, configs, index, flows.volume(shapes))
     return _checkpoint(
         path, id, family, shapes, configs, format="diffusers", size=_size(path), license=_license(path),
         prediction=configs["scheduler"].get("prediction_type", "epsilon"),
         pure_noise=bool(configs["scheduler"].get("rescale_betas_zero_snr")),
         native_size=int(configs[denoiser].get("sample_size") or 0) * _factor(configs["vae"]),
+    )  # fmt: skip
+
+
+def _stands_in(denoiser: Path) -> bool:
+    """Whether a pipeline of another name has a denoiser that a family leads by its tensors alone, as UNets are led."""
+    try:
+        found = detect(weights(denoiser).shapes())
+    except Unsupported:
+        return False
+    return found is not None and found.flow is None
+
+
+def _flow_model(
+    path: Path, id: str, family: Family, configs: Configs, index: Mapping[str, Any], volume: int
+) -> ModelEntry:
+    """The entry of a model whose denoiser flows."""
+    return ModelEntry(
+        id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, tasks=tuple(family.pipelines),
+        format="diffusers", size=_size(path), license=_license(path), volume=volume,
+        **flows.facts(family, configs, index),
     )  # fmt: skip
 
 
@@ -103,6 +134,11 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         if all(mark in shapes for mark in _VAE_MARKS):
             return _vae(path, id, single_file.vae_config(shapes), format="single", latent_scale=0.0)
         family = _family(shapes, path)
+        if family.flow is not None:
+            return ModelEntry(
+                id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
+                size=path.stat().st_size, volume=flows.volume(shapes), prediction="flow_prediction",
+            )  # fmt: skip
         layout = layout_of(family, shapes, path)
         configs = single_file.configs(layout, shapes)
     except (LookupError, StopIteration) as gap:

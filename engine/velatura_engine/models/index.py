@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import Invalid, NotFound, VelaturaError
 from ..families import family as family_of
 from ..wildcards.folder import FOLDER, Wildcards
+from . import flows
 from .entry import Kind, ModelEntry
 from .identify import identify
 
@@ -90,11 +91,22 @@ class ModelIndex:
             else:
                 id = fixed.get("id") or _free(_slug(path), found)
                 found[id] = replace(told, **({"id": id} | fixed), stamp=_stamp(path))
+        self._lend(found, refused)
         if found and not any(entry.is_default for entry in found.values()):
             first = next((entry for entry in found.values() if entry.kind == "checkpoint"), None)
             if first is not None:
                 found[first.id] = replace(first, is_default=True)
         self._entries, self.refused, self._known, self._seen = found, refused, known, candidates
+
+    def _lend(self, found: dict[str, ModelEntry], refused: dict[str, str]) -> None:
+        """Give single files of denoisers the other parts of a folder that goes with them."""
+        for entry in [entry for entry in found.values() if entry.flows and entry.format == "single"]:
+            lent = flows.lend(entry, found.values())
+            if isinstance(lent, str):
+                del found[entry.id]
+                refused[entry.path.name] = lent
+            else:
+                found[entry.id] = replace(lent, stamp=entry.stamp)
 
     @property
     def etag(self) -> str:

@@ -33,6 +33,8 @@ from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
 from .canvas import settle
 from .context import Context
+from .flow import FlowRun, unheard
+from .generic import paint_generic
 from .guides import Guides
 from .noise import Variation, generators
 from .references import Likeness
@@ -43,9 +45,14 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
     context.stage("load")
     plan = settle(plan, context)
+    if plan.model.pipeline:
+        scene = fetch(plan, context)
+        if scene.init is not None and plan.strength == 0:
+            return _hand_over(plan, context, scene, [scene.init] * len(plan.seeds))
+        return _hand_over(plan, context, scene, paint_generic(plan, context, scene))
     model = context.models.checkpoint(plan.model, plan.vae)
     guides = Guides(plan, context, model)
-    for warning in _heard(plan, model):
+    for warning in (*_heard(plan, model), *unheard(plan, model)):
         context.emit(warning)
     scene = fetch(plan, context)
     modules = [model.vae, model.denoiser, *guides.modules]
@@ -58,14 +65,20 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            run = _Run(plan, context, model, scene, guides, likeness)
+            flows = model.family.flow is not None
+            run = FlowRun(plan, context, model, scene) if flows else _Run(plan, context, model, scene, guides, likeness)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
                 latents = run.denoise(axes)
             context.check()
             context.stage(f"{plan.step_id}:decode")
             axes.x, axes.y = plan.tiling.x, plan.tiling.y
-            painted = _decode(model, latents, context.check)
+            painted = _decode(run.decode, latents, context.check)
+    return _hand_over(plan, context, scene, painted)
+
+
+def _hand_over(plan: DiffusePlan, context: Context, scene: Scene, painted: Sequence[np.ndarray]) -> list[Picture]:
+    """Emit what was painted as it belongs into the picture, and return it."""
     finished = [finish(plan, scene, picture) for picture in painted]
     for index, ((picture, offset), seed) in enumerate(zip(finished, plan.seeds, strict=True)):
         context.emit(
@@ -87,6 +100,10 @@ class _Run:
         self.variation = self._variation()
         self.conditioning = self._conditioning()
         self.last_glimpse = time.monotonic()
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (1, C, h, w) -> a picture (1, 3, H, W) in -1..1."""
+        return self.model.decode(latents)
 
     def denoise(self, axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
@@ -325,7 +342,11 @@ def _voices(prompt: Prompt, passages: Sequence[PassagePlan], regions: Sequence[t
 
 def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
     """What of the prompts the model cannot hear: words it never learned, and unguided ones."""
-    if (plan.negative.text or plan.negative_passages) and plan.guidance <= 1:
+    said = plan.negative.text or plan.negative_passages
+    if said and not plan.model.negative:
+        heard = f"{plan.model.title} has its guidance within, and hears no negative prompt"
+        yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
+    elif said and plan.guidance <= 1:
         heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
         yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
     phrases = [phrase for one in plan.directions for phrase in (*one.source, *one.target)]
@@ -344,10 +365,12 @@ def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
         )
 
 
-def _decode(model: Loaded, latents: torch.Tensor, check: Callable[[], None]) -> list[np.ndarray]:
+def _decode(
+    decode: Callable[[torch.Tensor], torch.Tensor], latents: torch.Tensor, check: Callable[[], None]
+) -> list[np.ndarray]:
     """Latents -> pictures (H, W, 3) float32 0..1, one at a time to bound the memory."""
     pictures = []
     for one in latents:
         check()
-        pictures.append(((model.decode(one[None])[0].float() + 1) / 2).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
+        pictures.append(((decode(one[None])[0].float() + 1) / 2).clamp(0, 1).permute(1, 2, 0).cpu().numpy())
     return pictures

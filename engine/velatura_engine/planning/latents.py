@@ -39,6 +39,11 @@ def plan_windows(painting: Diffuse, model: ModelEntry, field: str) -> WindowsPla
     ask = painting.windows
     if ask is None:
         return None
+    if model.flows:
+        raise Unsupported(
+            f"{model.title} sees its latents as a row of tokens, and cannot look through windows",
+            field=f"{field}.windows", remedy="leave windows out, or choose a model of Stable Diffusion 1, 2 or XL",
+        )  # fmt: skip
     for number, reference in enumerate(painting.references):
         if reference.mask is not None:
             raise Unsupported(

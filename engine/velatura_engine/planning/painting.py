@@ -15,7 +15,7 @@ from ..pixels.picture import Picture, as_single
 from ..plan import DiffusePlan, PassagePlan
 from ..request import Diffuse, Inpaint, Passage, Tiling
 from ..samplers import sampler
-from . import latents, pairing
+from . import latents, pairing, strange
 from .controls import plan_controls
 from .directions import plan_directions
 from .frame import Frame, Rules, frame, grown, unsettled
@@ -39,7 +39,7 @@ class Painting:
         self.max_pixels = max_pixels
         where = f"{field}.model"
         self.model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
-        self.family = family(self.model.family)
+        self.family = strange.led(family(self.model.family), self.model)
 
     def plan(self, step_id: str, hidden: bool, draw_seed: Callable[[], int]) -> DiffusePlan:
         """What the machine will do. Raises Invalid, NotFound or Unsupported, naming the field."""
@@ -52,15 +52,18 @@ class Painting:
         controls = plan_controls(ask, model, self.family, task, self.index, self.done, self.field)
         controlled = any(control.model.kind == "controlnet" for control in controls)
         pairing.check(ask, model, self.family, task, controlled=controlled, field=self.field)
+        strange.check(ask, model, task, field=self.field)
         sampling = ask.sampling
         steps = sampling.steps or model.steps
         part, schedule = self._sampler()
         canvas = part_of.canvas if part_of else self._canvas(size)
+        pairing.check_side(canvas, model, field=self.field)
         prompt = _words(ask.prompt, ask.prompt_literal, steps, f"{self.field}.prompt")
         negative = _words(ask.negative, ask.negative_literal, steps, f"{self.field}.negative")
         dresser = Dresser(self.index, model, self.field)
         passages = self._passages(ask.passages, steps, f"{self.field}.prompt")
         negative_passages = self._passages(ask.negative_passages, steps, f"{self.field}.negative")
+        pairing.check_words(model, (prompt, negative, *(one.prompt for one in (*passages, *negative_passages))))
         others = [negative, *(passage.prompt for passage in (*passages, *negative_passages))]
         embeddings, warnings = dresser.embeddings(prompt, *others)
         first = draw_seed() if ask.seed is None else ask.seed
@@ -110,6 +113,8 @@ class Painting:
         asked = self.ask.sampling.guidance
         if asked is not None:
             return asked
+        if not self.model.negative:
+            return self.model.guidance
         said = self.ask.negative.strip() or any(passage.text.strip() for passage in self.ask.negative_passages)
         return max(self.model.guidance, HEARD) if said else self.model.guidance
 
@@ -206,7 +211,10 @@ class Painting:
     def _sampler(self) -> tuple[Part, str]:
         """The sampler and the name of its schedule, from the shelf."""
         ask, field = self.ask.sampling, f"{self.field}.sampling"
+        if self.model.pipeline:
+            return strange.sampler(ask, self.model, field=field), "normal"
         part = sampler(ask.sampler or self.model.sampler, field=f"{field}.sampler")
+        pairing.check_sampler(part, self.model, field=f"{field}.sampler")
         own = self.model.schedule if self.model.schedule in part.schedules else part.schedules[0]
         schedule = ask.schedule or own
         if schedule not in part.schedules:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from ..conditioning.prompt import Prompt
 from ..errors import Invalid, Unsupported
 from ..families import Family
 from ..models.entry import ModelEntry
 from ..request import Depth, Diffuse, Sampling
+from ..samplers import samplers
+from ..shelf import Part
 
 
 def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, controlled: bool, field: str) -> None:
@@ -26,7 +29,29 @@ def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, control
             f"{model.title} does not look at a picture besides", field=f"{field}.sampling.image_guidance",
             remedy="leave it out, or choose a model that edits; init.strength says how much of the picture stays",
         )  # fmt: skip
+    if model.flows:
+        _check_flow(ask, model, field)
     _check_sampling(ask.sampling, model, name in family.rescaling, f"{field}.sampling")
+
+
+def check_sampler(part: Part, model: ModelEntry, *, field: str) -> None:
+    """Raises Unsupported where a sampler counts noise and the model flows along straight lines."""
+    if model.flows and not part.flow:
+        able = [other.id for other in samplers().parts() if other.flow]
+        raise Unsupported(
+            f"{part.title} cannot paint with {model.title}, which flows along straight lines to the picture",
+            field=field, remedy=f"choose one of: {', '.join(able)}", suggestions=able,
+        )  # fmt: skip
+
+
+def check_words(model: ModelEntry, prompts: Iterable[Prompt]) -> None:
+    """Raises Unsupported where prompts are to be blended that a model reads as whole sentences."""
+    for prompt in prompts if model.flows or model.pipeline else ():
+        if any(tree.blend for tree in prompt.trees):
+            raise Unsupported(
+                f"{model.title} reads whole sentences, whose meanings cannot be blended", field=prompt.field,
+                remedy="part the prompt by AND, which composes what is painted for each",
+            )  # fmt: skip
 
 
 def check_vae(vae: ModelEntry, model: ModelEntry, *, field: str) -> None:
@@ -80,6 +105,30 @@ def _check_depth(depth: Depth | None, model: ModelEntry, field: str) -> None:
             f"{model.title} reads depth by itself, always at full strength", field=f"{field}.strength",
             remedy="leave it out, or choose a model that follows depth by a ControlNet",
         )  # fmt: skip
+
+
+def _check_flow(ask: Diffuse, model: ModelEntry, field: str) -> None:
+    """What only models that count noise can do."""
+    for name in ("clip_skip", "eta"):
+        if getattr(ask.sampling, name) is not None:
+            raise Unsupported(
+                f"{model.title} has no use for {name}", field=f"{field}.sampling.{name}", remedy="leave it out"
+            )
+    if ask.directions:
+        raise Unsupported(
+            f"{model.title} reads whole sentences, which no direction turns", field=f"{field}.directions",
+            remedy="say it in the prompt, or choose a model that counts noise",
+        )  # fmt: skip
+
+
+def check_side(canvas: tuple[int, int], model: ModelEntry, *, field: str) -> None:
+    """Raises Invalid where a side is longer than the model can count."""
+    for name, side in zip(("width", "height"), canvas, strict=True):
+        if model.max_side and side > model.max_side:
+            raise Invalid(
+                f"{field}.{name}", f"{model.title} paints {model.max_side} pixels a side at most, got {side}",
+                remedy="ask for less, and enlarge the picture after",
+            )  # fmt: skip
 
 
 def _check_sampling(ask: Sampling, model: ModelEntry, rescales: bool, field: str) -> None:

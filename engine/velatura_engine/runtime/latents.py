@@ -25,8 +25,13 @@ class LatentSpace:
         return latents / self.scale.to(latents) + self.shift.to(latents)
 
 
-def latent_space(config: Mapping[str, Any]) -> LatentSpace:
-    """The space that a VAE's config describes: `scaling_factor` and `shift_factor`, or a mean and spread a channel."""
+def latent_space(config: Mapping[str, Any], norm: Any = None) -> LatentSpace:
+    """The space that a VAE's config describes: `scaling_factor` and `shift_factor`, or a mean and spread a channel;
+    or its own `norm` of batches, whose running numbers it is.
+    """
+    if norm is not None:
+        mean, variance = (values.double().cpu().view(1, -1, 1, 1) for values in (norm.running_mean, norm.running_var))
+        return LatentSpace(mean, (variance + config["batch_norm_eps"]).rsqrt())
     scale = torch.tensor(float(config.get("scaling_factor") or 1.0), dtype=torch.float64)
     mean, spread = config.get("latents_mean"), config.get("latents_std")
     if mean is None or spread is None:

@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import diffusers
 import torch
 import transformers
 from diffusers import AutoencoderKL, ControlNetModel
+from safetensors.torch import load_file
 
 from ..errors import Unsupported
 from ..families import Family, family
+from ..families._transformer import FILE
 from ..models import single_file
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
@@ -57,16 +60,18 @@ class Components:
 def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Components:
     """Load a checkpoint from its folder or single file. Raises Unsupported where its parts do not fit each other."""
     kind = family(entry.family)
-    loaded = _from_folder(entry, kind, dtype) if entry.format == "diffusers" else _from_file(entry, kind, dtype)
+    read = _from_folder if entry.format == "diffusers" else _over_base if entry.base else _from_file
+    loaded = read(entry, kind, dtype)
     for name in kind.weights:
-        settle(loaded.parts[name], device)
+        if loaded.parts[name] is not None:
+            settle(loaded.parts[name], device)
     for reader in kind.readers:
         encoder = loaded.parts[reader.encoder]
         if not hasattr(encoder, "text_model"):
             # For `clip_skip` diffusers looks for its last layer where older versions of transformers kept it. Set past
             # torch's register, which would take it for a module inside itself.
             object.__setattr__(encoder, "text_model", encoder)
-    if len({len(loaded.parts[reader.tokenizer]) for reader in kind.readers}) > 1:
+    if kind.readers and len({len(loaded.parts[reader.tokenizer]) for reader in kind.readers}) > 1:
         raise Unsupported(f"{entry.title} has text encoders of different vocabularies", remedy="get the model again")
     return loaded
 
@@ -93,6 +98,26 @@ def load_control(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device)
     return control
 
 
+def load_generic(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load a folder of any pipeline of diffusers, with weights in safetensors alone and no code that comes with it."""
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    if entry.modular:
+        pipeline = diffusers.ModularPipeline.from_pretrained(str(entry.path), **local)
+        # The list may name places on the network: all parts come from the folder itself.
+        pipeline.load_components(
+            pretrained_model_name_or_path=str(entry.path), dtype=dtype, use_safetensors=True, **local
+        )  # fmt: skip
+    else:
+        pipeline = getattr(diffusers, entry.pipeline).from_pretrained(
+            entry.path, torch_dtype=dtype, use_safetensors=True, **local
+        )
+    for module in pipeline.components.values():
+        if isinstance(module, torch.nn.Module):
+            settle(module, device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def settle(module: Any, device: torch.device) -> None:
     """Make a module ready to paint on its device, with weights that begin where torch would put them.
 
@@ -100,7 +125,8 @@ def settle(module: Any, device: torch.device) -> None:
     memory begins elsewhere: the same model in another file would paint other last bits.
     """
     module.eval().requires_grad_(False).to(device)
-    if device.type == "cpu" and module.dtype == torch.float32:
+    deep = any(values.ndim > 4 for values in module.parameters())
+    if device.type == "cpu" and module.dtype == torch.float32 and not deep:
         # Convolutions take a fifth less time where the channels of a pixel lie together; what they give lies so too.
         # Not with half formats: there wrapping the borders was measured seven times slower.
         module.to(memory_format=torch.channels_last)
@@ -109,14 +135,42 @@ def settle(module: Any, device: torch.device) -> None:
             values.data = values.data.clone()
 
 
-def _from_folder(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+def _over_base(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+    """A file of a denoiser, in whatever layout diffusers can convert, with the other parts of a folder."""
+    assert entry.base is not None
+    tensors = load_file(entry.path)
+    inside = {name.removeprefix(FILE): value for name, value in tensors.items() if name.startswith(FILE)}
+    # Formats of eight bits are for keeping only: nothing is reckoned in them.
+    state = {name: value.to(dtype) if value.itemsize == 1 else value for name, value in (inside or tensors).items()}
+    try:
+        denoiser = _class(kind.components[kind.denoiser]).from_single_file(
+            state, config=str(entry.base), subfolder=kind.denoiser, torch_dtype=dtype, local_files_only=True
+        )
+    except (ValueError, RuntimeError, LookupError) as trouble:
+        raise Unsupported(
+            f"{entry.title} does not fit the folder that it is used with: {str(trouble)[:200]}",
+            reason="BROKEN_MODEL_FILE", remedy="get the file again, or the model as a folder of diffusers",
+        ) from None  # fmt: skip
+    return _from_folder(replace(entry, path=entry.base), kind, dtype, {kind.denoiser: denoiser})
+
+
+def _from_folder(
+    entry: ModelEntry, kind: Family, dtype: torch.dtype, made: Mapping[str, Any] = MappingProxyType({})
+) -> Components:
+    """The parts of a folder, but for those that are there already."""
     path = entry.path
     schedule = json.loads((path / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    if kind.flow is not None:
+        schedule["prediction_type"] = entry.prediction
     wide = kind.wide_vae and dtype == torch.float16
     own = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
     return Components(
         parts={
-            name: _module(of, path / name, torch.float32 if wide and name == "vae" else dtype)
+            name: made[name]
+            if name in made
+            else None
+            if name in kind.optional and not (path / name).is_dir()
+            else _module(of, path / name, torch.float32 if wide and name == "vae" else dtype)
             if name in kind.weights
             else _tokenizer(of, path / name)
             for name, of in kind.components.items()

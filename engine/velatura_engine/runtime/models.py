@@ -17,10 +17,11 @@ from ..conditioning.adapters.lexicon import Lexicon
 from ..conditioning.embeddings import Embedder, Reader
 from ..families import Family, family
 from ..models.entry import ModelEntry
+from . import autoencoder
 from .annotators import load_annotator
 from .controls import load_guide
 from .latents import LatentSpace, latent_space
-from .load import Components, load_checkpoint, load_vae
+from .load import Components, load_checkpoint, load_generic, load_vae
 from .preview import PreviewMap, fit
 from .references import References
 
@@ -83,7 +84,7 @@ class Loaded:
     @cached_property
     def space(self) -> LatentSpace:
         """Where the denoiser's latents lie."""
-        return latent_space(self.vae.config)
+        return latent_space(self.vae.config, getattr(self.vae, "bn", None))
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, without the two at its ends."""
@@ -97,12 +98,12 @@ class Loaded:
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (B, 3, H, W) in -1..1 -> latents (B, C, h, w), the distribution's mode: the same every time."""
         vae = self._awake_vae()
-        return self.space.enter(vae.encode(pictures.to(vae.dtype), return_dict=False)[0].mode()).to(self.dtype)
+        return self.space.enter(autoencoder.encode(vae, pictures.to(vae.dtype))).to(self.dtype)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (B, C, h, w) -> pictures (B, 3, H, W) in -1..1."""
         vae = self._awake_vae()
-        return vae.decode(self.space.leave(latents).to(vae.dtype), return_dict=False)[0]
+        return autoencoder.decode(vae, self.space.leave(latents).to(vae.dtype))
 
     def _awake_vae(self) -> Any:
         """The VAE in a precision that holds its numbers: pipelines that see pixels bring it to the denoiser's."""
@@ -152,6 +153,7 @@ class Models:
         self._annotators: OrderedDict[tuple[str, str], Callable[..., np.ndarray]] = OrderedDict()
         self.references = References(self.device, self.dtype)
         self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._generic: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     def checkpoint(self, entry: ModelEntry, vae: ModelEntry | None = None) -> Loaded:
         """The checkpoint, loaded if need be; with `vae` that in the place of its own."""
@@ -163,6 +165,15 @@ class Models:
         self._checkpoints.move_to_end(key)
         self.resident = entry.id
         return self._checkpoints[key] if vae is None else self._dress(self._checkpoints[key], vae)
+
+    def generic(self, entry: ModelEntry) -> Any:
+        """A pipeline that no family knows, loaded if need be; one at a time."""
+        key = (entry.id, entry.stamp or str(entry.path))
+        if key not in self._generic:
+            self._make_room(self._generic, 1)
+            self._generic[key] = load_generic(entry, dtype=self.dtype, device=self.device)
+        self.resident = entry.id
+        return self._generic[key]
 
     def _dress(self, model: Loaded, vae: ModelEntry) -> Loaded:
         key = (vae.id, vae.stamp or str(vae.path))

@@ -47,7 +47,11 @@ def observe(scheduler: Any, observer: Observer) -> None:
         wants_dict = kwargs.pop("return_dict", True)
         result = original(model_output, timestep, sample, *args, return_dict=True, **kwargs)
         done, total, following = state.count(scheduler, timestep)
-        moment = Moment(done, total, following, result.prev_sample, _denoised(scheduler, result))
+        if hasattr(scheduler, "denoised"):  # one of a flow model's
+            guess = scheduler.denoised(model_output, timestep, sample)
+        else:
+            guess = _denoised(scheduler, result)
+        moment = Moment(done, total, following, result.prev_sample, guess)
         changed = observer(moment)
         if changed is not None:
             result.prev_sample = changed

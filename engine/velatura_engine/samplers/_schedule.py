@@ -15,6 +15,9 @@ STEPS = ("normal", "sgm_uniform", "simple")
 SIGMAS = (*STEPS, *LEVELS)
 """Schedules of samplers that place their noise levels freely."""
 
+FLOW = "flow_prediction"
+"""What models say that lead along straight lines from noise to picture."""
+
 _MODEL = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
     "timestep_spacing", "steps_offset", "rescale_betas_zero_snr",
@@ -29,6 +32,8 @@ def scheduler(kind: str | type, config: Mapping[str, Any], schedule: str, **sett
     """
     import diffusers
 
+    if flows(config):
+        return _flowing(kind, config, schedule, settings)
     made: type = getattr(diffusers, kind) if isinstance(kind, str) else kind
     known = inspect.signature(made.__init__).parameters
     able = SIGMAS if "use_karras_sigmas" in known else STEPS
@@ -47,6 +52,22 @@ def scheduler(kind: str | type, config: Mapping[str, Any], schedule: str, **sett
         facts["timestep_spacing"] = "trailing"
     facts |= settings
     return made(**{key: value for key, value in facts.items() if key in known})
+
+
+def flows(config: Mapping[str, Any]) -> bool:
+    """Whether a scheduler's config is that of a model which predicts flow."""
+    return config.get("prediction_type") == FLOW
+
+
+def _flowing(kind: str | type, config: Mapping[str, Any], schedule: str, settings: Mapping[str, Any]) -> Any:
+    from ._own.flow import flow_scheduler
+
+    if schedule not in SIGMAS:
+        raise Unsupported(
+            f"this sampler cannot follow the schedule {schedule!r}", field="schedule",
+            remedy=f"choose one of: {', '.join(SIGMAS)}",
+        )  # fmt: skip
+    return flow_scheduler(kind, config, schedule, **settings)
 
 
 def _at_levels(kind: type, schedule: str) -> type:

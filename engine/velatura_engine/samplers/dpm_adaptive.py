@@ -8,7 +8,7 @@ from . import SAMPLERS
 from ._schedule import SIGMAS
 
 
-@SAMPLERS.part("dpm_adaptive", "DPM adaptive", schedules=SIGMAS, alone=True)
+@SAMPLERS.part("dpm_adaptive", "DPM adaptive", schedules=SIGMAS, alone=True, flow=True)
 def build(
     config: dict, schedule: str, *,
     tolerance: Annotated[float, Range(0.001, 1, 0.001), "Error allowed in a step, as a share of the values"] = 0.02,

@@ -6,7 +6,7 @@ from . import SAMPLERS
 from ._schedule import STEPS, scheduler
 
 
-@SAMPLERS.part("euler_a", "Euler a", schedules=STEPS)
+@SAMPLERS.part("euler_a", "Euler a", schedules=STEPS, flow=True)
 def build(config: dict, schedule: str) -> Any:
     """Euler with fresh noise each step: livelier, never settles."""
     return scheduler("EulerAncestralDiscreteScheduler", config, schedule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from google.protobuf import json_format
@@ -230,7 +231,7 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
     ]
     return catalog_pb2.Catalog(
         shelves=[
-            _shelf("samplers", samplers()),
+            _samplers(),
             _shelf("upscalers", upscalers()),
             _shelf("families", families()),
             hints.preprocessor_shelf(index, _part),
@@ -241,6 +242,13 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
         models=[_model(entry) for entry in index.entries()],
         etag=index.etag,
     )
+
+
+def _samplers() -> catalog_pb2.Shelf:
+    """Samplers with the families that they fit: those that count noise paint with no model that flows."""
+    noise = [part.id for part in families().parts() if (built := part.build()).flow is None and built.pipelines]
+    parts = [replace(part, families=() if part.flow else tuple(noise)) for part in samplers().parts()]
+    return catalog_pb2.Shelf(name="samplers", parts=[_part(part) for part in parts])
 
 
 def _shelf(name: str, shelf: Shelf) -> catalog_pb2.Shelf:
@@ -272,4 +280,10 @@ def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:
         "id", "title", "description", "kind", "family", "size", "tasks", "native_size", "size_multiple", "sampler",
         "steps", "guidance", "control_kind", "license", "vocabulary", "is_default",
     )  # fmt: skip
-    return catalog_pb2.ModelInfo(**{name: getattr(entry, name) for name in names})
+    checkpoint = entry.kind == "checkpoint"
+    return catalog_pb2.ModelInfo(
+        **{name: getattr(entry, name) for name in names},
+        min_side=entry.size_multiple if checkpoint else 0, max_side=entry.max_side, prompt_tokens=entry.prompt_tokens,
+        negative_prompt=checkpoint and entry.negative, prompt_weights=checkpoint and entry.weighs,
+        pipeline=entry.pipeline,
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from velatura_engine.errors import Invalid, NotFound, Unsupported
 from velatura_engine.families import detect, detect_control, families, family
 from velatura_engine.shelf import Choice, Range, Shelf
 
-NAMES = [part.id for part in families().parts()]
+NAMES = [part.id for part in families().parts() if part.id != "generic"]
 
 
 FILE = "model.diffusion_model."
@@ -24,6 +24,38 @@ KINDS = {
     "sdxl_inpaint": (9, 3, True),
     "sdxl_refiner": (4, 4, True),
 }
+
+
+FLOWS = {
+    # family: some tensors of a folder's denoiser, and of a file's
+    "sd3": (
+        {"context_embedder.weight": (8, 8), "transformer_blocks.0.attn.add_k_proj.weight": (8, 8),
+         "pos_embed.proj.weight": (8, 16, 2, 2)},
+        {"joint_blocks.0.context_block.attn.qkv.weight": (8, 8)},
+    ),
+    "flux": (
+        {"single_transformer_blocks.0.proj_mlp.weight": (8, 8), "x_embedder.weight": (8, 64),
+         "time_text_embed.text_embedder.linear_1.weight": (8, 8)},
+        {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vector_in.in_layer.weight": (8, 8), "img_in.weight": (8, 64)},
+    ),
+    "flux2": (
+        {"double_stream_modulation_img.linear.weight": (8, 8),
+         "single_transformer_blocks.0.attn.to_out.weight": (8, 8)},
+        {"double_stream_modulation_img.lin.weight": (8, 8), "single_blocks.0.linear1.weight": (8, 8)},
+    ),
+    "z_image": ({"cap_embedder.1.weight": (8, 8), "noise_refiner.0.adaLN_modulation.0.weight": (8, 8),
+                 "x_pad_token": (1, 8)},) * 2,
+    "qwen_image": ({"txt_norm.weight": (8,), "img_in.weight": (8, 64),
+                    "transformer_blocks.0.img_mod.1.weight": (8, 8)},) * 2,
+}  # fmt: skip
+
+
+def denoiser(name, prefix=""):
+    """A few shapes of a family's denoiser, of a folder's or, with a prefix, of a whole file."""
+    if name in KINDS:
+        return unet(*KINDS[name], prefix=prefix)
+    folder, file = FLOWS[name]
+    return {f"{prefix}{key}": shape for key, shape in (file if prefix else folder).items()}
 
 
 def unet(channels, levels=4, pooled=False, *, prefix=""):
@@ -42,7 +74,7 @@ def unet(channels, levels=4, pooled=False, *, prefix=""):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("prefix", ["", FILE])
 def test_a_family_is_told_by_its_shapes_in_either_layout(name, prefix):
-    assert detect(unet(*KINDS[name], prefix=prefix)).id == name
+    assert detect(denoiser(name, prefix)).id == name
 
 
 @pytest.mark.parametrize(
@@ -51,12 +83,13 @@ def test_a_family_is_told_by_its_shapes_in_either_layout(name, prefix):
         unet(7),
         {},
         {"transformer.x": (4, 4)},
+        denoiser("flux") | {"x_embedder.weight": (8, 384)},
         unet(4) | {"class_embedding.linear_1.weight": (8, 8)},
         unet(4, 4, prefix=FILE) | {f"{FILE}label_emb.0.0.weight": (8, 8), "cond_stage_model.model.x": (8,)},
         unet(4, 3, True) | {"encoder_hid_proj.weight": (8, 8)},
         unet(4, 3, True, prefix=FILE) | {"edm_mean": (1,)},
     ],
-    ids=["seven channels", "nothing", "a transformer", "unCLIP", "an unCLIP file", "Kolors", "Playground"],
+    ids=["seven channels", "nothing", "a transformer", "Flux fill", "unCLIP", "an unCLIP file", "Kolors", "Playground"],
 )
 def test_an_unknown_architecture_belongs_to_no_family(shapes):
     assert detect(shapes) is None
@@ -78,6 +111,10 @@ def test_a_family_rescales_the_guidance_with_those_pipelines_that_can(name):
     kinds = {*found.pipelines.values(), *found.control_pipelines.values()}
     calls = {kind: inspect.signature(getattr(diffusers, kind).__call__).parameters for kind in kinds}
     assert set(found.rescaling) == {kind for kind, call in calls.items() if "guidance_rescale" in call}
+    if found.flow is not None:
+        read = {"generator", "latents", "output_type", *found.flow.unguided, *found.flow.given} - {""}
+        assert all(read <= call.keys() for call in calls.values())
+        return
     read = {"eta", "generator"} | ({"clip_skip"} if found.plain else {"prompt_embeds", "negative_prompt_embeds"})
     read |= {"pooled_prompt_embeds"} if any(reader.pooled for reader in found.readers) else set()
     read |= {"image_guidance_scale"} if found.image_guidance else set()
@@ -90,7 +127,8 @@ def test_every_component_of_a_family_is_one_that_its_pipelines_take(name):
 
     found = family(name)
     assert {found.denoiser, "vae", *(reader.encoder for reader in found.readers)} <= found.weights.keys()
-    assert {reader.tokenizer for reader in found.readers} == found.components.keys() - found.weights.keys()
+    words = found.components.keys() - found.weights.keys()
+    assert {reader.tokenizer for reader in found.readers} == words or (found.flow and found.flow.tokenizer in words)
     for kind in {*found.pipelines.values(), *found.control_pipelines.values()}:
         taken = inspect.signature(getattr(diffusers, kind).__init__).parameters
         assert found.components.keys() <= taken.keys()
@@ -114,7 +152,7 @@ def test_controlnets_are_told_apart_by_what_they_hear():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_family_finds_only_itself(name):
-    assert [other for other in NAMES if family(other).detect(unet(*KINDS[name]))] == [name]
+    assert [other for other in NAMES if family(other).detect(denoiser(name))] == [name]
 
 
 def test_listing_families_and_samplers_imports_no_torch():

@@ -38,14 +38,14 @@ def dpm2(levels: Sequence[float], draw: Draw, *, eta: float = 0.0) -> Walk:
     x = None
     for s, t in pairwise(levels):
         x, d = yield x, s
-        down, up = _ancestral(s, t, eta)
+        down, up = ancestral(s, t, eta)
         x, _ = yield from dpm_step(x, d, s, log(s / down), 2)
         x = x + up * draw()
     _, d = yield x, levels[-1]
     return d
 
 
-def _ancestral(s: float, t: float, eta: float) -> tuple[float, float]:
+def ancestral(s: float, t: float, eta: float) -> tuple[float, float]:
     """How far down to go from s, and how much noise then leads up to t.
 
     At eta = 1 as in DDPM (Song et al., arXiv 2010.02502, eq. 16).
@@ -59,7 +59,7 @@ def dpmpp_2s_ancestral(levels: Sequence[float], draw: Draw, *, eta: float = 1.0)
     x = None
     for s, t in pairwise(levels):
         x, d = yield x, s
-        down, up = _ancestral(s, t, eta)
+        down, up = ancestral(s, t, eta)
         keep = sqrt(down / s)  # of x, over half the step
         _, d = yield keep * x + (1 - keep) * d, keep * s
         x = keep**2 * x + (1 - keep**2) * d + up * draw()
@@ -84,13 +84,13 @@ def dpmpp_sde(levels: Sequence[float], draw: Draw, *, eta: float = 1.0) -> Walk:
     return d
 
 
-def dpmpp_3m_sde(levels: Sequence[float], draw: Draw, *, eta: float = 1.0) -> Walk:
-    """The SDE by a multistep rule through up to three denoised pictures (arXiv 2211.01095, as 2M goes through two)."""
+def dpmpp_3m_sde(levels: Sequence[float], draw: Draw, *, eta: float = 1.0, depth: int = 3) -> Walk:
+    """The SDE by a multistep rule through up to `depth` denoised pictures (arXiv 2211.01095 has 2M through two)."""
     x, past = None, []
     for s, t in pairwise(levels):
         x, d = yield x, s
         h = log(s / t)
-        past = [(s, d), *_near(past, s, h)][:3]
+        past = [(s, d), *_near(past, s, h)][:depth]
         weights = exponential([log(s / sigma) for sigma, _ in past], h, 1 + eta)
         mean = exp(-(1 + eta) * h) * x + sum(w * d for w, (_, d) in zip(weights, past, strict=True))
         x = mean + t * sqrt(-expm1(-2 * eta * h)) * draw()

@@ -13,7 +13,7 @@ from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedule
 from diffusers.utils.torch_utils import randn_tensor
 
 from ...errors import Unsupported
-from .._schedule import scheduler
+from .._schedule import flows, scheduler
 from .solvers import Walk
 
 NOTHING_LEFT = -1.0
@@ -27,7 +27,12 @@ def walker(
 
     `free`: the solver finds out on its way which levels to visit. Raises Unsupported for an unknown schedule.
     """
-    made = scheduler(Walker, config, schedule)
+    if flows(config):
+        from .flow_walker import FlowWalker
+
+        made = scheduler(FlowWalker, config, schedule)
+    else:
+        made = scheduler(Walker, config, schedule)
     made.solver, made.order, made.free = solver, order, free
     return made
 

@@ -1,0 +1,51 @@
+"""Stable Diffusion 3 and 3.5: text and picture in one transformer, three text encoders (arXiv 2403.03206)."""
+
+from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow
+from ._transformer import has
+
+
+@FAMILIES.part("sd3", "Stable Diffusion 3.5")
+def build() -> Family:
+    """Stable Diffusion 3 and 3.5, medium, large and turbo; its third text encoder, T5, may be missing."""
+    pipeline = "StableDiffusion3Pipeline"
+    return Family(
+        id="sd3",
+        title="Stable Diffusion 3.5",
+        detect=lambda shapes: (
+            has(
+                shapes,
+                "context_embedder.weight",
+                "transformer_blocks.0.attn.add_k_proj.weight",
+                "pos_embed.proj.weight",
+            )
+            or has(shapes, "joint_blocks.0.context_block.attn.qkv.weight")
+        ),
+        # Pictures to start from are laid under noise before, and the pipeline begins in the middle.
+        pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
+        components={
+            "vae": PICTURES,
+            "transformer": "SD3Transformer2DModel",
+            "text_encoder": PROJECTED,
+            "tokenizer": WORDS,
+            "text_encoder_2": PROJECTED,
+            "tokenizer_2": WORDS,
+            "text_encoder_3": "T5EncoderModel",
+            "tokenizer_3": T5_WORDS,
+        },
+        optional=("text_encoder_3", "tokenizer_3"),
+        denoiser="transformer",
+        readers=(),
+        flow=Flow(
+            said=("encoder_hidden_states", "", "pooled_projections", ""),
+            given=("prompt_embeds", "", "pooled_prompt_embeds", ""),
+            unguided={"guidance_scale": 1.0},
+            packing="rows",
+            tokens=256,
+            tokenizer="tokenizer_3",
+            classes=(pipeline, "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
+        ),
+        stride=lambda config: config["patch_size"],
+        native_size=1024,
+        steps=28,
+        guidance=4.5,
+    )

@@ -1,0 +1,39 @@
+"""Z-Image: text and picture in a single stream of one transformer (Tongyi, arXiv 2511.22699)."""
+
+from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow
+from ._transformer import has, pairs
+
+
+@FAMILIES.part("z_image", "Z-Image")
+def build() -> Family:
+    """Z-Image and Z-Image Turbo, which is distilled to eight steps without guidance."""
+    pipeline = "ZImagePipeline"
+    return Family(
+        id="z_image",
+        title="Z-Image",
+        detect=lambda shapes: (
+            has(shapes, "cap_embedder.1.weight", "noise_refiner.0.adaLN_modulation.0.weight", "x_pad_token")
+            and not has(shapes, "siglip_embedder.1.weight")
+        ),
+        pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
+        components={
+            "vae": PICTURES, "transformer": "ZImageTransformer2DModel",
+            "text_encoder": "Qwen3Model", "tokenizer": QWEN_WORDS,
+        },
+        denoiser="transformer",
+        readers=(),
+        flow=Flow(
+            said=("cap_feats", ""),
+            given=("prompt_embeds", ""),
+            unguided={"guidance_scale": 0.0},
+            packing="list",
+            tokens=512,
+            tokenizer="tokenizer",
+            classes=(pipeline, "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+        ),
+        stride=pairs,
+        native_size=1024,
+        # The turbo, by far the more common, was distilled so; nothing in the files tells the two apart.
+        steps=8,
+        guidance=1.0,
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""What a flow model's configs tell: the geometry of its latents, its limits, and how it is guided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from ..families import Family, family
+from ..families._transformer import FILE
+from .entry import ModelEntry
+
+Configs = Mapping[str, Mapping[str, Any]]
+EMBEDDED = 3.5
+"""Guidance of models that were distilled to read it."""
+
+
+def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of an entry, from the configs of its components and its `model_index.json`."""
+    flow, denoiser, schedule = kind.flow, configs[kind.denoiser], configs["scheduler"]
+    assert flow is not None
+    factor, channels = _latents(configs["vae"])
+    embedded = bool(denoiser.get("guidance_embeds"))
+    distilled = bool(index.get("is_distilled")) or (flow.distilled and not embedded)
+    limit = denoiser.get("pos_embed_max_size")
+    return {
+        "in_channels": int(denoiser.get("in_channels") or 0),
+        "latent_factor": factor,
+        "latent_channels": channels,
+        "size_multiple": factor * kind.stride(denoiser),
+        "native_size": int(denoiser.get("sample_size") or 0) * factor or kind.native_size,
+        "max_side": int(limit) * factor * kind.stride(denoiser) if limit else 0,
+        "guidance": EMBEDDED if embedded else 1.0 if distilled else kind.guidance,
+        "negative": not embedded,
+        "steps": 4 if distilled else kind.steps,
+        "prompt_tokens": flow.tokens,
+        "weighs": False,
+        "prediction": "flow_prediction",
+        "text_layers": 0,
+        "latent_scale": float(configs["vae"].get("scaling_factor") or 0),
+        "sampler": "euler" if "Heun" not in schedule.get("_class_name", "") else "heun",
+        "schedule": kind.schedule,
+    }
+
+
+def volume(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Numbers in a denoiser, of a folder's or of a file that may hold other parts beside it.
+
+    The same in all layouts: what one has in three tensors another has in one.
+    """
+    inside = [shape for name, shape in shapes.items() if name.startswith(FILE)]
+    return sum(prod(shape) for shape in inside or shapes.values())
+
+
+def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
+    """A single file's entry with the folder that it can be used with, whose limits it has; or why there is none."""
+    for base in entries:
+        if base.format == "diffusers" and (base.family, base.volume) == (file.family, file.volume):
+            return replace(
+                base, id=file.id, title=file.title, path=file.path, format="single", size=file.size, base=base.path,
+                description=f"A denoiser alone, with the other parts of {base.title}.", license="", is_default=False,
+            )  # fmt: skip
+    title = family(file.family).title
+    return (
+        f"{file.path.name} has the denoiser of {title}, whose text encoders, tokenizers and VAE are too large to come "
+        f"with this engine; put a diffusers folder of the same model (with model_index.json) beside it"
+    )
+
+
+def _latents(vae: Mapping[str, Any]) -> tuple[int, int]:
+    """Pixels a latent along each side, and channels."""
+    if "temperal_downsample" in vae:
+        return 2 ** len(vae["temperal_downsample"]), int(vae["z_dim"])
+    factor, channels = 2 ** (len(vae["block_out_channels"]) - 1), int(vae["latent_channels"])
+    return (2 * factor, 4 * channels) if "batch_norm_eps" in vae else (factor, channels)
