@@ -197,7 +197,24 @@ class UpscalePlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaterialPlan:
+    """One reading of a material: `outputs` are the sizes of its maps. `model` makes them, `beside` those that it does
+    not; None are the rules of thumb."""
+
+    step_id: str
+    hidden: bool
+    image: Source
+    maps: tuple[str, ...]
+    model: ModelEntry | None
+    beside: ModelEntry | None
+    y_down: bool
+    tile_x: bool
+    tile_y: bool
+    outputs: tuple[Size, ...]
+
+
+StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan
 
 
 def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:

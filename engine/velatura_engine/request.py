@@ -272,7 +272,19 @@ class Upscale:
     tile_y: bool = False
 
 
-Operation = Diffuse | Project | Upscale | Preprocess
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Make maps of a picture's material, all where none is named; `y_down`: green of the normals points down."""
+
+    image: Source
+    maps: tuple[str, ...] = ()
+    model: str | None = None
+    y_down: bool = False
+    tile_x: bool = False
+    tile_y: bool = False
+
+
+Operation = Diffuse | Project | Upscale | Preprocess | Material
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

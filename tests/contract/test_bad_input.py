@@ -205,6 +205,24 @@ TABLE: dict[str, tuple[Callable[[], JobSpec], type[errors.VelaturaError], str]] 
         lambda: knobbed(sharpness=1), errors.NotFound, "steps[0].upscale.knobs[sharpness]",
     ),
     "a knob turned too far": (lambda: knobbed(lobes=1000), errors.Invalid, "steps[0].upscale.knobs[lobes]"),
+    "a map that no material has": (
+        lambda: spec.material(flat(), "bumps"), errors.NotFound, "steps[0].material.maps[0]",
+    ),
+    "a map twice": (
+        lambda: spec.material(flat(), "normal", "normal"), errors.Invalid, "steps[0].material.maps[1]",
+    ),
+    "a painter as a reader of materials": (
+        lambda: spec.material(flat(), model="tiny"), errors.NotFound, "steps[0].material.model",
+    ),
+    "a path as a reader of materials": (
+        lambda: spec.material(flat(), model="../net.safetensors"), errors.Invalid, "steps[0].material.model",
+    ),
+    "a material of a speck": (
+        lambda: spec.material(flat(width=8, height=8)), errors.Invalid, "steps[0].material.image",
+    ),
+    "a material of nothing": (
+        lambda: spec.material(pixels_pb2.Image()), errors.Invalid, "steps[0].material.image",
+    ),
     "nothing to make larger": (lambda: spec.upscale(pixels_pb2.Image()), errors.Invalid, "steps[0].upscale.image"),
     "a preview of 20,000 pixels": (lambda: quick(preview=True, preview_size=20000), errors.Invalid, "preview.size"),
     "a time limit of nothing": (lambda: quick(time_limit=0.0), errors.Invalid, "time_limit"),
@@ -279,7 +297,7 @@ def test_programs_get_googles_details_too(lab):
 
 
 OPERATIONS = [field.name for field in JobSpec.DESCRIPTOR.fields_by_name["steps"].message_type.oneofs[0].fields]
-LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale", "preprocess"})
+LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale", "preprocess", "material"})
 
 
 @pytest.mark.parametrize("name", LATER)

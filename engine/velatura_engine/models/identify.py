@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, single_file
+from . import controls, materials, single_file
 from .adapters import identify_adapter
 from .entry import Format, ModelEntry
 from .header import shapes as read_shapes
@@ -38,6 +38,12 @@ def identify(path: Path, id: str) -> ModelEntry:
 
 
 def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
+    index = _config(path, "model_index.json")
+    if index.get("_class_name") in materials.PIPELINES:
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="diffusers", size=_size(path), license=_license(path),
+            **materials.marigold_facts(path, index),
+        )  # fmt: skip
     names = dict.fromkeys(part.build().denoiser for part in families().parts())
     denoiser = next((name for name in names if (path / name).is_dir()), "unet")
     shapes = weights(path / denoiser).shapes()
@@ -85,6 +91,10 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
             remedy="put the encoder's whole folder there: its config.json with model.safetensors",
         )  # fmt: skip
+    if materials.is_network(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size, **materials.network_facts()
+        )
     adapter = identify_adapter(path, id, shapes)
     if adapter is not None:
         return adapter

@@ -19,6 +19,8 @@ from ..models.entry import ModelEntry
 from .controls import Estimator, load_guide
 from .latents import LatentSpace, latent_space
 from .load import Components, load_checkpoint, load_vae
+from .materials import Reader as MaterialReader
+from .materials import load_reader
 from .preview import PreviewMap, fit
 from .references import References
 
@@ -148,6 +150,7 @@ class Models:
         self._checkpoints: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
         self._annotators: OrderedDict[tuple[str, str], Estimator] = OrderedDict()
+        self._materials: OrderedDict[tuple[str, str], MaterialReader] = OrderedDict()
         self.references = References(self.device, self.dtype)
         self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
 
@@ -189,6 +192,15 @@ class Models:
             self._annotators[key] = Estimator(entry, dtype=self.dtype, device=self.device)
         self._annotators.move_to_end(key)
         return self._annotators[key]
+
+    def material(self, entry: ModelEntry) -> MaterialReader:
+        """The model that reads materials, loaded if need be."""
+        key = (entry.id, entry.stamp or str(entry.path))
+        if key not in self._materials:
+            self._make_room(self._materials, KEEP)
+            self._materials[key] = load_reader(entry, dtype=self.dtype, device=self.device)
+        self._materials.move_to_end(key)
+        return self._materials[key]
 
     def _make_room(self, shelf: OrderedDict, keep: int) -> None:
         while len(shelf) >= keep:
