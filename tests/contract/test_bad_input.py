@@ -12,7 +12,7 @@ import pytest
 from contract.lab import SIDE, flat, quick, ramp
 from google.rpc import error_details_pb2, status_pb2
 from velatura import errors, pixels, png, spec
-from velatura.v1 import diffuse_pb2, errors_pb2, job_service_pb2, jobs_pb2, pixels_pb2
+from velatura.v1 import diffuse_pb2, errors_pb2, job_service_pb2, jobs_pb2, operations_pb2, pixels_pb2
 
 DIFFUSE = "steps[0].diffuse"
 NAN = float("nan")
@@ -52,6 +52,10 @@ def holed() -> np.ndarray:
 
 def controlled(**facts: object) -> JobSpec:
     return quick(controls=[diffuse_pb2.Control(**({"kind": "depth", "image": flat()} | facts))])
+
+
+def segmented() -> JobSpec:
+    return JobSpec(steps=[jobs_pb2.Step(segment=operations_pb2.Segment(image=flat()))])
 
 
 def varied(**facts: object) -> JobSpec:
@@ -168,7 +172,7 @@ TABLE: dict[str, tuple[Callable[[], JobSpec], type[errors.VelaturaError], str]] 
     "a hint that ends before it begins": (
         lambda: controlled(start=0.6, end=0.4), errors.Invalid, f"{DIFFUSE}.controls[0].start",
     ),
-    "an operation of tomorrow": (lambda: spec.material(flat()), errors.Unsupported, "steps[0].material"),
+    "an operation of tomorrow": (segmented, errors.Unsupported, "steps[0].segment"),
     "a subseed beyond reach": (lambda: varied(strength=1.5), errors.Invalid, f"{DIFFUSE}.variation.strength"),
     "a variation by no number": (lambda: varied(strength=NAN), errors.Invalid, f"{DIFFUSE}.variation.strength"),
     "noise of no width": (lambda: varied(seed_width=0), errors.Invalid, f"{DIFFUSE}.variation.seed_width"),

@@ -108,7 +108,7 @@ def test_the_recipe_makes_the_same_maps_again(lab):
 
 def test_a_painted_tile_becomes_a_material_in_one_job(lab):
     painted = spec.texture("moss", size=64, steps=2, seed=3, id="tile")
-    maps = spec.material(spec.from_step("tile"), "albedo", "normal", model="classical", tile="xy")
+    maps = spec.material(pixels.from_step("tile"), "albedo", "normal", model="classical", tile="xy")
     result = lab.result(spec.job(painted, maps))
     assert [artifact.kind for artifact in result.artifacts] == ["image", "albedo", "normal"]
 

@@ -314,7 +314,7 @@ def _starter() -> Iterator[tuple[Path, dict[str, Any]]]:
     if control.is_dir():
         facts = {"id": "starter-depth", "title": "Starter depth", "control_kind": "depth", "license": "Apache-2.0"}
         yield control, facts
-    material = velatura_starter.weights_path() / "material.safetensors"
+    material = checkpoint.parent / "material.safetensors"
     if material.is_file():
         yield material, {"id": "starter-material", "title": "Starter material", "license": "Apache-2.0"}
 

@@ -2,79 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..classical import estimate
-from ..data.families import family_a, family_b, material_names
+from ..data.families import family_b, material_names
 from ..data.fields import blur
+from ..data.materials import Pool, Programs, make_maps
 from ..data.surface import Surface
-from ..data.textures import Program, ambient_occlusion, draw
+from ..data.textures import ambient_occlusion
 from ..data.textures import light as light_surface
 from ..material import STRIDE, Maps, MaterialNet, light, slopes, to_normal
 from ..padding import periodic
 from .clock import Average, learning_rate, set_rate
 from .judges import write
 
-Pool = dict[str, Tensor]
-Programs = Mapping[str, tuple[Program, ...]]
 SOFT = 0.6
 """Light models the surface blurred by this many pixels (`data.textures.light`), and so its normals are meant."""
-
-
-def make_maps(count: int, size: int, seed: int, programs: Programs | None = None) -> Pool:
-    """Draw pictures and what they show, all materials equally often; family A unless other programs are given.
-
-    Returns, with N = ``count`` rounded up to fours: picture and albedo (N, 3, S, S) uint8; height, 0..1, float16,
-    roughness, metallic and ao uint8, (N, S, S); relief, pixels from height 0 to 1, float32, and material, int64, (N,).
-    """
-    generator = torch.Generator().manual_seed(seed)
-    programs = family_a() if programs is None else programs
-    names = material_names()
-    rows: dict[str, list[Tensor]] = {}
-    for i in range((count + 3) // 4):
-        material = names[(i + seed) % len(names)]
-        choices = programs[material]
-        program = choices[int(torch.randint(len(choices), (1,), generator=generator))]
-        b = draw(program, material, batch=4, size=size, generator=generator)
-        s = b.surface
-        drawn = {"picture": b.image, "albedo": s.albedo, "roughness": s.roughness, "metallic": s.metallic, "ao": b.ao}
-        row = {k: (v.clamp(0, 1) * 255).round().to(torch.uint8) for k, v in drawn.items()}
-        row |= {"height": s.height.half(), "relief": torch.full((4,), float(s.relief))}
-        row |= {"material": torch.full((4,), names.index(material))}
-        for key, value in row.items():
-            rows.setdefault(key, []).append(value)
-    return {key: torch.cat(values) for key, values in rows.items()}
-
-
-def _drawn(task: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    torch.set_num_threads(1)
-    return {key: value.numpy() for key, value in make_maps(*task).items()}  # tensors would be open files until read
-
-
-def draw_pool(count: int, size: int, seed: int, processes: int, device: torch.device | str = "cpu") -> Pool:
-    """At least ``count`` pictures of family A and their maps, drawn by several processes, on a device."""
-    share = 96
-    tasks = [(share, size, seed * 1_000_003 + i) for i in range((count + share - 1) // share)]
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as others:
-        drawn = list(others.map(_drawn, tasks))
-    return join_maps([{key: torch.from_numpy(value) for key, value in part.items()} for part in drawn], device)
-
-
-def join_maps(pools: list[Pool], device: torch.device | str = "cpu") -> Pool:
-    """Several processes' maps as one pool on a device."""
-    return {key: torch.cat([p[key] for p in pools]).to(device) for key in pools[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +164,14 @@ def train_material(
     batch: int = 64,
     crop: int = 128,
     peak: float = 3e-3,
+    steps: int = 0,
+    warmup: int = 50,
     seed: int = 11,
 ) -> MaterialNet:
     """Train on a pool of `make_maps` that lies on ``device`` and write ``out``/material.safetensors, float16.
 
-    The rate falls over ``seconds``; what is written and returned is the running average.
+    The rate falls over ``seconds``, or over ``steps`` where there are any. The running average is what is written and
+    returned.
     """
     device = torch.device(device)
     if crop % STRIDE or crop > pool["height"].shape[-1]:
@@ -226,8 +181,8 @@ def train_material(
     net = MaterialNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), peak, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     average, step, started = Average({"net": net}, 0.998), 0, time.monotonic()
-    while (fraction := (time.monotonic() - started) / seconds) < 1:
-        set_rate(optimizer, learning_rate(fraction, step, peak=peak, warmup=50, floor=0.005))
+    while (fraction := step / steps if steps else (time.monotonic() - started) / seconds) < 1:
+        set_rate(optimizer, learning_rate(fraction, step, peak=peak, warmup=warmup, floor=0.005))
         seen = lesson(pool, batch, crop, dice)
         with _half(device), periodic(net, axes="xy" if seen.tiled else ""):
             raw = net(seen.picture.contiguous(memory_format=torch.channels_last))
