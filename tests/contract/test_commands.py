@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from contract.lab import SIDE, array, noise, ramp
 from PIL import Image
-from velatura import discovery
+from velatura import discovery, recipe
 from velatura.version import VERSION
 from velatura_engine import cli
 from velatura_engine.commands import connect, doctor, watch
@@ -514,7 +514,9 @@ def test_a_pictures_material_is_written_map_by_map_with_a_card_that_says_what_th
                       *(f"wall-{name}.png" for name in maps[1:]), "wall.png"]  # fmt: skip
     card = json.loads(Path("wall-material.json").read_text())
     assert said.document["maps"] == card["maps"] and card["maps"]["normal"]["convention"] == "DirectX"
-    assert card["maps"]["height"]["relief"] > 0 and card["recipe"]["spec"]["steps"][0]["material"]["tile_y"]
+    assert (
+        card["maps"]["height"]["relief"] > 0 and recipe.loads(json.dumps(card["recipe"])).spec.steps[0].material.tile_y
+    )
     packed = read("wall-orm.png")
     for channel, name in enumerate(("occlusion", "roughness", "metallic")):
         assert np.array_equal(packed[..., channel], read(f"wall-{name}.png")[..., 0])
