@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from fakes.material_models import random_net
-from velatura_starter import classical
+from velatura_starter import classical, weights_path
 from velatura_starter.data.families import family_b, material_names
 from velatura_starter.data.materials import draw_pool, join_maps, make_maps
 from velatura_starter.data.textures import draw, light
@@ -159,3 +159,27 @@ def test_a_flat_picture_is_flat_by_the_rules():
     assert float(maps.height.abs().max()) < 1e-5
     assert torch.allclose(maps.albedo, torch.tensor(0.4), atol=1e-5)
     assert float(maps.ao.min()) > 0.999
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict:
+    """Of the weights that ship, on programs that never trained them."""
+    return score_material(load_material(weights_path() / "material.safetensors"), count=96, seed=777)
+
+
+def test_the_weights_that_ship_see_how_held_out_surfaces_run(scores):
+    assert scores["normal"] <= 6
+    assert scores["normal"] <= 0.6 * scores["classical"]
+
+
+def test_their_heights_run_as_their_normals_say(scores):
+    assert scores["apart"] <= 2
+
+
+def test_what_they_read_looks_like_the_truth_under_other_lights(scores):
+    assert scores["psnr"] >= 28 and scores["psnr"] > scores["psnr_classical"] + 2
+
+
+def test_flat_surfaces_stay_flat(scores):
+    flat = [told for told in scores["by_material"].values() if told["flat"] < 2]
+    assert flat and sum(told["normal"] for told in flat) / len(flat) < 3

@@ -76,6 +76,12 @@ class Network:
     def __call__(self, picture: torch.Tensor, axes: str, tick: Tick) -> Maps:
         """Maps of a picture, window by window; no place's maps depend on how it was cut."""
         height, width = picture.shape[-2:]
+        if max(height, width) <= WINDOW and not (height % STRIDE or width % STRIDE):
+            tick(0, 1)
+            # The same in a third of the time for small tiles, which windows surround by as much again.
+            with seamless([self.net], "x" in axes, "y" in axes):
+                seen = _named(self.net.maps(picture.to(self.device)))
+            return {name: values.cpu() for name, values in seen.items()}
         whole: Maps = {}
         spans = [(y, x) for y in range(0, height, WINDOW) for x in range(0, width, WINDOW)]
         for number, (top, left) in enumerate(spans):
