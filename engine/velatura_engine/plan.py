@@ -247,6 +247,8 @@ def _explain(step: StepPlan) -> str:
     if isinstance(step, UpscalePlan):
         (width, height) = step.outputs[0]
         return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
+    if isinstance(step, MaterialPlan):
+        return f"{step.step_id}: make {', '.join(step.maps)} by {step.model.title if step.model else 'rules of thumb'}"
     if isinstance(step, SeriesPlan):
         said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
         return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"

@@ -99,6 +99,12 @@ def test_a_rolled_tile_has_rolled_maps(lab, model, tile):
         assert np.abs(np.roll(a, shift, (0, 1)) - b).max() <= step, name
 
 
+def test_planning_says_who_will_read_which_maps(lab):
+    planned = lab.engine.plan(ask("height", "normal", model="surfaces"))
+    assert "normal, height by Surfaces" in planned.explanation
+    assert "rules of thumb" in lab.engine.plan(ask("height")).explanation
+
+
 def test_the_recipe_makes_the_same_maps_again(lab):
     first = lab.result(ask(model="surfaces"))
     again = lab.result(recipe.loads(recipe.dumps(first.artifacts[2].recipe)).spec)

@@ -156,7 +156,7 @@ class Marigold:
     @torch.inference_mode()
     def __call__(self, picture: torch.Tensor, axes: str, tick: Tick) -> Maps:
         """Maps of a picture at the model's own resolution, brought to the picture's; the same every time."""
-        size = picture.shape[-2:]
+        size = picture.shape[-2], picture.shape[-1]
         scheduler = copy.deepcopy(self.scheduler)
         observe(scheduler, lambda moment: tick(moment.done, moment.total))
         pipeline = self.kind(**self.parts, scheduler=scheduler, **self.settings)
