@@ -46,9 +46,10 @@ def marigold_facts(path: Path, index: Mapping[str, Any]) -> dict[str, Any]:
     names = tuple(found) if variant == "intrinsics" and (found := _targets(index)) else ()
     maps = tuple(name for name in MAPS if name in names) if variant == "intrinsics" else ("normal", "height")
     latent = int(json.loads((path / "vae" / "config.json").read_text(encoding="utf-8")).get("latent_channels", 4))
-    if channels != targets + latent or not maps:
+    named = len(index["target_properties"]["target_names"]) if names else 1
+    if channels != targets + latent or targets != named * latent or not maps:
         raise Unsupported(
-            f"{path.name} names no map that materials have, or its UNet is of another model",
+            f"{path.name} names no map that materials have, or its UNet makes others than it names",
             reason="UNSUPPORTED_LAYOUT", remedy="use Marigold's appearance model or its model for normals",
         )  # fmt: skip
     return {

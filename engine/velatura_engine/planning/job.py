@@ -50,7 +50,7 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
         elif isinstance(step.operation, Preprocess):
             planned = plan_preprocess(step.operation, index, done, f"{field}.preprocess", step.id, step.hidden)
         elif isinstance(step.operation, Material):
-            planned = plan_material(step.operation, index, done, f"{field}.material", step.id, step.hidden)
+            planned = plan_material(step.operation, index, done, request, f"{field}.material", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")

@@ -8,7 +8,7 @@ from ..errors import Invalid, NotFound
 from ..models.entry import ModelEntry
 from ..models.materials import CLASSICAL, MAPS
 from ..plan import MaterialPlan
-from ..request import Material
+from ..request import Material, Request
 from .sizes import Sizes, size_of
 
 if TYPE_CHECKING:
@@ -19,10 +19,17 @@ SMALLEST = 16
 
 
 def plan_material(
-    ask: Material, index: ModelIndex, done: Sizes, field: str, step_id: str, hidden: bool
+    ask: Material, index: ModelIndex, done: Sizes, request: Request, field: str, step_id: str, hidden: bool
 ) -> MaterialPlan:
-    """What the machine will do. Raises Invalid for a picture that is too small, NotFound for an unknown model."""
+    """What the machine will do. Raises Invalid for a picture that is too small or too large, NotFound for an unknown
+    model.
+    """
     size = size_of(ask.image, done, f"{field}.image")
+    if request.max_pixels is not None and size[0] * size[1] > request.max_pixels:
+        raise Invalid(
+            f"{field}.image", f"is {size[0]} x {size[1]} pixels; maps are made of at most {request.max_pixels} in all",
+            remedy="send a smaller picture",
+        )  # fmt: skip
     if min(size) < SMALLEST:
         raise Invalid(
             f"{field}.image", f"is {size[0]} x {size[1]} pixels; maps are made of at least {SMALLEST} a side",

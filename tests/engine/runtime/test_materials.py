@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from fakes.material_models import make_marigold, make_network
+from fakes.material_models import APPEARANCE, make_marigold, make_network
 from safetensors.torch import load_file, save_file
 from velatura_engine.errors import Unsupported
 from velatura_engine.models.identify import identify
@@ -143,15 +145,21 @@ def test_a_job_can_stop_between_the_steps_of_a_pipeline(pipelines):
         reader(picture(), "", stop)
 
 
-def test_a_unet_with_other_channels_is_not_listed(pipelines, tmp_path):
-    import json
-    import shutil
-
+@pytest.mark.parametrize(
+    ("kind", "file", "change"),
+    [
+        ("normals", "unet/config.json", {"in_channels": 4}),
+        ("intrinsics", "model_index.json", {"target_properties": APPEARANCE | {"target_names": ["albedo"]}}),
+        ("intrinsics", "model_index.json", {"target_properties": {"target_names": ["shading", "residual"]}}),
+        ("intrinsics", "model_index.json", {"target_properties": None}),
+    ],
+)
+def test_a_folder_whose_parts_do_not_belong_together_is_not_listed(pipelines, tmp_path, kind, file, change):
     broken = tmp_path / "broken"
-    shutil.copytree(pipelines / "normals", broken)
-    config = json.loads((broken / "unet" / "config.json").read_text())
-    (broken / "unet" / "config.json").write_text(json.dumps(config | {"in_channels": 4}))
-    with pytest.raises(Unsupported):
+    shutil.copytree(pipelines / kind, broken)
+    config = json.loads((broken / file).read_text())
+    (broken / file).write_text(json.dumps(config | change))
+    with pytest.raises(Unsupported, match="names no map"):
         identify(broken, "x")
 
 
