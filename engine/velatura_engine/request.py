@@ -306,8 +306,9 @@ class PreviewAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, or a picture whose
-    material is read, `max_texels` what one projection may have in all its textures or one upscaling in its picture, `max_side` how long its sides may be.
+    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, or a picture
+    whose material is read; `max_texels` what one projection may have in all its textures or one upscaling in its
+    picture; `max_side` how long its sides may be.
     """
 
     steps: tuple[Step, ...]
