@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .client import catalog_pb2, geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
+from .client import Result, catalog_pb2, geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
 
 KEEP = 16384  # bytes; longer pictures and meshes inside a recipe stay at the engine
 STEEPEST = 90.0  # degrees; one view is best painted right up to its silhouettes
@@ -35,6 +35,18 @@ class Wish:
 def texture(wish: Wish, tile: str) -> jobs_pb2.JobSpec:
     """A seamless texture."""
     return _job(spec.diffuse(**wish.said(), tile=tile))
+
+
+def material(wish: Wish, tile: str) -> jobs_pb2.JobSpec:
+    """A seamless texture and its material's maps, with 16 bits a channel: 8 would make stairs of heights."""
+    painting = spec.diffuse(**wish.said(), tile=tile, id="painting", hidden=True)
+    maps = spec.material(pixels.from_step("painting"), tile=tile, id="material")
+    return _job(painting, maps, output=pixels_pb2.PIXEL_FORMAT_RGBA16)
+
+
+def maps_of(result: Result) -> dict[str, jobs_pb2.Artifact]:
+    """The maps of a material by their names."""
+    return {artifact.name: artifact for artifact in result.artifacts}
 
 
 def projection(
@@ -71,8 +83,8 @@ def target(
     return geometry_pb2.ProjectionTarget(id=name, mesh=mesh, width=width, height=height, base=pixels.from_array(base))
 
 
-def _job(*parts: jobs_pb2.JobSpec) -> jobs_pb2.JobSpec:
-    return spec.job(*parts, output=pixels_pb2.PIXEL_FORMAT_RGBA8, labels=LABELS)
+def _job(*parts: jobs_pb2.JobSpec, output: int = pixels_pb2.PIXEL_FORMAT_RGBA8) -> jobs_pb2.JobSpec:
+    return spec.job(*parts, output=output, labels=LABELS)
 
 
 def painters(catalog: catalog_pb2.Catalog) -> tuple[tuple[str, str, str], ...]:
@@ -84,9 +96,10 @@ def painters(catalog: catalog_pb2.Catalog) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def picture(artifact: jobs_pb2.Artifact) -> np.ndarray:
-    """An artifact's picture, (H, W, C) uint8, row 0 on top."""
-    return pixels.to_array(artifact.image)
+def picture(artifact: jobs_pb2.Artifact, *, deep: bool = False) -> np.ndarray:
+    """An artifact's picture, (H, W, C) uint8, row 0 on top; with `deep` 16 bits where it has as many."""
+    values = pixels.to_array(artifact.image)
+    return np.rint(values / 257).astype(np.uint8) if values.dtype == np.uint16 and not deep else values
 
 
 def recipe_of(artifact: jobs_pb2.Artifact) -> str:

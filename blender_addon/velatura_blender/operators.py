@@ -5,7 +5,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, capture, host, place, preferences
+from . import asking, capture, host, place, preferences, wiring
 from .client import VelaturaError
 from .session import session
 
@@ -109,6 +109,65 @@ def put_texture(result, names, title, repeat):
     return f"Texture on {', '.join(names)}, seed {artifact.seed}{note}"
 
 
+class VELATURA_OT_material(Asking, bpy.types.Operator):
+    """Make a seamless texture of the prompt with its normals, height, roughness and metal, as a new material"""
+
+    bl_idname = "velatura.material"
+    bl_label = "Seamless Material"
+
+    tiling: bpy.props.EnumProperty(name="Seamless", items=preferences.TILING, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    repeat: bpy.props.FloatProperty(name="Repeat", default=1.0, min=0.01, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    displace: bpy.props.BoolProperty(name="Displace", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def ask(self, context):
+        """Send it."""
+        things = self.targets(context)
+        side = self.value(context, "size")
+        wish = self.wish(context, (side, side))
+        session.connect(preferences.endpoint(context))
+        put = partial(
+            put_material,
+            names=[thing.name for thing in things],
+            title=wish.prompt,
+            repeat=self.value(context, "repeat"),
+            displace=self.value(context, "displace"),
+        )
+        return session.run("Material", asking.material(wish, self.value(context, "tiling")), put)
+
+
+def put_material(result, names, title, repeat, displace):
+    """An image for each map, one material for each UV layer that is used, and who wears them; says what was done."""
+    found = asking.maps_of(result)
+    recipe = asking.recipe_of(found["albedo"])
+    images = {
+        name: place.image(
+            title[:48] if name == "albedo" else f"{title[:48]} {name}",
+            asking.picture(artifact, deep=name == "height")[..., :3],
+            recipe,
+            data=name != "albedo",
+        )
+        for name, artifact in found.items()
+    }
+    share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
+    made, unwrapped = {}, []
+    for thing in _living(names):
+        layer, new = place.uv_layer(thing)
+        unwrapped += [thing.name] * new
+        if layer not in made:
+            depth = share * max(thing.dimensions)
+            made[layer] = wiring.surface(
+                title[:48], images, layer, repeat=repeat, depth=depth, displace=displace, recipe=recipe
+            )
+        place.wear(thing, made[layer])
+    note = f"; unwrapped {', '.join(unwrapped)} into «{place.LAYER}»" if unwrapped else ""
+    return f"Material on {', '.join(names)}, {_seeds(result)[0]}{note}"
+
+
+def _seeds(result):
+    """The seeds of a job's paintings, in words."""
+    return [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
+
+
 class VELATURA_OT_project(Asking, bpy.types.Operator):
     """Paint the prompt as seen from the camera, following the scene's depth, and bake it onto the selected meshes"""
 
@@ -163,8 +222,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 
 def put_projection(result, layers, made, title):
     """One image and material for each object; says what was done."""
-    seeds = [step.diffuse.seed for step in result.resolved.steps if step.HasField("diffuse")]
-    notes = [f"seed {seed}" for seed in seeds]
+    notes = _seeds(result)
     notes += [f"unwrapped {name} into «{layer}»" for name, layer in made]
     for artifact in result.artifacts:
         for thing in _living([artifact.name]):
@@ -249,7 +307,14 @@ class VELATURA_OT_look(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (VELATURA_OT_texture, VELATURA_OT_project, VELATURA_OT_cancel, VELATURA_OT_start_engine, VELATURA_OT_look)
+CLASSES = (
+    VELATURA_OT_texture,
+    VELATURA_OT_material,
+    VELATURA_OT_project,
+    VELATURA_OT_cancel,
+    VELATURA_OT_start_engine,
+    VELATURA_OT_look,
+)
 
 
 def register() -> None:

@@ -36,6 +36,8 @@ class VELATURA_PT_panel(bpy.types.Panel):
         box.prop(settings, "tiling")
         box.prop(settings, "repeat")
         box.operator("velatura.texture", icon="TEXTURE")
+        box.prop(settings, "displace")
+        box.operator("velatura.material", icon="MATERIAL")
         box = layout.column(align=True)
         box.prop(settings, "texture_size")
         box.prop(settings, "fresh_uvs")

@@ -18,14 +18,18 @@ LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
 
 
-def image(name: str, pixels: np.ndarray, recipe: str = "") -> bpy.types.Image:
-    """A new packed sRGB image of (H, W, 3 or 4) uint8, row 0 on top. A fourth channel is kept beside the colours."""
+def image(name: str, pixels: np.ndarray, recipe: str = "", *, data: bool = False) -> bpy.types.Image:
+    """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
+
+    A fourth channel is kept beside the colours.
+    """
     height, width, channels = pixels.shape
-    made = bpy.data.images.new(name, width, height, alpha=channels == 4)
-    made.colorspace_settings.name = "sRGB"
+    deep = pixels.dtype == np.uint16
+    made = bpy.data.images.new(name, width, height, alpha=channels == 4, float_buffer=deep, is_data=data)
+    made.colorspace_settings.name = "Non-Color" if data else "sRGB"
     made.alpha_mode = "CHANNEL_PACKED"
     flat = np.ones((height, width, 4), np.float32)
-    flat[..., :channels] = pixels[::-1] / np.float32(255)
+    flat[..., :channels] = pixels[::-1] / np.float32(np.iinfo(pixels.dtype).max)
     made.pixels.foreach_set(flat.ravel())
     made.update()
     made.pack()

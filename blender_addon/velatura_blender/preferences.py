@@ -96,6 +96,9 @@ class VelaturaSettings(bpy.types.PropertyGroup):
     repeat: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Repeat", description="How often a texture is laid over the UV square", default=1.0, min=0.01, max=1000.0
     )
+    displace: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Displace", description="Let a material's height move the surface, which needs a finely divided mesh"
+    )
     fresh_uvs: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="New UV Map", description="Unwrap into a new UV map for the projection, where the present one overlaps"
     )

@@ -266,9 +266,16 @@ def make_seamless(
     return diffuse(prompt, init=image, tile=tile, mend=band, **more)
 
 
-def material(image: pixels_pb2.Image, *maps: str, tile: str = "", **more: Any) -> jobs_pb2.JobSpec:
-    """Make material maps of a picture: "albedo", "normal", "height", "roughness", …; none named: all."""
-    task = operations_pb2.Material(image=image, maps=maps, tile_x="x" in tile, tile_y="y" in tile)
+def material(
+    image: pixels_pb2.Image, *maps: str, model: str = "", y_down: bool = False, tile: str = "", **more: Any
+) -> jobs_pb2.JobSpec:
+    """Make material maps of a picture: "albedo", "normal", "height", "roughness", …; none named: all.
+
+    `model`: from the catalog's shelf "materials", such as "classical". `y_down`: green points down, as DirectX has it.
+    """
+    task = operations_pb2.Material(image=image, maps=maps, model=model, tile_x="x" in tile, tile_y="y" in tile)
+    if y_down:
+        task.convention = pixels_pb2.NORMAL_CONVENTION_Y_DOWN
     return _step(more, material=task)
 
 

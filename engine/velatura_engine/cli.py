@@ -15,7 +15,19 @@ from typing import Any
 from velatura import errors
 from velatura.version import VERSION
 
-from .commands import connect, doctor, explore, generate, importing, listing, preprocess, stop, texture, upscale
+from .commands import (
+    connect,
+    doctor,
+    explore,
+    generate,
+    importing,
+    listing,
+    material,
+    preprocess,
+    stop,
+    texture,
+    upscale,
+)
 from .worker.launch import Launched
 
 EXIT_CODES: tuple[tuple[type[errors.VelaturaError], int], ...] = (
@@ -41,6 +53,7 @@ EXAMPLES = """examples:
   velatura generate "moss" --hires 2 --hires-strength 0.5
   velatura upscale wall.png --factor 2 --prompt "old brick wall"
   velatura seamless photo.png "pebbles"
+  velatura material wall.png --tile xy --out materials
   velatura generate --replay textures/mossy-cobblestone-7.png
   velatura generate "oak planks" --control canny=photo.png --preprocess canny=canny
   velatura preprocess canny photo.png --out lines.png --knob low=50
@@ -66,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"velatura {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the engine in this terminal (velatura serve --help)", add_help=False)
-    for module in (texture, generate, upscale, preprocess, explore, listing, importing, doctor, stop):
+    for module in (texture, generate, upscale, material, preprocess, explore, listing, importing, doctor, stop):
         module.add(commands)
     return whole
 

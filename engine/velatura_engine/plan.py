@@ -213,7 +213,24 @@ class UpscalePlan:
     outputs: tuple[Size, ...]
 
 
-StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaterialPlan:
+    """One reading of a material: `outputs` are the sizes of its maps. `model` makes them, `beside` those that it does
+    not; None are the rules of thumb."""
+
+    step_id: str
+    hidden: bool
+    image: Source
+    maps: tuple[str, ...]
+    model: ModelEntry | None
+    beside: ModelEntry | None
+    y_down: bool
+    tile_x: bool
+    tile_y: bool
+    outputs: tuple[Size, ...]
+
+
+StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan
 
 
 def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
@@ -246,6 +263,8 @@ def _explain(step: StepPlan) -> str:
     if isinstance(step, UpscalePlan):
         (width, height) = step.outputs[0]
         return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
+    if isinstance(step, MaterialPlan):
+        return f"{step.step_id}: make {', '.join(step.maps)} by {step.model.title if step.model else 'rules of thumb'}"
     if isinstance(step, SeriesPlan):
         said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
         return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"

@@ -287,7 +287,19 @@ class Upscale:
     tile_y: bool = False
 
 
-Operation = Diffuse | Project | Upscale | Preprocess
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Make maps of a picture's material, all where none is named; `y_down`: green of the normals points down."""
+
+    image: Source
+    maps: tuple[str, ...] = ()
+    model: str | None = None
+    y_down: bool = False
+    tile_x: bool = False
+    tile_y: bool = False
+
+
+Operation = Diffuse | Project | Upscale | Preprocess | Material
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,8 +321,9 @@ class PreviewAsk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, `max_texels` what
-    one projection may have in all its textures or one upscaling in its picture, `max_side` how long its sides may be.
+    """A whole job as asked. `max_pixels` are what one painting may have in all its pictures together, or a picture
+    whose material is read; `max_texels` what one projection may have in all its textures or one upscaling in its
+    picture; `max_side` how long its sides may be.
     """
 
     steps: tuple[Step, ...]

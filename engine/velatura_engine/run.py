@@ -9,10 +9,10 @@ import torch
 
 from .events import Done, Event, Started
 from .models.entry import ModelEntry
-from .operations import diffuse, preprocess, project, series, upscale
+from .operations import diffuse, material, preprocess, project, series, upscale
 from .operations.context import Context
 from .pixels.picture import Picture
-from .plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
+from .plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
 from .runtime.models import Models
 
 
@@ -27,6 +27,7 @@ perform.register(SeriesPlan, series.paint)
 perform.register(ProjectPlan, project.project)
 perform.register(UpscalePlan, upscale.enlarge)
 perform.register(PreprocessPlan, preprocess.preprocess)
+perform.register(MaterialPlan, material.make_maps)
 
 
 class Runner:

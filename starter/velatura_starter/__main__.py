@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+STAGES = ("vae", "unet", "controlnet", "guided", "judge", "material", "all")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -15,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = root.add_subparsers(dest="verb", required=True)
     train = verbs.add_parser("train", help="train the model and the judges from procedural data")
     train.add_argument("--minutes", type=float, default=110.0, help="for all stages; one stage alone gets all of it")
-    train.add_argument("--stage", choices=("vae", "unet", "controlnet", "guided", "judge", "all"), default="all")
+    train.add_argument("--stage", choices=STAGES, default="all", help="all: all but the material network")
     train.add_argument("--out", type=Path, default=Path("starter-weights"), help="where the weights go")
     train.add_argument(
         "--checkpoints", type=Path, default=Path("starter-run"), help="checkpoints and caches; resumes from it"
@@ -23,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--from-weights", type=Path, help="a weights folder to go on from, instead of from nothing")
     score = verbs.add_parser("evaluate", help="print the scores of the weights")
     score.add_argument("--json", action="store_true", help="machine-readable")
+    score.add_argument("--material", action="store_true", help="of the material network instead")
     score.add_argument("--weights", type=Path, default=None, help="another weights folder than the one that ships")
     return root
 
@@ -36,8 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare()
         train(asked.checkpoints, asked.out, stage=asked.stage, minutes=asked.minutes, start=asked.from_weights)
         return 0
-    from .evaluate import evaluate, lines
+    from .evaluate import evaluate, evaluate_material, lines, material_lines
 
+    if asked.material:
+        scores = evaluate_material(asked.weights)
+        print(json.dumps(scores, indent=2) if asked.json else "\n".join(material_lines(scores)))
+        return 0
     scores = evaluate(asked.weights)
     print(json.dumps(scores, indent=2) if asked.json else "\n".join(lines(scores)))
     return 0

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from . import weights_path
-from .data.families import family_a, material_names
+from .data.families import family_a, family_b, material_names
+from .data.materials import make_maps
 from .data.palette import colour_names
 from .data.renders import Painter, disparity, texture_tiles
 from .judge import load_depth_judge, load_judge, name, read_disparity, spearman
+from .material import load_material
+from .padding import periodic
 from .sampling import Settings, load_depth_pipeline, load_pipeline, paint, paint_depth, vocabulary
 from .seams import seam_percentiles
 from .training.judges import accuracy, labelled
+from .training.material import score_material, truth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +147,41 @@ def lines(scores: dict[str, Any]) -> list[str]:
             out.append(f"seams     {key:8} {axis}  " + "  ".join(f"{k} {v:.2f}" for k, v in ranks.items()))
     weak = sorted(p["by_material"].items(), key=lambda kv: kv[1])[:6]
     return [*out, "weakest   " + ", ".join(f"{k} {v:.0%}" for k, v in weak)]
+
+
+def evaluate_material(weights: Path | None = None) -> dict[str, Any]:
+    """Scores of the material network on held-out programs, see `training.material.score_material`, and of its seams:
+    percentiles of every map of 64 tiles that it reads as tiles.
+    """
+    net = load_material((weights or weights_path()) / "material.safetensors")
+    picture, _ = truth_of(make_maps(64, 128, 99, family_b()))
+    with torch.no_grad(), periodic(net):
+        maps = net.maps(picture)
+    dice = torch.Generator().manual_seed(1)
+    seams: dict[str, Any] = {}
+    for kind in ("albedo", "normal", "height", "roughness", "ao"):
+        values = getattr(maps, kind)
+        values = values if values.ndim == 4 else values.unsqueeze(1)
+        ranks = {axis: seam_percentiles(values, axis, dice) for axis in "xy"}
+        seams[kind] = {axis: {k: round(v, 3) for k, v in found.items()} for axis, found in ranks.items()}
+    return score_material(net) | {"seams": seams}
+
+
+def material_lines(scores: dict[str, Any]) -> list[str]:
+    """Those scores for reading."""
+    out = [
+        f"normals   {scores['normal']:.2f} degrees off  (rules of thumb {scores['classical']:.2f}, flat"
+        f" {scores['flat']:.2f}; from its height {scores['derived']:.2f}; goal 6)",
+        f"relit     {scores['psnr']:.1f} dB under 4 lights  (rules of thumb {scores['psnr_classical']:.1f}; goal 28)",
+        "off by    " + "  ".join(f"{k} {scores[k]:.3f}" for k in ("albedo", "roughness", "metallic", "ao")),
+    ]
+    for kind, axes in scores["seams"].items():
+        for axis, ranks in axes.items():
+            out.append(f"seams     {kind:9} {axis}  " + "  ".join(f"{k} {v:.2f}" for k, v in ranks.items()))
+    for material, s in sorted(scores["by_material"].items(), key=lambda kv: -kv[1]["flat"]):
+        share = s["normal"] / max(s["classical"], 1e-6)
+        out.append(
+            f"  {material:18} {s['normal']:5.2f}  classical {s['classical']:5.2f} ({share:.2f} x)"
+            f"  flat {s['flat']:5.2f}  {s['psnr']:.1f} dB"
+        )
+    return out

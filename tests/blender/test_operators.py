@@ -56,6 +56,30 @@ def test_the_image_is_what_the_engine_sent_packed_and_with_its_recipe(scene, fak
     assert '"seed"' in image[place.RECIPE] and '"seed"' in bpy.data.materials["red brick wall"][place.RECIPE]
 
 
+def test_a_material_is_one_job_of_a_hidden_tile_and_its_maps(scene, fake):
+    thing, ground, box = build()
+    assert bpy.ops.velatura.material(prompt="moss", size=64, seed=3, tiling="x", repeat=2.0, wait=True) == {"FINISHED"}
+    (spec,) = fake.specs
+    painting, maps = spec.steps
+    assert painting.hidden and painting.diffuse.tiling.x and not painting.diffuse.tiling.y
+    assert maps.material.image.output.step_id == painting.id and (maps.material.tile_x, maps.material.tile_y) == (1, 0)
+    worn = thing.material_slots[0].material
+    assert worn == ground.material_slots[0].material and not box.material_slots
+    images = {image.name: image for image in bpy.data.images}
+    assert {"moss", "moss normal", "moss height", "moss roughness", "moss metallic", "moss occlusion"} <= images.keys()
+    spaces = {image.colorspace_settings.name for name, image in images.items() if name.startswith("moss ")}
+    assert spaces == {"Non-Color"} and images["moss"].colorspace_settings.name == "sRGB"
+    assert all(image.packed_file is not None for image in images.values()) and "seed 3" in session.message
+
+
+def test_a_material_that_is_refused_leaves_nothing_behind(scene, fake):
+    build()
+    before = state()
+    with pytest.raises(RuntimeError, match="No model is called 'oils'"):
+        bpy.ops.velatura.material(prompt="moss", size=64, model="oils", wait=True)
+    assert state() == before
+
+
 def fake_picture(*arguments):
     from velatura.testing import picture
 

@@ -48,8 +48,17 @@ def drawn():
     return layout.drawn
 
 
-def test_it_shows_the_settings_and_both_buttons(scene):
-    assert {"prompt", "size", "seed", "tiling", "steps", "velatura.texture", "velatura.project"} <= set(drawn())
+def test_it_shows_the_settings_and_all_buttons(scene):
+    assert {
+        "prompt",
+        "size",
+        "seed",
+        "tiling",
+        "steps",
+        "velatura.texture",
+        "velatura.material",
+        "velatura.project",
+    } <= set(drawn())
 
 
 def test_it_shows_progress_and_cancel_while_something_runs(scene):

@@ -136,6 +136,24 @@ def test_a_projection_follows_depth_and_paints_only_what_the_camera_sees(scene):
     assert changed(on_box)[face == front].mean() > 0.9 and not changed(on_box)[(face != front) & (face >= 0)].any()
 
 
+def test_a_material_has_maps_that_belong_together(scene):
+    wall, box = build()
+    wanted = {"prompt": "red brick wall", "size": 128, "steps": 4, "seed": 3, "repeat": 2.0, "wait": True}
+    assert bpy.ops.velatura.material(**wanted) == {"FINISHED"}
+    (slot,) = wall.material_slots
+    assert slot.material == box.material_slots[0].material
+    textures = {
+        node.label or "Albedo": node.image for node in slot.material.node_tree.nodes if node.type == "TEX_IMAGE"
+    }
+    assert {*textures} == {"Albedo", "Normal", "Height", "Roughness", "Metallic", "Occlusion"}
+    assert all(tuple(image.size) == (128, 128) for image in textures.values())
+    normal = texels(textures["Normal"])[..., :3] / 127.5 - 1
+    assert np.abs(np.linalg.norm(normal, axis=2) - 1).max() < 0.02 and (normal[..., 2] > 0).all()
+    assert normal[..., :2].std() > 0.02  # bricks are not flat
+    lift = next(node for node in slot.material.node_tree.nodes if node.type == "DISPLACEMENT")
+    assert 0.01 < lift.inputs["Scale"].default_value < 0.5  # metres, of a wall that is 4 m wide
+
+
 @pytest.mark.parametrize("ask", [texture, project])
 @pytest.mark.parametrize(
     ("wish", "words"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from contract.lab import Lab
+from fakes.material_models import make_marigold, make_network
 from fakes.tiny_models import make_control, make_estimator, make_single_file, make_t2i, make_tiny
 from fakes.tiny_references import make_adapter, make_encoder
 
@@ -18,7 +19,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "tiny" is what is used where none is named: the first by name. "tiny-depth" and "tiny-canny" are ControlNets for it,
     "tiny-sketch" is a T2I-Adapter, and "tiny-estimator" estimates depth. "likeness", "likeness-plus" and
     "likeness-face" are IP-Adapters for it, "deep-likeness" is one for the other layouts, and "eyes" is the picture
-    encoder of all.
+    encoder of all. "surfaces" is a material network, "iid" and "faces" are Marigold's pipelines.
     """
     folder = tmp_path_factory.mktemp("models")
     make_tiny(folder / "tiny")
@@ -33,6 +34,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_adapter(folder / "ip_adapter" / f"likeness{name}.safetensors", folder / "tiny", variant)
     make_adapter(folder / "ip_adapter" / "deep-likeness.safetensors", folder / "tiny-sd1")
     make_encoder(folder / "clip_vision" / "eyes")
+    make_network(folder / "materials" / "surfaces.safetensors")
+    make_marigold(folder / "materials" / "iid", "intrinsics")
+    make_marigold(folder / "materials" / "faces", "normals")
     (folder / "old.ckpt").write_bytes(b"\x80\x02cposix\nsystem\nq\x00X\x05\x00\x00\x00false\x85R.")
     return folder
 

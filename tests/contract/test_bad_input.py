@@ -12,7 +12,7 @@ import pytest
 from contract.lab import SIDE, flat, quick, ramp
 from google.rpc import error_details_pb2, status_pb2
 from velatura import errors, pixels, png, spec
-from velatura.v1 import diffuse_pb2, errors_pb2, job_service_pb2, jobs_pb2, pixels_pb2
+from velatura.v1 import diffuse_pb2, errors_pb2, job_service_pb2, jobs_pb2, operations_pb2, pixels_pb2
 
 DIFFUSE = "steps[0].diffuse"
 NAN = float("nan")
@@ -52,6 +52,10 @@ def holed() -> np.ndarray:
 
 def controlled(**facts: object) -> JobSpec:
     return quick(controls=[diffuse_pb2.Control(**({"kind": "depth", "image": flat()} | facts))])
+
+
+def segmented() -> JobSpec:
+    return JobSpec(steps=[jobs_pb2.Step(segment=operations_pb2.Segment(image=flat()))])
 
 
 def varied(**facts: object) -> JobSpec:
@@ -168,7 +172,7 @@ TABLE: dict[str, tuple[Callable[[], JobSpec], type[errors.VelaturaError], str]] 
     "a hint that ends before it begins": (
         lambda: controlled(start=0.6, end=0.4), errors.Invalid, f"{DIFFUSE}.controls[0].start",
     ),
-    "an operation of tomorrow": (lambda: spec.material(flat()), errors.Unsupported, "steps[0].material"),
+    "an operation of tomorrow": (segmented, errors.Unsupported, "steps[0].segment"),
     "a subseed beyond reach": (lambda: varied(strength=1.5), errors.Invalid, f"{DIFFUSE}.variation.strength"),
     "a variation by no number": (lambda: varied(strength=NAN), errors.Invalid, f"{DIFFUSE}.variation.strength"),
     "noise of no width": (lambda: varied(seed_width=0), errors.Invalid, f"{DIFFUSE}.variation.seed_width"),
@@ -205,6 +209,24 @@ TABLE: dict[str, tuple[Callable[[], JobSpec], type[errors.VelaturaError], str]] 
         lambda: knobbed(sharpness=1), errors.NotFound, "steps[0].upscale.knobs[sharpness]",
     ),
     "a knob turned too far": (lambda: knobbed(lobes=1000), errors.Invalid, "steps[0].upscale.knobs[lobes]"),
+    "a map that no material has": (
+        lambda: spec.material(flat(), "bumps"), errors.NotFound, "steps[0].material.maps[0]",
+    ),
+    "a map twice": (
+        lambda: spec.material(flat(), "normal", "normal"), errors.Invalid, "steps[0].material.maps[1]",
+    ),
+    "a painter as a reader of materials": (
+        lambda: spec.material(flat(), model="tiny"), errors.NotFound, "steps[0].material.model",
+    ),
+    "a path as a reader of materials": (
+        lambda: spec.material(flat(), model="../net.safetensors"), errors.Invalid, "steps[0].material.model",
+    ),
+    "a material of a speck": (
+        lambda: spec.material(flat(width=8, height=8)), errors.Invalid, "steps[0].material.image",
+    ),
+    "a material of nothing": (
+        lambda: spec.material(pixels_pb2.Image()), errors.Invalid, "steps[0].material.image",
+    ),
     "nothing to make larger": (lambda: spec.upscale(pixels_pb2.Image()), errors.Invalid, "steps[0].upscale.image"),
     "a preview of 20,000 pixels": (lambda: quick(preview=True, preview_size=20000), errors.Invalid, "preview.size"),
     "a time limit of nothing": (lambda: quick(time_limit=0.0), errors.Invalid, "time_limit"),
@@ -279,7 +301,7 @@ def test_programs_get_googles_details_too(lab):
 
 
 OPERATIONS = [field.name for field in JobSpec.DESCRIPTOR.fields_by_name["steps"].message_type.oneofs[0].fields]
-LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale", "preprocess"})
+LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale", "preprocess", "material"})
 
 
 @pytest.mark.parametrize("name", LATER)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from contract.lab import SIDE, array, noise, ramp
 from PIL import Image
-from velatura import discovery
+from velatura import discovery, recipe
 from velatura.version import VERSION
 from velatura_engine import cli
 from velatura_engine.commands import connect, doctor, watch
@@ -503,6 +503,31 @@ def test_a_picture_is_made_seamless_around_a_middle_that_stays(velatura):
     assert velatura("seamless", "wall.png", *MOSS, "--band", 16).code == 0
     assert {"wall-seamless-7.png", "wall-seamless-7-3x3.png"} <= {*here()}
     assert np.array_equal(read("wall-seamless-7.png")[16:-16, 16:-16], noise()[16:-16, 16:-16])
+
+
+def test_a_pictures_material_is_written_map_by_map_with_a_card_that_says_what_they_are(velatura):
+    save("wall.png", noise())
+    more = ("--model", "classical", "--tile", "xy", "--directx", "--orm", "--maps", "normal,height")
+    said = velatura("material", "wall.png", *more, "--json")
+    maps = ("height", "metallic", "normal", "occlusion", "orm", "roughness")
+    assert here() == [*(f"wall-{name}.png" for name in maps[:1]), "wall-material.json",
+                      *(f"wall-{name}.png" for name in maps[1:]), "wall.png"]  # fmt: skip
+    card = json.loads(Path("wall-material.json").read_text())
+    assert said.document["maps"] == card["maps"] and card["maps"]["normal"]["convention"] == "DirectX"
+    assert (
+        card["maps"]["height"]["relief"] > 0 and recipe.loads(json.dumps(card["recipe"])).spec.steps[0].material.tile_y
+    )
+    packed = read("wall-orm.png")
+    for channel, name in enumerate(("occlusion", "roughness", "metallic")):
+        assert np.array_equal(packed[..., channel], read(f"wall-{name}.png")[..., 0])
+    assert read("wall-height.png").dtype == np.uint16
+
+
+def test_a_map_that_no_material_has_is_refused_before_anything_is_written(velatura):
+    save("wall.png", noise())
+    said = velatura("material", "wall.png", "--maps", "bumps")
+    assert said.code == 3 and "bumps" in said.err and "height" in said.err
+    assert here() == ["wall.png"]
 
 
 @pytest.mark.parametrize("more", [("--hires", 2), ("--loopback", 2), ("--variation", 0.3, "--subseed", 4)])

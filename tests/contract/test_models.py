@@ -11,9 +11,12 @@ def test_each_model_is_listed_by_what_it_is(lab):
     assert found == {
         "deep-likeness": ("ip_adapter", "sd1"),
         "eyes": ("image_encoder", ""),
+        "faces": ("material", ""),
+        "iid": ("material", ""),
         "likeness": ("ip_adapter", "sd1"),
         "likeness-face": ("ip_adapter", "sd1"),
         "likeness-plus": ("ip_adapter", "sd1"),
+        "surfaces": ("material", ""),
         "tiny": ("checkpoint", "sd1"),
         "tiny-canny": ("controlnet", "sd1"),
         "tiny-depth": ("controlnet", "sd1"),

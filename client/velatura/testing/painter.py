@@ -309,7 +309,10 @@ def _outputs(step: jobs_pb2.Step, size: tuple[int, int]) -> Iterator[jobs_pb2.Ar
             yield _image("texture", (target.width or 1024, target.height or 1024), number, 4, name=target.id)
     elif kind == "material":
         for name in task.maps or ["albedo", "normal", "height", "roughness", "metallic", "occlusion"]:
-            yield _image(name if name in ("albedo", "normal") else "image", size, name=name)
+            made = _image(name, size, name=name)
+            if name == "height":
+                made.scores["relief"] = 4.0
+            yield made
     elif kind == "segment":
         for name in task.texts or ["foreground"]:
             yield _image("mask", size, channels=1, name=name)

@@ -8,7 +8,7 @@ from typing import Literal
 
 Kind = Literal[
     "checkpoint", "controlnet", "t2i", "annotator", "vae", "ip_adapter", "image_encoder", "lora", "embedding",
-    "hypernetwork",
+    "hypernetwork", "material",
 ]  # fmt: skip
 ADAPTERS: tuple[Kind, ...] = ("lora", "embedding", "hypernetwork")
 """Kinds that add to a checkpoint, by the list or the words of a prompt."""

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, flows, generic, single_file
+from . import controls, flows, generic, materials, single_file
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
@@ -44,6 +44,11 @@ def identify(path: Path, id: str) -> ModelEntry:
 def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     index = _config(path, "model_index.json")
     pipeline = index.get("_class_name")
+    if pipeline in materials.PIPELINES:
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="diffusers", size=_size(path), license=_license(path),
+            **materials.marigold_facts(path, index),
+        )  # fmt: skip
     names = dict.fromkeys(part.build().denoiser for part in families().parts())
     denoiser = next((name for name in names if (path / name).is_dir()), "unet")
     strange = pipeline is not None and not generic.familiar(pipeline)
@@ -122,6 +127,10 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         return ModelEntry(
             id=id, title=_title(path), path=path, format="single", size=path.stat().st_size, **annotator
         )  # fmt: skip
+    if materials.is_network(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size, **materials.network_facts()
+        )
     adapter = identify_adapter(path, id, shapes)
     if adapter is not None:
         return adapter

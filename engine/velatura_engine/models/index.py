@@ -23,7 +23,7 @@ from .identify import identify
 _GROUPS = (
     "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators", "vae", "vaes",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
-    "lora", "loras", "lycoris", "embeddings", "hypernetworks",
+    "lora", "loras", "lycoris", "embeddings", "hypernetworks", "materials",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
 
@@ -199,6 +199,14 @@ class ModelIndex:
             if entry.kind == "annotator" and entry.control_kind == kind and _stamp(entry.path)
         ]
 
+    def materials(self, variant: str) -> list[ModelEntry]:
+        """Models of a kind that read materials off pictures; the starter's first."""
+        return [
+            self._as_it_is(entry, "")
+            for entry in self._entries.values()
+            if entry.kind == "material" and entry.variant == variant and _stamp(entry.path)
+        ]
+
     def readers(self, base: ModelEntry) -> list[ModelEntry]:
         """IP-Adapters that were made for such a checkpoint: for attentions of its widths."""
         return [
@@ -319,6 +327,9 @@ def _starter() -> Iterator[tuple[Path, dict[str, Any]]]:
     if control.is_dir():
         facts = {"id": "starter-depth", "title": "Starter depth", "control_kind": "depth", "license": "Apache-2.0"}
         yield control, facts
+    material = checkpoint.parent / "material.safetensors"
+    if material.is_file():
+        yield material, {"id": "starter-material", "title": "Starter material", "license": "Apache-2.0"}
 
 
 def _starter_facts(checkpoint: Path) -> dict[str, Any]:

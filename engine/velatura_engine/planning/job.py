@@ -10,6 +10,7 @@ from ..events import Stage
 from ..models.entry import ModelEntry
 from ..plan import (
     DiffusePlan,
+    MaterialPlan,
     Plan,
     Preparation,
     PreprocessPlan,
@@ -18,9 +19,10 @@ from ..plan import (
     UpscalePlan,
     paintings,
 )  # fmt: skip
-from ..request import Diffuse, Preprocess, Request, Upscale
+from ..request import Diffuse, Material, Preprocess, Request, Upscale
 from . import latents, pairing, series
 from .controls import plan_preprocess
+from .materials import plan_material
 from .projection import plan_projection
 from .sizes import Size
 from .upscaling import plan_upscale
@@ -47,6 +49,8 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
             planned = plan_upscale(step.operation, done, request, f"{field}.upscale", step.id, step.hidden)
         elif isinstance(step.operation, Preprocess):
             planned = plan_preprocess(step.operation, index, done, f"{field}.preprocess", step.id, step.hidden)
+        elif isinstance(step.operation, Material):
+            planned = plan_material(step.operation, index, done, request, f"{field}.material", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
@@ -69,6 +73,8 @@ def _entries(step: StepPlan) -> list[ModelEntry]:
     """The models that take part in a step."""
     if isinstance(step, PreprocessPlan):
         return _annotators(step.preparation)
+    if isinstance(step, MaterialPlan):
+        return [entry for entry in (step.model, step.beside) if entry is not None]
     return [entry for part in paintings(step) for entry in _used(part)]
 
 
@@ -96,6 +102,9 @@ def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
         elif isinstance(step, PreprocessPlan):
             area = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:preprocess", area + 0.01))
+        elif isinstance(step, MaterialPlan):
+            width, height = step.outputs[0]
+            costs.append((f"{step.step_id}:material", width * height / 2**20 * 4 + 0.01))
         elif isinstance(step, UpscalePlan):
             width, height = step.outputs[0]
             costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))

@@ -118,6 +118,11 @@ def load_generic(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device)
     return pipeline
 
 
+def load_part(of: str, folder: Path, dtype: torch.dtype) -> Any:
+    """A module, or a tokenizer, of that class of diffusers or transformers from its own folder; not yet settled."""
+    return _tokenizer(of, folder) if of.endswith("Tokenizer") else _module(of, folder, dtype)
+
+
 def settle(module: Any, device: torch.device) -> None:
     """Make a module ready to paint on its device, with weights that begin where torch would put them.
 

@@ -22,6 +22,8 @@ from .annotators import load_annotator
 from .controls import load_guide
 from .latents import LatentSpace, latent_space
 from .load import Components, load_checkpoint, load_generic, load_vae
+from .materials import Reader as MaterialReader
+from .materials import load_reader
 from .preview import PreviewMap, fit
 from .references import References
 
@@ -151,6 +153,7 @@ class Models:
         self._checkpoints: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._controls: OrderedDict[tuple[str, str], torch.nn.Module] = OrderedDict()
         self._annotators: OrderedDict[tuple[str, str], Callable[..., np.ndarray]] = OrderedDict()
+        self._materials: OrderedDict[tuple[str, str], MaterialReader] = OrderedDict()
         self.references = References(self.device, self.dtype)
         self._dressed: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
         self._generic: OrderedDict[tuple[str, str], Any] = OrderedDict()
@@ -202,6 +205,15 @@ class Models:
             self._annotators[key] = load_annotator(entry, dtype=self.dtype, device=self.device)
         self._annotators.move_to_end(key)
         return self._annotators[key]
+
+    def material(self, entry: ModelEntry) -> MaterialReader:
+        """The model that reads materials, loaded if need be."""
+        key = (entry.id, entry.stamp or str(entry.path))
+        if key not in self._materials:
+            self._make_room(self._materials, KEEP)
+            self._materials[key] = load_reader(entry, dtype=self.dtype, device=self.device)
+        self._materials.move_to_end(key)
+        return self._materials[key]
 
     def _make_room(self, shelf: OrderedDict, keep: int) -> None:
         while len(shelf) >= keep:

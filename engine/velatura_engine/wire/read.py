@@ -11,6 +11,7 @@ from ..errors import Invalid, Unsupported
 from ..request import Operation, PreviewAsk, Request, Step
 from .checks import between, given, how_many, known, text
 from .hints import preprocess
+from .materials import read_material
 from .painting import PaintingReader
 from .projection import ProjectionReader
 from .sources import Sources
@@ -19,7 +20,7 @@ from .upscaling import read_upscale
 if TYPE_CHECKING:
     from ..server.limits import Limits
 
-_LATER = ("segment", "caption", "restore", "material", "relief", "merge", "convert", "train")
+_LATER = ("segment", "caption", "restore", "relief", "merge", "convert", "train")
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
@@ -82,8 +83,10 @@ def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Operatio
         return read_upscale(message.upscale, sources, f"{field}.upscale")
     if kind == "preprocess":
         return preprocess(message.preprocess, sources, f"{field}.preprocess")
+    if kind == "material":
+        return read_material(message.material, sources, f"{field}.material")
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
                           reason="UNIMPLEMENTED_OPERATION",
-                          remedy="it can diffuse, project, upscale and preprocess")  # fmt: skip
+                          remedy="it can diffuse, project, upscale, preprocess and make materials")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")

@@ -13,12 +13,12 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
+from ..plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
 from ..upscalers import upscalers
-from . import hints, images, series
+from . import hints, images, materials, series
 from .sources import set_knob
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
             _resolve_upscale(message.upscale, step)
         elif isinstance(step, PreprocessPlan):
             hints.resolve(message.preprocess, step.preparation)
+        elif isinstance(step, MaterialPlan):
+            materials.resolve(message.material, step)
         else:
             _resolve_project(message.project, step)
     _store_inline(resolved, put_blob)
@@ -226,6 +228,9 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
             description="Make a control hint of a picture or of depth.",
             available=True,
         ),
+        catalog_pb2.Part(
+            id="material", title="Material", description="Read a material's maps off a picture.", available=True
+        ),
         catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
         catalog_pb2.Part(id="upscale", title="Upscale", description="Make a picture larger.", available=True),
     ]
@@ -237,6 +242,7 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
             hints.preprocessor_shelf(index, _part),
             hints.control_shelf(index),
             series.shelf(index.wildcards),
+            materials.shelf(index),
             catalog_pb2.Shelf(name="operations", parts=operations),
         ],
         models=[_model(entry) for entry in index.entries()],

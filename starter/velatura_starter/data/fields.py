@@ -92,7 +92,7 @@ def grain(c: Canvas) -> Tensor:
 def blur(x: Tensor, pixels: float) -> Tensor:
     """Periodic Gaussian blur of (..., H, W) with a deviation in pixels."""
     h, w = x.shape[-2:]
-    fx, fy = torch.fft.rfftfreq(w), torch.fft.fftfreq(h)
+    fx, fy = torch.fft.rfftfreq(w, device=x.device), torch.fft.fftfreq(h, device=x.device)
     gain = torch.exp(-2 * (math.pi * pixels) ** 2 * (fx[None, :] ** 2 + fy[:, None] ** 2))
     return torch.fft.irfft2(torch.fft.rfft2(x) * gain, s=(h, w))
 

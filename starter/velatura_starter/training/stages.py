@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -18,9 +19,10 @@ from torch import Tensor
 from ..architecture import build_unet
 from ..data.captions import Writer, every_word
 from ..data.families import material_names
+from ..data.materials import draw_pool
 from ..data.palette import colour_names
 from ..data.textures import ATTRIBUTES, SIZES, Labels
-from ..device import roomy
+from ..device import device, roomy
 from ..tokens import train_tokenizer
 from .clock import Average, load
 from .controlnet import train_controlnet
@@ -30,6 +32,7 @@ from .export import averaged, blank_text, export_depth, export_texture, frozen, 
 from .guided import train_guided, train_guided_depth
 from .judges import train_depth_judge, train_judge
 from .latents import encode_chunks
+from .material import train_material
 from .reader import train_reader
 from .together import join, once
 from .unet import Pools, train_unet
@@ -165,6 +168,14 @@ def judge_stage(run: Path, minutes: float, out: Path, start: Path | None = None,
     train_depth_judge(run, out, minutes=minutes * 0.4, start=start, log=log)
 
 
+def material_stage(minutes: float, out: Path, log: Log = print) -> None:
+    """Draw surfaces, then train the material network on them, on a graphics processor where there is one."""
+    started = time.monotonic()
+    pool = draw_pool(roomy(3072, 49_152), 128, 1, os.cpu_count() or 1, device())
+    left = max(minutes * 60 - (time.monotonic() - started), 1.0)
+    train_material(pool, seconds=left, device=device(), out=out, log=log, batch=roomy(12, 64))
+
+
 def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> None:
     """What the model knows, and its measured default settings, for the engine's catalog."""
     told = {
@@ -184,6 +195,9 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
     """Train one stage with all the minutes, or all stages with their usual shares; ``start``: weights to go on from."""
     run.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
+    if stage == "material":
+        once(lambda: material_stage(minutes, out, log))
+        return
     if start:
         once(lambda: begin(run, start))
     stages = {

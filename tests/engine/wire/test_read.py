@@ -180,7 +180,7 @@ def test_a_setting_that_the_contract_does_not_know_is_refused_with_those_it_know
 
 def test_operations_of_the_contract_that_come_later_say_so():
     with pytest.raises(Unsupported) as caught:
-        read(jobs_pb2.Step(material=operations_pb2.Material()))
+        read(jobs_pb2.Step(segment=operations_pb2.Segment()))
     assert caught.value.reason == "UNIMPLEMENTED_OPERATION"
 
 
