@@ -216,7 +216,7 @@ class UpscalePlan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaterialPlan:
     """One reading of a material: `outputs` are the sizes of its maps. `model` makes them, `beside` those that it does
-    not; None are the rules of thumb."""
+    not; None are the rules of thumb, with a warning where nobody asked for them."""
 
     step_id: str
     hidden: bool
@@ -228,6 +228,7 @@ class MaterialPlan:
     tile_x: bool
     tile_y: bool
     outputs: tuple[Size, ...]
+    warnings: tuple[Warning, ...] = ()
 
 
 StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan

@@ -44,7 +44,7 @@ def identify(path: Path, id: str) -> ModelEntry:
 def _checkpoint_folder(path: Path, id: str) -> ModelEntry:
     index = _config(path, "model_index.json")
     pipeline = index.get("_class_name")
-    if pipeline in materials.PIPELINES:
+    if isinstance(pipeline, str) and pipeline in materials.PIPELINES:
         return ModelEntry(
             id=id, title=_title(path), path=path, format="diffusers", size=_size(path), license=_license(path),
             **materials.marigold_facts(path, index),

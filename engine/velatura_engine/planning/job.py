@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ..events import Stage
+from ..events import Stage, Warning
 from ..models.entry import ModelEntry
 from ..plan import (
     DiffusePlan,
@@ -60,13 +60,17 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     return Plan(
         steps=tuple(steps),
         stages=_stages(steps),
-        warnings=tuple(
-            dict.fromkeys(warning for step in steps for part in paintings(step) for warning in part.warnings)
-        ),
+        warnings=tuple(dict.fromkeys(warning for step in steps for warning in _warnings(step))),
         preview=request.preview,
         time_limit=request.time_limit,
         models=tuple((name, index.sha256(name)) for name in entries),
     )
+
+
+def _warnings(step: StepPlan) -> Iterator[Warning]:
+    """What the artist should know of a step before it begins."""
+    for part in (step,) if isinstance(step, MaterialPlan) else paintings(step):
+        yield from part.warnings
 
 
 def _entries(step: StepPlan) -> list[ModelEntry]:

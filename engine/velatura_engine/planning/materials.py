@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import Invalid, NotFound
+from ..errors import Invalid
+from ..events import Warning
 from ..models.entry import ModelEntry
 from ..models.materials import CLASSICAL, MAPS
 from ..plan import MaterialPlan
@@ -37,6 +38,7 @@ def plan_material(
         )  # fmt: skip
     maps = tuple(name for name in MAPS if name in ask.maps or not ask.maps)
     model, beside = _models(ask.model, maps, index, f"{field}.model")
+    guessed = model is None and ask.model is None
     return MaterialPlan(
         step_id=step_id,
         hidden=hidden,
@@ -48,7 +50,17 @@ def plan_material(
         tile_x=ask.tile_x,
         tile_y=ask.tile_y,
         outputs=(size,) * len(maps),
+        warnings=(_guess(f"{field}.model"),) if guessed else (),
     )
+
+
+def _guess(field: str) -> Warning:
+    """That nobody who learned it reads the maps."""
+    return Warning(
+        reason="NO_MATERIAL_MODEL", field=field,
+        message="no network that reads materials is installed, so the maps are guessed by rules of thumb:"
+        " what is bright is taken to be high, and nothing to be metal",
+    )  # fmt: skip
 
 
 def _models(
@@ -62,9 +74,4 @@ def _models(
         model = index.get(name, kind="material", field=field)
         missing = not set(maps) <= set(model.tasks)
         return model, networks[0] if missing and networks else None
-    if not networks:
-        raise NotFound(
-            "material model", "default", field=field, reason="NO_MATERIAL_MODEL",
-            remedy=f"ask for {CLASSICAL!r}, which needs none, or let the engine have its starter",
-        )  # fmt: skip
-    return networks[0], None
+    return (networks[0] if networks else None), None

@@ -309,7 +309,7 @@ REFUSED = {
     "sampling.clip_skip": {"sampling": Sampling(clip_skip=1)},
     "sampling.eta": {"sampling": Sampling(eta=0.5)},
     "windows": {"windows": Windows()},
-    "directions": {"directions": (Direction(("moss",), ("brick",)),)},
+    "directions": {"directions": (Direction(source=("moss",), target=("brick",)),)},
     "model": {"depth": RAMP},
     "prompt": {"prompt": '("moss", "brick").blend(0.5, 0.5)'},
 }

@@ -169,7 +169,7 @@ RAMP = Depth(image=Picture(np.ones((SIDE, SIDE, 1), np.float32), "data"))
     ("pixart", "sampling.sampler", {"sampling": Sampling(sampler="euler")}),
     ("pixart", "tiling", {"tiling": Tiling(x=True)}),
     ("pixart", "prompt", {"prompt": "[moss:brick:0.5]"}),
-    ("pixart", "directions", {"directions": (Direction(("moss",), ("brick",)),)}),
+    ("pixart", "directions", {"directions": (Direction(source=("moss",), target=("brick",)),)}),
     ("pixart", "model", {"init": NOISE}),
     ("pixart", "model", {"depth": RAMP}),
     ("kontext", "init.strength", {"init": NOISE, "strength": 0.5}),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes.material_models import make_marigold, make_network
-from velatura_engine.errors import Invalid, NotFound
+from velatura_engine.errors import Invalid
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.models.materials import MAPS
 from velatura_engine.pixels.picture import Picture
@@ -57,10 +57,11 @@ def test_maps_come_in_the_contracts_order_each_as_large_as_the_picture(folder):
 
 def test_without_a_network_nothing_is_read_by_rules_in_silence(tmp_path):
     index = ModelIndex([tmp_path], starter=False)
-    with pytest.raises(NotFound) as caught:
-        plan(index)
-    assert caught.value.reason == "NO_MATERIAL_MODEL" and "classical" in caught.value.remedy
-    assert readers(plan(index, model="classical")) == (None, None)
+    guessed, asked = plan(index), plan(index, model="classical")
+    assert readers(guessed) == readers(asked) == (None, None)
+    (warning,) = guessed.warnings
+    assert warning.reason == "NO_MATERIAL_MODEL" and warning.field == "f.model"
+    assert not asked.warnings
 
 
 @pytest.mark.parametrize("size", [(15, 64), (64, 8), (101, 100)])
