@@ -95,7 +95,6 @@ def test_maps_of_tiled_pictures_have_no_seam_either_way(starter, tiled):
     maps: dict[str, list[np.ndarray]] = {}
     for picture in (tiled[:SEAMS] * 255).byte().permute(0, 2, 3, 1).numpy():
         result = starter.result(spec.material(pixels.from_array(picture), tile="xy"))
-        assert result.resolved.steps[0].material.model == "starter-material"
         for artifact in result.artifacts:
             maps.setdefault(artifact.name, []).append(pixels.to_array(artifact.image))
     dice = torch.Generator().manual_seed(3)
