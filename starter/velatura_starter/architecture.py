@@ -45,9 +45,9 @@ def build_unet() -> UNet2DConditionModel:
     """Attention on the two coarse levels only and no position codes: shift-equivariant, any size."""
     return UNet2DConditionModel(
         sample_size=64,
-        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        block_out_channels=(48, 96, 160, 192),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(64, 128, 192),
         layers_per_block=1,
         norm_num_groups=16,
         cross_attention_dim=TEXT_WIDTH,
