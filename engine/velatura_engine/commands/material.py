@@ -24,7 +24,10 @@ def add(commands: Any) -> None:
     command.add_argument("picture", metavar="FILE", help="what it looks like, seen from straight above")
     command.add_argument("--maps", default="", metavar="NAMES", help="such as normal,height (default: all six)")
     command.add_argument(
-        "--model", default="", metavar="NAME", help="from `velatura list materials` (default: the network, or rules of thumb)"
+        "--model",
+        default="",
+        metavar="NAME",
+        help="from `velatura list materials` (default: the network, or rules of thumb)",
     )
     command.add_argument("--tile", choices=texture.TILES, default="none", help="edges that meet (default none)")
     command.add_argument("--directx", action="store_true", help="green of the normals points down (Unreal); else up")
