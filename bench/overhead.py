@@ -1,8 +1,8 @@
 """What the engine adds to plain diffusers, what seamless tiling adds to the engine, and what remembered rows save.
 
 The same weights, sampler, seed and words, on the same threads: once through diffusers' own pipeline in this process,
-once through a warm engine (front, worker, gRPC, a PNG with its recipe). The runs alternate. Every step is computed whole
-but in the last figure, which is what who asks for a texture gets.
+once through a warm engine (front, worker, gRPC, a PNG with its recipe). The runs alternate. In all but the last figure
+every step is computed whole; the last is how textures are painted unless asked otherwise.
 """
 
 from __future__ import annotations
