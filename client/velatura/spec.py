@@ -67,6 +67,7 @@ def diffuse(
     steps: int | None = None,
     guidance: float | None = None,
     image_guidance: float | None = None,
+    cache_interval: int | None = None,
     sampler: str = "",
     schedule: str = "",
     init: pixels_pb2.Image | None = None,
@@ -96,7 +97,8 @@ def diffuse(
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
     `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
-    `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
+    `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on. `cache_interval`: DeepCache,
+    compute the UNet whole in every so many steps.
     `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
     `settings` go to the job as in `job`.
     """
@@ -118,7 +120,7 @@ def diffuse(
     )
     set_fields(task, width=width, height=height, seed=seed, count=count)
     set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
-    set_fields(task.sampling, image_guidance=image_guidance)
+    set_fields(task.sampling, image_guidance=image_guidance, cache_interval=cache_interval)
     if negative:
         task.negative.text = negative
     if every:

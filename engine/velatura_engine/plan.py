@@ -128,6 +128,7 @@ class DiffusePlan:
     image_guidance: float | None
     eta: float | None
     clip_skip: int | None
+    cache_interval: int
     knobs: Mapping[str, object]
     init: Source | None
     strength: float

@@ -38,6 +38,7 @@ class Sampling:
     image_guidance: float | None = None
     eta: float | None = None
     clip_skip: int | None = None
+    cache_interval: int | None = None
     knobs: Mapping[str, object] = field(default_factory=dict)
 
 

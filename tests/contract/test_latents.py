@@ -244,3 +244,22 @@ def test_every_new_word_is_in_the_parameters_it_belongs_to(lab):
     task = made.spec.steps[0].diffuse
     assert not any(task.HasField(name) for name in ("variation", "windows")) and not task.tiling.HasField("mend")
     assert array(lab.paint()).shape == (SIDE, SIDE, 3)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_remembered_rows_give_nearly_the_same_picture_every_time(lab, task: str):
+    asked = TASKS[task] | {"steps": 6}
+    plain, each, second = (exact(lab, **asked, cache_interval=number) for number in (None, 1, 2))
+    assert np.array_equal(each, plain), "tiny models compute every step whole unless asked"
+    assert np.array_equal(exact(lab, **asked, cache_interval=2), second)
+    assert 1e-5 < np.abs(second - plain).max() < 0.5
+
+
+def test_words_that_change_in_each_step_leave_nothing_to_remember(lab):
+    asked = {"prompt": "[moss|brick]", "steps": 5}
+    assert np.array_equal(exact(lab, **asked, cache_interval=4), exact(lab, **asked))
+
+
+def test_the_interval_stands_in_the_recipe(lab):
+    image = lab.result(quick(cache_interval=3)).images[0]
+    assert recipe.read(image.data).spec.steps[0].diffuse.sampling.cache_interval == 3

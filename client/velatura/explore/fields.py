@@ -24,7 +24,7 @@ SHORT = {
     "fill": "inpaint.fill",
 } | {
     name: f"sampling.{name}"
-    for name in ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip")
+    for name in ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "cache_interval")
 }  # fmt: skip
 
 _PART = re.compile(r"([a-z][a-z0-9_]{0,63})(?:\[([^\[\]]{1,128})\])?")

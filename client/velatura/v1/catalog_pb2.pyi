@@ -33,7 +33,7 @@ class Shelf(_message.Message):
     def __init__(self, name: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("id", "title", "description", "kind", "family", "size", "tasks", "native_size", "size_multiple", "sampler", "steps", "guidance", "control_kind", "license", "vocabulary", "is_default", "sha256", "min_side", "max_side", "prompt_tokens", "negative_prompt", "prompt_weights", "pipeline")
+    __slots__ = ("id", "title", "description", "kind", "family", "size", "tasks", "native_size", "size_multiple", "sampler", "steps", "guidance", "control_kind", "license", "vocabulary", "is_default", "sha256", "min_side", "max_side", "prompt_tokens", "negative_prompt", "prompt_weights", "pipeline", "cache_interval")
     ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,7 @@ class ModelInfo(_message.Message):
     NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
     PROMPT_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     id: str
     title: str
     description: str
@@ -80,7 +81,8 @@ class ModelInfo(_message.Message):
     negative_prompt: bool
     prompt_weights: bool
     pipeline: str
-    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[str] = ..., family: _Optional[str] = ..., size: _Optional[int] = ..., tasks: _Optional[_Iterable[str]] = ..., native_size: _Optional[int] = ..., size_multiple: _Optional[int] = ..., sampler: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., control_kind: _Optional[str] = ..., license: _Optional[str] = ..., vocabulary: _Optional[_Iterable[str]] = ..., is_default: bool = ..., sha256: _Optional[str] = ..., min_side: _Optional[int] = ..., max_side: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., negative_prompt: bool = ..., prompt_weights: bool = ..., pipeline: _Optional[str] = ...) -> None: ...
+    cache_interval: int
+    def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., kind: _Optional[str] = ..., family: _Optional[str] = ..., size: _Optional[int] = ..., tasks: _Optional[_Iterable[str]] = ..., native_size: _Optional[int] = ..., size_multiple: _Optional[int] = ..., sampler: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., control_kind: _Optional[str] = ..., license: _Optional[str] = ..., vocabulary: _Optional[_Iterable[str]] = ..., is_default: bool = ..., sha256: _Optional[str] = ..., min_side: _Optional[int] = ..., max_side: _Optional[int] = ..., prompt_tokens: _Optional[int] = ..., negative_prompt: bool = ..., prompt_weights: bool = ..., pipeline: _Optional[str] = ..., cache_interval: _Optional[int] = ...) -> None: ...
 
 class Catalog(_message.Message):
     __slots__ = ("shelves", "models", "etag")

@@ -101,7 +101,7 @@ class Prompt(_message.Message):
     def __init__(self, text: _Optional[str] = ..., syntax: _Optional[_Union[PromptSyntax, str]] = ..., spans: _Optional[_Iterable[_Union[PromptSpan, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[PromptRegion, _Mapping]]] = ..., draw: _Optional[_Union[PromptDraw, str]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Sampling(_message.Message):
-    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs", "image_guidance")
+    __slots__ = ("sampler", "schedule", "steps", "guidance", "guidance_rescale", "eta", "clip_skip", "knobs", "image_guidance", "cache_interval")
     class KnobsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +118,7 @@ class Sampling(_message.Message):
     CLIP_SKIP_FIELD_NUMBER: _ClassVar[int]
     KNOBS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_GUIDANCE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     sampler: str
     schedule: str
     steps: int
@@ -127,7 +128,8 @@ class Sampling(_message.Message):
     clip_skip: int
     knobs: _containers.MessageMap[str, _knobs_pb2.KnobValue]
     image_guidance: float
-    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ...) -> None: ...
+    cache_interval: int
+    def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ..., cache_interval: _Optional[int] = ...) -> None: ...
 
 class InitImage(_message.Message):
     __slots__ = ("image", "strength")

@@ -37,6 +37,12 @@ def add_painting(command: argparse.ArgumentParser) -> None:
     command.add_argument("--schedule", default="", metavar="NAME", help="spacing of the noise levels")
     command.add_argument("--guidance", type=float, help="how closely to follow the words, 0 to 100")
     command.add_argument(
+        "--cache-interval",
+        type=int,
+        metavar="N",
+        help="whole steps, 1 = each; more is faster (default: the model's own)",
+    )
+    command.add_argument(
         "--adapter", action="append", default=[], metavar="ID[:WEIGHT[:TEXT]]",
         help="LoRA or hypernetwork to wear, such as rust:0.7; TEXT is its weight on the words (default: WEIGHT)",
     )  # fmt: skip
@@ -46,7 +52,18 @@ def add_painting(command: argparse.ArgumentParser) -> None:
 
 def painting(options: argparse.Namespace) -> dict[str, Any]:
     """Those options as arguments for `velatura.spec`."""
-    names = ("negative", "model", "seed", "count", "steps", "sampler", "schedule", "guidance", "every")
+    names = (
+        "negative",
+        "model",
+        "seed",
+        "count",
+        "steps",
+        "sampler",
+        "schedule",
+        "guidance",
+        "cache_interval",
+        "every",
+    )
     worn = [_adapter(words, options.force_adapters) for words in options.adapter]
     return {name: getattr(options, name) for name in names} | {"adapters": worn}
 

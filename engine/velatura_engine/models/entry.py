@@ -47,6 +47,7 @@ class ModelEntry:
     steps: int = 20
     guidance: float = 7.5
     image_guidance: float | None = None
+    cache_interval: int = 1
     prediction: str = "epsilon"
     pure_noise: bool = False
     control_kind: str = ""

@@ -345,6 +345,7 @@ def _starter_facts(checkpoint: Path) -> dict[str, Any]:
         "vocabulary": tuple(words),
         "guidance": card.get("guidance_scale"),
         "steps": card.get("steps"),
+        "cache_interval": card.get("cache_interval"),
         "sampler": card.get("sampler"),
         "native_size": card.get("size"),
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from ..events import Artifact, Preview, Warning
 from ..pixels.picture import Picture
 from ..plan import DiffusePlan, PassagePlan
 from ..runtime.models import Loaded
+from ..runtime.reuse import Reuse, reusing
 from ..runtime.seams import Moment, observe
 from ..runtime.windows import Windows, windowed
 from ..samplers import sampler
@@ -110,8 +112,9 @@ class _Run:
         blend = self.blend() if self.scene.mask is not None else None
         windows = self.windows()
 
-        def after(moment: Moment) -> torch.Tensor | None:
+        def after(moment: Moment, reuse: Reuse) -> torch.Tensor | None:
             self.context.check()
+            reuse.next_step()
             self.context.progress(moment.done, moment.total)
             self.glimpse(moment)
             part = moment.done / moment.total
@@ -123,10 +126,12 @@ class _Run:
             return blend(moment) if blend else None
 
         self.tile(0.0, axes, None)  # T2I-Adapters see the whole canvas beforehand
-        observe(self.scheduler, after)
         nets, denoiser = self.guides.nets, self.model.denoiser
         pipeline = self.model.pipeline(self.plan.task, self.scheduler, nets)
         with ExitStack() as stack:
+            # First, so that each window has its own memory.
+            reuse = stack.enter_context(reusing(denoiser, self.plan.cache_interval))
+            observe(self.scheduler, partial(after, reuse=reuse))
             if windows:
                 stack.enter_context(windowed(denoiser, nets, windows))
             if self.conditioning:

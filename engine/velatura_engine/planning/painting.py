@@ -88,6 +88,7 @@ class Painting:
             image_guidance=model.image_guidance if sampling.image_guidance is None else sampling.image_guidance,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
+            cache_interval=model.cache_interval if sampling.cache_interval is None else sampling.cache_interval,
             knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
             init=ask.init,
             strength=self._strength(task),

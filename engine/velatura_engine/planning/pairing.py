@@ -109,7 +109,7 @@ def _check_depth(depth: Depth | None, model: ModelEntry, field: str) -> None:
 
 def _check_flow(ask: Diffuse, model: ModelEntry, field: str) -> None:
     """What only models that count noise can do."""
-    for name in ("clip_skip", "eta"):
+    for name in ("clip_skip", "eta", "cache_interval"):
         if getattr(ask.sampling, name) is not None:
             raise Unsupported(
                 f"{model.title} has no use for {name}", field=f"{field}.sampling.{name}", remedy="leave it out"

@@ -66,6 +66,7 @@ def _beyond(ask: Diffuse, model: ModelEntry, task: str) -> Iterator[str]:
         "negative": bool(ask.negative_passages) or _more(ask.negative, ask.negative_literal),
         "sampling.clip_skip": ask.sampling.clip_skip is not None, "sampling.eta": ask.sampling.eta is not None,
         "sampling.guidance_rescale": bool(ask.sampling.guidance_rescale),
+        "sampling.cache_interval": ask.sampling.cache_interval is not None,
     }  # fmt: skip
     yield from (name for name, there in asked.items() if there)
 

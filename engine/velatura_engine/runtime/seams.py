@@ -7,7 +7,7 @@ progress, previews, cancelling and blending hang there. What the denoiser is fed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -109,3 +109,16 @@ def steer(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def hide(stack: ExitStack, module: nn.Module, forward: Callable) -> None:
+    """Set another `forward` before the one that the module has now, until the stack is left."""
+    before = vars(module).get("forward")
+    module.forward = forward
+
+    def bring_back() -> None:
+        del module.forward
+        if before is not None:
+            module.forward = before
+
+    stack.callback(bring_back)

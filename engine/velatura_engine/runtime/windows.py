@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .seams import hide
+
 HINTS = ("sample", "controlnet_cond")
 """Arguments (B, C, H, W) over the whole canvas, at whatever scale."""
 MADE = ("down_block_additional_residuals", "mid_block_additional_residual", "down_intrablock_additional_residuals")
@@ -115,15 +117,9 @@ def windowed(denoiser: nn.Module, controls: Sequence[nn.Module], windows: Window
     """Inside the block denoiser and ControlNets are called once for each window."""
     with ExitStack() as stack:
         for control in dict.fromkeys(controls):  # one that reads several hints is cut once
-            _hide(stack, control, _through_all(control.forward, windows))
-        _hide(stack, denoiser, _agreeing(denoiser.forward, windows))
+            hide(stack, control, _through_all(control.forward, windows))
+        hide(stack, denoiser, _agreeing(denoiser.forward, windows))
         yield
-
-
-def _hide(stack: ExitStack, module: nn.Module, forward: Callable) -> None:
-    """Set another `forward` before the module's own; deleting it brings that back."""
-    module.forward = forward
-    stack.callback(delattr, module, "forward")
 
 
 def _through_all(forward: Callable, windows: Windows) -> Callable:

@@ -130,6 +130,7 @@ class PaintingReader:
     def _sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:
         steps = optional(ask, "steps", f"{field}.steps", 1, self.sources.limits.max_steps)
         skip = optional(ask, "clip_skip", f"{field}.clip_skip", 0, 11)
+        interval = optional(ask, "cache_interval", f"{field}.cache_interval", 1, 10)
         return Sampling(
             sampler=catalog_name(ask.sampler, f"{field}.sampler"),
             schedule=catalog_name(ask.schedule, f"{field}.schedule"),
@@ -139,6 +140,7 @@ class PaintingReader:
             image_guidance=optional(ask, "image_guidance", f"{field}.image_guidance", 1, 100),
             eta=optional(ask, "eta", f"{field}.eta", 0, 1),
             clip_skip=None if skip is None else int(skip),
+            cache_interval=None if interval is None else int(interval),
             knobs={key: knob(key, value, f"{field}.knobs") for key, value in ask.knobs.items()},
         )
 

@@ -107,6 +107,8 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
     sampling = message.sampling
     sampling.sampler, sampling.schedule, sampling.steps = plan.sampler, plan.schedule, plan.steps
     sampling.guidance, sampling.guidance_rescale = plan.guidance, plan.guidance_rescale
+    if not (plan.model.flows or plan.model.pipeline):
+        sampling.cache_interval = plan.cache_interval
     if plan.image_guidance is not None:
         sampling.image_guidance = plan.image_guidance
     for name, value in plan.knobs.items():
@@ -292,4 +294,5 @@ def _model(entry: ModelEntry) -> catalog_pb2.ModelInfo:
         min_side=entry.size_multiple if checkpoint else 0, max_side=entry.max_side, prompt_tokens=entry.prompt_tokens,
         negative_prompt=checkpoint and entry.negative, prompt_weights=checkpoint and entry.weighs,
         pipeline=entry.pipeline,
+        cache_interval=entry.cache_interval if checkpoint and not (entry.flows or entry.pipeline) else 0,
     )  # fmt: skip

@@ -186,6 +186,7 @@ def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> No
         "guidance_scale": guidance,
         "steps": steps,
         "sampler": "ddim",
+        "cache_interval": 2,
         "size": size,
     }
     (out / "vocabulary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

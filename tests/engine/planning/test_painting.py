@@ -347,3 +347,10 @@ def test_the_shares_of_the_stages_add_up_and_the_plan_explains_itself():
     made = make(Diffuse(prompt="brick", tiling=Tiling(x=True, y=True)), Diffuse(prompt="moss", count=2))
     assert sum(stage.weight for stage in made.stages) == pytest.approx(1)
     assert "seamless along x and y" in made.explain() and made.models == (("starter", "starter"),)
+
+
+def test_rows_are_remembered_as_long_as_the_model_says_unless_asked():
+    quick = replace(STARTER, cache_interval=2)
+    (own,) = make(Diffuse(prompt="brick"), index=Index(quick)).steps
+    (asked,) = make(Diffuse(prompt="brick", sampling=Sampling(cache_interval=1)), index=Index(quick)).steps
+    assert (own.cache_interval, asked.cache_interval) == (2, 1)
