@@ -20,6 +20,8 @@ PLENTY = 0.5
 """Cosine from which on a point is seen as well as need be; below it counts in proportion."""
 LITTLE = 0.001
 """Part of the surface below which another view is not worth it."""
+FRONT = 9
+"""Of the candidates the first ones look from the front, where artists begin; one of them is the first view."""
 ROOM = 1.06
 """How much wider than the selection a view is."""
 
@@ -113,12 +115,15 @@ def seen(cloud: Cloud, pose: np.ndarray, clip: np.ndarray, depth: np.ndarray) ->
 
 
 def choose(cosines: np.ndarray, most: int) -> list[int]:
-    """Numbers of at most `most` views of (C, N) cosines, each adding the most to what is seen, and how well."""
+    """Numbers of at most `most` views of (C, N) cosines, each adding the most to what is seen, and how well; the first
+    is one of the first `FRONT`."""
     worth = np.minimum(cosines / PLENTY, 1.0)
     best, chosen = np.zeros(cosines.shape[1]), []
     for _ in range(min(most, len(worth))):
         gains = np.maximum(worth - best, 0).mean(1)
         gains[chosen] = -1
+        if not chosen and gains[:FRONT].max() > LITTLE:
+            gains[FRONT:] = -1
         # Among equals the earlier one: the front before the back.
         taken = int(np.flatnonzero(gains >= gains.max() - 1e-3)[0])
         if chosen and gains[taken] < LITTLE:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 
 from ..request import Mesh
 from . import filling, unwrap
+from .agreement import Agreement
 from .unwrap import Check, Surface
 
 TEXELS = 1 << 19  # texels gathered at once
@@ -56,7 +57,8 @@ class Projected:
 
     Scores, all 0..1: `coverage` painted part of the texels that lie on the mesh, `islands` part of the texture that
     lies on the mesh, `overlap` part of those texels that several triangles claim (the first one has them), `outside`
-    part of the triangles that reach out of 0..1 and are clipped, `degenerate` part that has no area and is skipped.
+    part of the triangles that reach out of 0..1 and are clipped, `degenerate` part that has no area and is skipped. Where
+    views overlap also `agreement`, the median difference in Lab between what one had and what they were blended to.
     """
 
     rgba: np.ndarray
@@ -262,9 +264,10 @@ def project(
     owner = surface.owner.view(-1)
     covered = torch.nonzero(owner < len(surface.triangles))[:, 0]
     sights = [_camera_space(surface, eye) for eye in eyes]
+    agreement = Agreement()
     for texels in covered.split(TEXELS):
         check()
-        paint, strength = _blend(surface, texels, list(zip(eyes, sights, strict=True)), rules)
+        paint, strength = _blend(surface, texels, list(zip(eyes, sights, strict=True)), rules, agreement)
         color[texels] = (
             color[texels] * (1 - strength[:, None]) + paint * strength[:, None] if base is not None else paint
         )
@@ -277,7 +280,7 @@ def project(
     color = unwrap.bleed(color.view(height, width, 3), known.view(height, width), bleed, check)
     painted = float((alpha > 0).sum()) / max(len(covered), 1)
     rgba = torch.cat((color, alpha.view(height, width, 1)), 2)
-    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores})
+    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores, **agreement.scores})
 
 
 def _places(surface: Surface, texels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -304,11 +307,16 @@ def _camera_space(surface: Surface, eye: Eye) -> torch.Tensor:
 
 
 def _blend(
-    surface: Surface, texels: torch.Tensor, views: Sequence[tuple[Eye, torch.Tensor]], rules: Rules
+    surface: Surface,
+    texels: torch.Tensor,
+    views: Sequence[tuple[Eye, torch.Tensor]],
+    rules: Rules,
+    agreement: Agreement,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Colours (N, 3) of texels and how much they are painted (N,)."""
     triangle, parts = _on_triangles(surface, texels)
     total, paint, strength = torch.zeros(len(texels)), torch.zeros(len(texels), 3), torch.zeros(len(texels))
+    looks = []
     for eye, corners in views:
         corners = corners[triangle]
         points = (parts[..., None] * corners).sum(1)
@@ -319,7 +327,10 @@ def _blend(
         total += weight
         paint += weight[:, None] * color[:, :3]
         strength = torch.maximum(strength, torch.where(weight > 0, mask, 0.0))
-    return paint / total.clamp_min(1e-30)[:, None], strength
+        looks.append((color[:, :3], weight))
+    paint /= total.clamp_min(1e-30)[:, None]
+    agreement.add(looks, paint)
+    return paint, strength
 
 
 def look(
