@@ -45,15 +45,17 @@ def _fault(mesh: bpy.types.Mesh, layer: str) -> str:
     flat = np.empty(len(mesh.loops) * 2, np.float32)
     mesh.uv_layers[layer].uv.foreach_get("vector", flat)
     corners = flat.reshape(-1, 2)[loops].reshape(-1, 3, 2).astype(np.float64)
-    return fault(corners)
+    size = np.empty(len(mesh.loop_triangles), np.float32)
+    mesh.loop_triangles.foreach_get("area", size)
+    return fault(corners, size)
 
 
-def fault(corners: np.ndarray) -> str:
-    """What is wrong with UVs (T, 3, 2), in words; "" where nothing is."""
+def fault(corners: np.ndarray, size: np.ndarray) -> str:
+    """What is wrong with UVs (T, 3, 2) of triangles of these areas (T,) in space, in words; "" where nothing is."""
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
-    if not area.sum() > 1e-9:
-        return "had UVs without area"
+    if not area.sum() > 1e-9 or size[area < 1e-10].sum() > MOST / 4 * size.sum():
+        return "had faces without UVs"
     outside = ((corners < -1e-4) | (corners > 1 + 1e-4)).any((1, 2))
     if area[outside].sum() > MOST * area.sum():
         return "had UVs outside the square"

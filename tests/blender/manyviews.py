@@ -11,7 +11,8 @@ import sys
 import numpy as np
 from velatura_engine.request import Mesh
 from velatura_engine.textures.projection import ViewArrays, eye, project
-for file in sys.argv[1:]:
+print("ready", flush=True)
+for file in map(str.strip, sys.stdin):
     given = dict(np.load(file))
     views = [eye(ViewArrays(world_to_camera=given[f"pose{n}"], camera_to_clip=given[f"clip{n}"], color=given[f"color{n}"],
                             depth=given[f"depth{n}"], mask=given[f"mask{n}"], weight=float(given["weights"][n])), 1.0)
@@ -20,7 +21,27 @@ for file in sys.argv[1:]:
     made = project(mesh, views, tuple(given["size"]), max_angle=float(given["angle"]), fill=bool(given["fill"]),
                    exponent=float(given["exponent"]))
     np.savez(file + ".made.npz", rgba=made.rgba, **made.scores)
+    print(file, flush=True)
 """
+
+
+class Kernel:
+    """The engine's projection in a process of its own, started once."""
+
+    process = None
+
+    @classmethod
+    def run(cls, files):
+        """Project what each file holds into another beside it."""
+        if cls.process is None:
+            alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+            cls.process = subprocess.Popen([PYTHON, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                           text=True, cwd=ROOT / "engine", env=alone)  # fmt: skip
+            cls.process.stdout.readline()
+        for file in files:
+            cls.process.stdin.write(file + "\n")
+            cls.process.stdin.flush()
+            assert cls.process.stdout.readline().strip() == file, "the kernel died"
 
 
 def waves(places, scale=3.0):
@@ -107,8 +128,7 @@ def install(monkeypatch, fake, folder, paint=waves):
             files.append(str(folder / f"{len(made)}-{number}"))
             np.savez(files[-1] + ".npz", **given, **meshes[target.id], angle=task.max_angle, fill=task.fill,
                      exponent=task.exponent)  # fmt: skip
-        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([PYTHON, "-c", PROGRAM, *[file + ".npz" for file in files]], check=True, cwd=ROOT / "engine", env=alone)
+        Kernel.run([file + ".npz" for file in files])
         made.append({})
         for file, target in zip(files, task.targets, strict=True):
             with np.load(file + ".npz.made.npz") as found:
