@@ -313,21 +313,20 @@ def test_views_are_kept_and_blended_again_without_painting(scene, fake, monkeypa
     jobs = len(fake.specs)
     view = max(run.views, key=lambda view: view.use)
     marked = views.pixels_of(view.image)
-    marked[..., :3] = (0, 255, 0)  # painted on by hand
+    marked[..., :3] = 255  # painted on by hand
     view.image.pixels.foreach_set((marked[::-1] / np.float32(255)).ravel())
     thing.location.x += 5  # what was seen stays what was seen
     bpy.context.view_layer.update()
     assert bpy.ops.velatura.reblend(wait=True) == {"FINISHED"}
     assert [step.WhichOneof("operation") for step in fake.specs[jobs].steps] == ["project"]
     after = views.pixels_of(worn(thing))
-    green = (np.abs(after[..., :3].astype(int) - (0, 255, 0)).max(-1) < 30)
-    assert worn(thing) != first and 0.02 < green.mean() < 0.5
+    lighter = after.astype(int).sum(-1) - before.sum(-1)
+    assert worn(thing) != first and 0.02 < (lighter > 150).mean() < 0.5
     view.use = False
     assert bpy.ops.velatura.reblend(sharpness=6.0, wait=True) == {"FINISHED"}
     assert len(fake.specs[-1].steps[0].project.views) == 7 and fake.specs[-1].steps[0].project.exponent == 6.0
     without = views.pixels_of(worn(thing))
-    assert not (np.abs(without[..., :3].astype(int) - (0, 255, 0)).max(-1) < 30).any()
-    assert np.abs(without[..., :3].astype(int) - before[..., :3]).mean() < 8
+    assert np.abs(without.astype(int) - before).max() < 60 and np.abs(without.astype(int) - before).mean() < 8
     np.testing.assert_array_equal(views.pixels_of(first), before)
     assert len(made) == 3
 
@@ -412,6 +411,7 @@ def crowded():
 def put(mesh):
     thing = bpy.data.objects.new(mesh.name, mesh)
     bpy.context.scene.collection.objects.link(thing)
+    bpy.context.view_layer.update()
     select(thing)
 
 
@@ -447,13 +447,27 @@ def test_without_an_engine_or_where_it_refuses_nothing_is_left_behind(scene, fak
 
 
 def test_a_mesh_of_200000_faces_is_planned_and_sent_in_seconds(scene, fake):
-    thing = add("uv_sphere", "Dense", segments=640, ring_count=320)
-    assert len(thing.data.polygons) > 200_000
-    select(thing)
+    put(ball(640, 320))
+    assert len(bpy.context.object.data.polygons) > 200_000
     began = time.process_time()
     assert bpy.ops.velatura.texture_object(prompt="moss", size=64, texture_size=64, wait=True) == {"FINISHED"}
     print(f"{time.process_time() - began:.1f} s")
     assert len(fake.specs[0].steps[0].diffuse.views) >= 6
+
+
+def ball(around, down):
+    """A sphere of many faces, whose UVs are a grid. Blender's own takes a minute for its UVs."""
+    u, v = np.meshgrid(np.linspace(0, 1, around + 1), np.linspace(0.01, 0.99, down + 1))
+    across, along = u * 2 * np.pi, v * np.pi
+    places = np.stack([np.sin(along) * np.cos(across), np.sin(along) * np.sin(across), -np.cos(along)], -1)
+    row, column = (each.ravel() for each in np.mgrid[:down, :around])
+    first = row * (around + 1) + column
+    faces = np.stack([first, first + 1, first + around + 2, first + around + 1], 1)
+    mesh = bpy.data.meshes.new("Dense")
+    mesh.from_pydata(places.reshape(-1, 3), [], faces)
+    grid = np.stack([u, v], -1).reshape(-1, 2)[faces.ravel()].astype(np.float32)
+    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", grid.ravel())
+    return mesh
 
 
 def test_overlaps_and_faces_without_uvs_are_told_from_good_uvs():

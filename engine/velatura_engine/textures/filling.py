@@ -8,7 +8,7 @@ NEAREST = 12
 """Painted places that each unseen one takes the mean of."""
 MOST = 150_000
 """Painted places that are looked at; more only make it slower."""
-TURN = 0.15
+TURN = 0.3
 """What a surface's direction counts against distance: one turned round is as if this much of the whole size away."""
 
 
