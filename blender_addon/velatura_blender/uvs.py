@@ -72,9 +72,7 @@ def _twice(corners: np.ndarray, area: np.ndarray) -> float:
     parts = chance.dirichlet((4, 4, 4), SAMPLES)  # well inside
     places = (corners[which] * parts[..., None]).sum(1)
     flat = np.concatenate([corners.reshape(-1, 2), np.zeros((len(corners) * 3, 1))], 1)
-    tree = BVHTree.FromPolygons(
-        flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True
-    )
+    tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
     found = [tree.ray_cast((x, y, 1.0), (0.0, 0.0, -1.0))[2] for x, y in places]
     missed = [hit is not None and hit != own for hit, own in zip(found, which.tolist(), strict=True)]
     return 2.0 * float(np.mean(missed))

@@ -1,7 +1,7 @@
 """Where to look from so that a few pictures show all of a surface. Places and directions only: no Blender here.
 
-Candidates stand around the selection at the faces, edges and corners of a cube. Points strewn over the surfaces tell how
-well each candidate sees them, by its depth map; views are then taken greedily, each adding the most.
+Candidates stand around the selection at the faces, edges and corners of a cube. Points strewn over the surfaces tell
+how well each candidate sees them, by its depth map; views are then taken greedily, each adding the most.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import uuid
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture, place
+from . import asking, asking_views, capture
 
 
 class VelaturaView(bpy.types.PropertyGroup):
@@ -130,9 +130,7 @@ def sight(view: VelaturaView, *, painted: bool) -> asking_views.Sight:
         raise ValueError(f"{view.name} has lost its picture: texture the object again")
     depth, mask = _depth(view.depth)
     return asking_views.Sight(
-        camera=asking.camera(
-            np.array(view.world_to_camera), np.array(view.camera_to_clip), view.orthographic
-        ),
+        camera=asking.camera(np.array(view.world_to_camera), np.array(view.camera_to_clip), view.orthographic),
         depth=depth,
         mask=mask,
         color=pixels_of(view.image) if painted else None,
@@ -149,17 +147,15 @@ def targets(run: VelaturaRun, depsgraph: bpy.types.Depsgraph) -> list:
             raise ValueError("An object of this run was deleted: texture the others again")
         piece = capture.surface(target.thing, depsgraph, target.layer)
         if piece is None or piece.uvs is None:
-            raise ValueError(
-                f"{target.thing.name} loses its UV map in its modifiers: keep it there, or apply them"
-            )
+            raise ValueError(f"{target.thing.name} loses its UV map in its modifiers: keep it there, or apply them")
         then, now = np.array(target.pose).reshape(4, 4), np.array(target.thing.matrix_world)
         moved = then @ np.linalg.inv(now)
-        positions = piece.positions if np.allclose(moved, np.eye(4), atol=1e-6) else (
-            piece.positions @ moved[:3, :3].T + moved[:3, 3]
+        positions = (
+            piece.positions
+            if np.allclose(moved, np.eye(4), atol=1e-6)
+            else (piece.positions @ moved[:3, :3].T + moved[:3, 3])
         )
-        found.append(
-            asking_views.target(target.thing.name, positions, piece.triangles, piece.uvs, run.texture_size)
-        )
+        found.append(asking_views.target(target.thing.name, positions, piece.triangles, piece.uvs, run.texture_size))
     return found
 
 

@@ -201,7 +201,9 @@ def told(run, result):
         if scores.get("overlap", 0) > uvs.MOST:
             notes.append(f"parts of {artifact.name} share their texture")
         if scores.get("degenerate", 0) > 0:
-            notes.append(f"{scores['degenerate']:.1%} of the faces of {artifact.name} have no area, or none in the UV map")
+            notes.append(
+                f"{scores['degenerate']:.1%} of the faces of {artifact.name} have no area, or none in the UV map"
+            )
     return notes
 
 

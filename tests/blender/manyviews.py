@@ -14,8 +14,9 @@ from velatura_engine.textures.projection import ViewArrays, eye, project
 print("ready", flush=True)
 for file in map(str.strip, sys.stdin):
     given = dict(np.load(file))
-    views = [eye(ViewArrays(world_to_camera=given[f"pose{n}"], camera_to_clip=given[f"clip{n}"], color=given[f"color{n}"],
-                            depth=given[f"depth{n}"], mask=given[f"mask{n}"], weight=float(given["weights"][n])), 1.0)
+    views = [eye(ViewArrays(world_to_camera=given[f"pose{n}"], camera_to_clip=given[f"clip{n}"],
+                            color=given[f"color{n}"], depth=given[f"depth{n}"], mask=given[f"mask{n}"],
+                            weight=float(given["weights"][n])), 1.0)
              for n in range(len(given["weights"]))]
     mesh = Mesh(positions=given["positions"], triangles=given["triangles"], uvs=given["uvs"])
     made = project(mesh, views, tuple(given["size"]), max_angle=float(given["angle"]), fill=bool(given["fill"]),

@@ -29,7 +29,8 @@ def _paint(target: Target, index: int, views: list[ViewArrays], plan: ProjectPla
     base = None if target.base is None else as_srgb(context.picture(target.base))
     painted = project_mesh(
         target.mesh, views, plan.outputs[index], max_angle=plan.max_angle, exponent=plan.exponent, bleed=plan.bleed,
-        edge_margin=plan.edge_margin, depth_tolerance=plan.depth_tolerance, base=base, fill=plan.fill, check=context.check,
+        edge_margin=plan.edge_margin, depth_tolerance=plan.depth_tolerance, base=base, fill=plan.fill,
+        check=context.check,
     )  # fmt: skip
     picture = Picture(painted.rgba)
     context.emit(

@@ -39,7 +39,9 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     for number, step in enumerate(request.steps):
         field = f"steps[{number}]"
         if isinstance(step.operation, Diffuse) and step.operation.views:
-            planned = plan_views(step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed, request)
+            planned = plan_views(
+                step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed, request
+            )
         elif isinstance(step.operation, Diffuse):
             planned = series.plan(
                 step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed, request.max_pixels

@@ -63,7 +63,8 @@ def _size(view: Viewpoint, done: Sizes, field: str) -> Size:
         return depth
     color = size_of(view.color, done, f"{field}.color")
     if ratio(color) != ratio(depth):
-        raise Invalid(f"{field}.color", f"{color[0]} x {color[1]} has another shape than the depth's {depth[0]} x {depth[1]}",
+        told = f"{color[0]} x {color[1]} has another shape than the depth's {depth[0]} x {depth[1]}"
+        raise Invalid(f"{field}.color", told,
                       remedy="send picture and depth of the same aspect")  # fmt: skip
     return color
 

@@ -35,7 +35,9 @@ class Agreement:
         for (color, _), said in zip(looks, says, strict=True):
             here = said[several].numpy()
             off = np.linalg.norm(to_lab(color[::EVERY][several].numpy()[here]) - blend[here], axis=1)
-            self.counts += np.bincount((off / STEP).astype(int).clip(0, len(self.counts) - 1), minlength=len(self.counts))
+            self.counts += np.bincount(
+                (off / STEP).astype(int).clip(0, len(self.counts) - 1), minlength=len(self.counts)
+            )
 
     @property
     def scores(self) -> dict[str, float]:

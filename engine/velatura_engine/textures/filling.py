@@ -1,4 +1,4 @@
-"""Texels that no view saw, coloured like the nearest painted places of the surface: in space, not across the texture."""
+"""Texels that no view saw, coloured like the nearest painted places: in space, not across the texture."""
 
 from __future__ import annotations
 

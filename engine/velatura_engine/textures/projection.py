@@ -57,8 +57,8 @@ class Projected:
 
     Scores, all 0..1: `coverage` painted part of the texels that lie on the mesh, `islands` part of the texture that
     lies on the mesh, `overlap` part of those texels that several triangles claim (the first one has them), `outside`
-    part of the triangles that reach out of 0..1 and are clipped, `degenerate` part that has no area and is skipped. Where
-    views overlap also `agreement`, the median difference in Lab between what one had and what they were blended to.
+    part of the triangles that reach out of 0..1 and are clipped, `degenerate` part that has no area and is skipped.
+    Where views overlap also `agreement`, the median difference in Lab between what one had and what they became.
     """
 
     rgba: np.ndarray
@@ -250,8 +250,8 @@ def project(
     Front faces only (counter-clockwise seen from outside). Views are blended by view.weight * cos^exponent. `base`
     (H, W, 3 or 4) float 0..1, of the texture's size, stays where nothing is painted; without one, paint is bled over
     all texels within `bleed`, with one only past the islands. With `fill` texels that no view saw are coloured like the
-    nearest painted ones of the surface, in space; their alpha stays 0. Paint may reach one pixel behind what hides a surface, in
-    the surface's own colours. `check` is called often and may raise to stop.
+    nearest painted ones of the surface, in space; their alpha stays 0. Paint may reach one pixel behind what hides a
+    surface, in the surface's own colours. `check` is called often and may raise to stop.
     """
     rules = Rules(max_angle=max_angle, exponent=exponent, depth_tolerance=depth_tolerance)
     eyes = [view if isinstance(view, Eye) else eye(view, edge_margin) for view in views]
@@ -275,29 +275,12 @@ def project(
     known = (alpha > 0) if base is None else (owner < len(surface.triangles))
     if fill and len(unseen := covered[alpha[covered] == 0]) and len(unseen) < len(covered):
         seen = covered[alpha[covered] > 0]
-        near = filling.colors(*_places(surface, seen), color[seen].numpy(), *_places(surface, unseen))
+        near = filling.colors(*unwrap.places(surface, seen), color[seen].numpy(), *unwrap.places(surface, unseen))
         color[unseen], known = torch.from_numpy(near), owner < len(surface.triangles)
     color = unwrap.bleed(color.view(height, width, 3), known.view(height, width), bleed, check)
     painted = float((alpha > 0).sum()) / max(len(covered), 1)
     rgba = torch.cat((color, alpha.view(height, width, 1)), 2)
     return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores, **agreement.scores})
-
-
-def _places(surface: Surface, texels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and normals (N, 3) of texels in the world."""
-    triangle, parts = _on_triangles(surface, texels)
-    corners = surface.positions[surface.triangles[triangle]]
-    normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal = normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-30)
-    return (parts[..., None] * corners).sum(1).numpy(), normal.numpy()
-
-
-def _on_triangles(surface: Surface, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The triangle (N,) of each texel, and where on it the texel lies (N, 3), barycentric."""
-    width = surface.owner.shape[1]
-    triangle = surface.owner.view(-1)[texels]
-    place = torch.stack((texels % width, texels // width), 1).double()
-    return triangle, unwrap.barycentric(surface.corners[triangle], place)
 
 
 def _camera_space(surface: Surface, eye: Eye) -> torch.Tensor:
@@ -314,7 +297,7 @@ def _blend(
     agreement: Agreement,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Colours (N, 3) of texels and how much they are painted (N,)."""
-    triangle, parts = _on_triangles(surface, texels)
+    triangle, parts = unwrap.on_triangles(surface, texels)
     total, paint, strength = torch.zeros(len(texels)), torch.zeros(len(texels), 3), torch.zeros(len(texels))
     looks = []
     for eye, corners in views:

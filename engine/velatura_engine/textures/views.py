@@ -39,7 +39,7 @@ def carry(
     view: Eye, earlier: Sequence[Eye], size: tuple[int, int], *, exponent: float = 4.0,
     check: Callable[[], None] = lambda: None,
 ) -> Carried:  # fmt: skip
-    """What `earlier` views have painted, seen through `view` at `size` (width, height); its own colours are not used."""
+    """What `earlier` views painted, seen through `view` at `size` (width, height); its own colours are not used."""
     points, normal, facing = _surface(view)
     width, height = size
     rows, columns = facing.shape

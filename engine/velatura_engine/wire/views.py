@@ -39,7 +39,9 @@ def read_views(ask: diffuse_pb2.Diffuse, sources: Sources, field: str) -> tuple[
         if ask.HasField(name):
             raise Invalid(f"{field}.{name}", f"goes with no {field}.views: {why}", remedy="leave one of them out")
     if ask.count > 1:
-        raise Invalid(f"{field}.count", f"goes with no {field}.views: there is one picture a view", remedy="leave it out")
+        raise Invalid(
+            f"{field}.count", f"goes with no {field}.views: there is one picture a view", remedy="leave it out"
+        )
     _check_controls(ask, field)
     views = tuple(_view(view, sources, f"{field}.views[{number}]") for number, view in enumerate(ask.views))
     if all(view.color is not None for view in views):

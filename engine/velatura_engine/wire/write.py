@@ -13,7 +13,17 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan, ViewsPlan, paintings
+from ..plan import (
+    DiffusePlan,
+    MaterialPlan,
+    Plan,
+    PreprocessPlan,
+    ProjectPlan,
+    SeriesPlan,
+    UpscalePlan,
+    ViewsPlan,
+    paintings,
+)
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf

@@ -8,7 +8,9 @@ from velatura_engine.server.limits import Limits
 from velatura_engine.wire import read as read_spec
 
 EYE = tuple(np.eye(4).ravel())
-METRE = pixels_pb2.Image(data=np.ones((16, 16), "<f4").tobytes(), format=pixels_pb2.PIXEL_FORMAT_R32F, width=16, height=16)
+METRE = pixels_pb2.Image(
+    data=np.ones((16, 16), "<f4").tobytes(), format=pixels_pb2.PIXEL_FORMAT_R32F, width=16, height=16
+)
 GREY = pixels_pb2.Image(data=bytes(16 * 16 * 4), format=pixels_pb2.PIXEL_FORMAT_RGBA8, width=16, height=16)
 DISPARITY = {"image": METRE, "encoding": pixels_pb2.DEPTH_ENCODING_DISPARITY}
 
