@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_projection import Camera, box, cast, look, orthographic, perspective, quads
+from engine.textures.test_projection import Camera, box, cast, look, orthographic, perspective, quads
 from velatura_engine.textures import filling, views
 from velatura_engine.textures.projection import ViewArrays, eye, project
 
