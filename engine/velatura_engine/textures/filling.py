@@ -20,13 +20,13 @@ def colors(
     A Gaussian mean over the nearest in position and direction, so that a thin wall's inside is not like its outside
     where something else is near. `paint` must not be empty.
     """
-    from scipy.spatial import cKDTree  # here, because few jobs need it
+    from scipy.spatial import KDTree  # here, because few jobs need it
 
     every = max(1, -(-len(seen) // MOST))
     seen, seen_normals, paint = seen[::every], seen_normals[::every], paint[::every]
     both = np.concatenate([seen, unseen])
     scale = max(float(np.linalg.norm(np.ptp(both, axis=0))), 1e-12)
-    tree = cKDTree(_keys(seen, seen_normals, scale))
+    tree = KDTree(_keys(seen, seen_normals, scale))
     count = min(NEAREST, len(seen))
     distance, which = tree.query(_keys(unseen, unseen_normals, scale), k=count)
     distance, which = distance.reshape(len(unseen), count), which.reshape(len(unseen), count)
