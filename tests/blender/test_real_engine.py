@@ -190,7 +190,9 @@ def test_a_whole_object_is_painted_from_four_views_that_agree(scene):
     wanted = {"prompt": "red brick wall", "size": 128, "texture_size": TEXTURE, "views": 4, "steps": 3, "seed": 3}
     assert bpy.ops.velatura.texture_object(wait=True, **wanted) == {"FINISHED"}
     run = views.run_of(ball, scene)
-    assert [view.seed for view in run.views] == [3, 4, 5, 6] and run.targets[0].coverage >= 0.8  # four views see no more
+    assert [view.seed for view in run.views] == [3, 4, 5, 6] and run.targets[
+        0
+    ].coverage >= 0.8  # four views see no more
     recipe = json.loads(run.views[0].image[place.RECIPE])
     assert recipe["spec"]["steps"][0]["diffuse"]["views"][0]["depth"]["model"] == "starter-depth"
     own = [(views.pixels_of(view.image)[..., 3] > 128).mean() for view in run.views]

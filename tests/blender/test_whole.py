@@ -1,6 +1,7 @@
 """Whole objects, textured from views that an engine paints by arithmetic, so that every texel's colour is known."""
 
 import time
+from types import MethodType, SimpleNamespace
 
 import bpy
 import kernel
@@ -10,7 +11,7 @@ import pytest
 from measures import energy, outside, seam_ratio, surface_of
 from scenes import add, select, state, suzanne
 from shapes import MESHES, ball, mirrored
-from velatura_blender import capture, place, uvs, viewpoints, views
+from velatura_blender import capture, place, uvs, viewpoints, views, whole_panel
 from velatura_blender.session import session
 
 pytestmark = [
@@ -288,6 +289,45 @@ def test_a_mesh_of_200000_faces_is_planned_and_sent_in_seconds(scene, fake):
     assert bpy.ops.velatura.texture_object(prompt="moss", size=64, texture_size=64, wait=True) == {"FINISHED"}
     print(f"{time.process_time() - began:.1f} s")
     assert len(fake.specs[0].steps[0].diffuse.views) >= 6
+
+
+class Layout:
+    """Takes what is drawn; refuses properties and operators that are not there."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def column(self, **_):
+        return self
+
+    row = column
+
+    def prop(self, owner, name, **_):
+        assert hasattr(owner, name), name
+        self.drawn.append(name)
+
+    def operator(self, name, **_):
+        assert hasattr(bpy.types, f"VELATURA_OT_{name.partition('.')[2]}"), name
+        self.drawn.append(name)
+        return SimpleNamespace()
+
+    def label(self, text, **_):
+        self.drawn.append(text)
+
+
+def test_the_panel_shows_the_views_of_what_was_textured(scene, fake):
+    def drawn():
+        state = SimpleNamespace(layout=Layout())
+        state.draw_run = MethodType(whole_panel.VELATURA_PT_whole.draw_run, state)
+        whole_panel.VELATURA_PT_whole.draw(state, bpy.context)
+        return state.layout.drawn
+
+    thing = add("cube", "Cube", size=1)
+    select(thing)
+    assert "velatura.texture_object" in drawn() and "velatura.reblend" not in drawn()
+    texture(size=64, texture_size=64)
+    shown = drawn()
+    assert shown.count("velatura.redo_view") == len(views.run_of(thing, scene).views) and "velatura.reblend" in shown
 
 
 def test_overlaps_and_faces_without_uvs_are_told_from_good_uvs():
