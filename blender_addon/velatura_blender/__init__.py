@@ -1,8 +1,8 @@
 """Velatura for Blender: seamless textures and painting projected from the camera, made by the Velatura engine."""
 
-from . import operators, panel, preferences, session
+from . import operators, panel, preferences, session, views, whole, whole_panel
 
-PARTS = (session, preferences, operators, panel)
+PARTS = (session, preferences, operators, panel, views, whole, whole_panel)
 
 
 def register() -> None:

@@ -75,8 +75,11 @@ def frame(
     camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int, *, gpu: bool = True
 ) -> Frame:
     """Depth and objects as the camera sees them; drawn on the graphics card, or cast ray by ray where there is none."""
-    lens = lens_of(camera, depsgraph, width, height)
-    pieces = list(solids(depsgraph))
+    return see(lens_of(camera, depsgraph, width, height), list(solids(depsgraph)), width, height, gpu=gpu)
+
+
+def see(lens: Lens, pieces: Sequence[Piece], width: int, height: int, *, gpu: bool = True) -> Frame:
+    """Depth and objects as a lens sees these pieces."""
     names = tuple(dict.fromkeys(piece.name for piece in pieces))
     if gpu and offscreen.ready():
         numbered = [(names.index(piece.name), *_seen_from(lens, piece)) for piece in pieces]

@@ -86,6 +86,7 @@ def diffuse(
     spans: Iterable[diffuse_pb2.PromptSpan] = (),
     regions: Iterable[diffuse_pb2.PromptRegion] = (),
     windows: diffuse_pb2.Windows | None = None,
+    agreement: diffuse_pb2.Agreement | None = None,
     mend: int | None = None,
     every: bool = False,
     id: str = "",
@@ -97,6 +98,8 @@ def diffuse(
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
     `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
+    `views` are painted so that they agree, as `agreement` says; each with its camera and depth, and with its picture
+    where that is to stay.
     `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on. `cache_interval`: DeepCache,
     compute the UNet whole in every so many steps.
     `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
@@ -117,6 +120,7 @@ def diffuse(
         outpaint=outpaint,
         variation=variation,
         windows=windows,
+        agreement=agreement,
     )
     set_fields(task, width=width, height=height, seed=seed, count=count)
     set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
@@ -290,10 +294,14 @@ def project(
     edge_margin: float | None = None,
     depth_tolerance: float | None = None,
     bleed: int | None = None,
+    fill: bool = False,
     **more: Any,
 ) -> jobs_pb2.JobSpec:
-    """Paint the views' pictures onto the targets' meshes: one texture for each. `max_angle` degrees, `bleed` texels."""
-    task = operations_pb2.Project(targets=targets, views=views)
+    """Paint the views' pictures onto the targets' meshes: one texture for each. `max_angle` degrees, `bleed` texels.
+
+    `fill`: what no view saw is coloured like the nearest painted places of the surface.
+    """
+    task = operations_pb2.Project(targets=targets, views=views, fill=fill)
     set_fields(task, max_angle=max_angle, exponent=exponent, bleed=bleed)
     set_fields(task, edge_margin=edge_margin, depth_tolerance=depth_tolerance)
     return _step(more, project=task)

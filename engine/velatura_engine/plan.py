@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .conditioning.prompt import Prompt
 from .events import Stage, Warning
 from .models.entry import ModelEntry
 from .planning.frame import Frame
 from .planning.sizes import Size
-from .request import Depth, Inpaint, PreviewAsk, Resize, Role, Source, Target, Tiling, View
+from .request import (
+    Agreement,
+    Depth,
+    Inpaint,
+    PreviewAsk,
+    Resize,
+    Role,
+    Source,
+    Target,
+    Tiling,
+    View,
+    Viewpoint,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +186,23 @@ class SeriesPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewsPlan:
+    """Paintings of one scene from several cameras, one after the other. `parts` has one for each view, None for views
+    that are kept as they are; from the second shown view on they repaint what `SEEN` holds, start and mask."""
+
+    step_id: str
+    hidden: bool
+    views: tuple[Viewpoint, ...]
+    parts: tuple[DiffusePlan | None, ...]
+    seed: int
+    agreement: Agreement
+    outputs: tuple[Size, ...]
+
+    SEEN: ClassVar[str] = "\0seen"
+    """Name under which a view's start and mask are found, which no step can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectPlan:
     """One projection. `outputs` are the sizes of the textures that come out, one a target."""
 
@@ -185,6 +215,7 @@ class ProjectPlan:
     edge_margin: float
     depth_tolerance: float
     bleed: int
+    fill: bool
     outputs: tuple[Size, ...]
 
 
@@ -232,11 +263,13 @@ class MaterialPlan:
     warnings: tuple[Warning, ...] = ()
 
 
-StepPlan = DiffusePlan | SeriesPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan
+StepPlan = DiffusePlan | SeriesPlan | ViewsPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan
 
 
 def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
     """The paintings that a step is made of; none for other steps."""
+    if isinstance(step, ViewsPlan):
+        return tuple(part for part in step.parts if part is not None)
     return (step,) if isinstance(step, DiffusePlan) else step.parts if isinstance(step, SeriesPlan) else ()
 
 
@@ -267,6 +300,8 @@ def _explain(step: StepPlan) -> str:
         return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
     if isinstance(step, MaterialPlan):
         return f"{step.step_id}: make {', '.join(step.maps)} by {step.model.title if step.model else 'rules of thumb'}"
+    if isinstance(step, ViewsPlan):
+        return f"{len(paintings(step))} of {len(step.views)} views in turn, the first: {_explain(paintings(step)[0])}"
     if isinstance(step, SeriesPlan):
         said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
         return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"

@@ -182,6 +182,29 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Viewpoint:
+    """A look at a scene that is to be painted, or is and stays where it has a `color`. Matrices as of `View`; `words`
+    are added to the prompt."""
+
+    world_to_camera: np.ndarray
+    camera_to_clip: np.ndarray
+    depth: Depth
+    color: Source | None = None
+    words: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How views are made to agree; see the contract's `Agreement`."""
+
+    method: str = "sequence"
+    refine: float = 0.4
+    gain: float = 0.2
+    color_match: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diffuse:
     """Paint. The fields present decide the task. Of literal texts every character is taken as it stands.
 
@@ -219,6 +242,8 @@ class Diffuse:
     tiling: Tiling = Tiling()
     variation: Variation | None = None
     windows: Windows | None = None
+    views: tuple[Viewpoint, ...] = ()
+    agreement: Agreement = Agreement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +288,7 @@ class Project:
     edge_margin: float = 1.0
     depth_tolerance: float = 0.002
     bleed: int = 16
+    fill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ import torch
 
 from .events import Done, Event, Started
 from .models.entry import ModelEntry
-from .operations import diffuse, material, preprocess, project, series, upscale
+from .operations import diffuse, material, preprocess, project, series, upscale, views
 from .operations.context import Context
 from .pixels.picture import Picture
-from .plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
+from .plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan, ViewsPlan
 from .runtime.models import Models
 
 
@@ -24,6 +24,7 @@ def perform(step: object, context: Context) -> list[Picture]:
 
 perform.register(DiffusePlan, diffuse.paint)
 perform.register(SeriesPlan, series.paint)
+perform.register(ViewsPlan, views.paint)
 perform.register(ProjectPlan, project.project)
 perform.register(UpscalePlan, upscale.enlarge)
 perform.register(PreprocessPlan, preprocess.preprocess)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scenes import add, faces_of_texels, place_camera, select, state
 from velatura import discovery
-from velatura_blender import place
+from velatura_blender import place, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -181,3 +181,30 @@ def test_after_a_refused_job_the_next_one_works(scene):
         texture(size=100)
     assert texture(size=96) == {"FINISHED"} and not session.failed
     assert tuple(worn(wall).size) == (96, 96)
+
+
+def test_a_whole_object_is_painted_from_four_views_that_agree(scene):
+    ball = add("uv_sphere", "Ball")
+    scene.camera = None
+    select(ball)
+    wanted = {"prompt": "red brick wall", "size": 128, "texture_size": TEXTURE, "views": 4, "steps": 3, "seed": 3}
+    assert bpy.ops.velatura.texture_object(wait=True, **wanted) == {"FINISHED"}
+    run = views.run_of(ball, scene)
+    assert [view.seed for view in run.views] == [3, 4, 5, 6] and run.targets[
+        0
+    ].coverage >= 0.8  # four views see no more
+    recipe = json.loads(run.views[0].image[place.RECIPE])
+    assert recipe["spec"]["steps"][0]["diffuse"]["views"][0]["depth"]["model"] == "starter-depth"
+    own = [(views.pixels_of(view.image)[..., 3] > 128).mean() for view in run.views]
+    assert own[0] == 1 and min(own) < 0.9  # later ones keep what others painted
+    texture = texels(worn(ball))[..., :3]
+    assert texture.std((0, 1)).min() > 2 and not (texture == 0).all(2).any()
+    before = [views.pixels_of(view.image) for view in run.views]
+    assert bpy.ops.velatura.redo_view(number=2, seed=50, wait=True) == {"FINISHED"}
+    changed_views = [
+        not np.array_equal(views.pixels_of(v.image), old) for v, old in zip(run.views, before, strict=True)
+    ]
+    assert changed_views == [False, True, False, False]
+    again = texels(worn(ball))[..., :3]
+    assert bpy.ops.velatura.reblend(wait=True) == {"FINISHED"}
+    np.testing.assert_array_equal(texels(worn(ball))[..., :3], again)  # nothing was changed, so nothing changes

@@ -186,6 +186,7 @@ class Checker:
                 raise Invalid("must have at least one phrase", field=f"{where}.directions[{number}].{side}")
         for number, view in enumerate(task.views):
             self.view(view, f"{where}.views[{number}]", paint=False)
+            size = size or self.image(view.depth.image, f"{where}.views[{number}].depth.image")
         out = task.outpaint
         if task.HasField("outpaint") and not task.HasField("init"):
             raise Invalid(f"needs {where}.init: there is nothing to grow", field=f"{where}.outpaint")
@@ -297,7 +298,9 @@ def _outputs(step: jobs_pb2.Step, size: tuple[int, int]) -> Iterator[jobs_pb2.Ar
     task = getattr(step, kind)
     if kind == "diffuse":
         layer = task.inpaint.result == diffuse_pb2.INPAINT_RESULT_LAYER
-        for number in range(task.count):
+        for number in range(len(task.views)):
+            yield _image("image", size, task.seed + number, 4)
+        for number in range(0 if task.views else task.count):
             if layer:  # whatever the mask: the picture's middle
                 middle = _image("image", (max(1, size[0] // 2), max(1, size[1] // 2)), task.seed + number, 4)
                 middle.offset_x, middle.offset_y = size[0] // 4, size[1] // 4

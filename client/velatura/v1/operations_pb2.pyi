@@ -117,7 +117,7 @@ class Material(_message.Message):
     def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., maps: _Optional[_Iterable[str]] = ..., model: _Optional[str] = ..., convention: _Optional[_Union[_pixels_pb2.NormalConvention, str]] = ..., tile_x: bool = ..., tile_y: bool = ...) -> None: ...
 
 class Project(_message.Message):
-    __slots__ = ("targets", "views", "max_angle", "exponent", "edge_margin", "depth_tolerance", "bleed")
+    __slots__ = ("targets", "views", "max_angle", "exponent", "edge_margin", "depth_tolerance", "bleed", "fill")
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     MAX_ANGLE_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,7 @@ class Project(_message.Message):
     EDGE_MARGIN_FIELD_NUMBER: _ClassVar[int]
     DEPTH_TOLERANCE_FIELD_NUMBER: _ClassVar[int]
     BLEED_FIELD_NUMBER: _ClassVar[int]
+    FILL_FIELD_NUMBER: _ClassVar[int]
     targets: _containers.RepeatedCompositeFieldContainer[_geometry_pb2.ProjectionTarget]
     views: _containers.RepeatedCompositeFieldContainer[_geometry_pb2.View]
     max_angle: float
@@ -132,7 +133,8 @@ class Project(_message.Message):
     edge_margin: float
     depth_tolerance: float
     bleed: int
-    def __init__(self, targets: _Optional[_Iterable[_Union[_geometry_pb2.ProjectionTarget, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., max_angle: _Optional[float] = ..., exponent: _Optional[float] = ..., edge_margin: _Optional[float] = ..., depth_tolerance: _Optional[float] = ..., bleed: _Optional[int] = ...) -> None: ...
+    fill: bool
+    def __init__(self, targets: _Optional[_Iterable[_Union[_geometry_pb2.ProjectionTarget, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., max_angle: _Optional[float] = ..., exponent: _Optional[float] = ..., edge_margin: _Optional[float] = ..., depth_tolerance: _Optional[float] = ..., bleed: _Optional[int] = ..., fill: bool = ...) -> None: ...
 
 class Relief(_message.Message):
     __slots__ = ("image", "depth", "camera", "format")

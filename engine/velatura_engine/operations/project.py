@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..events import Artifact
-from ..pixels.picture import Picture, as_single, as_srgb
+from ..pixels.picture import Picture, as_single, as_srgb, to_float
 from ..plan import ProjectPlan
 from ..request import Target, View
 from ..textures.projection import ViewArrays
@@ -27,7 +29,8 @@ def _paint(target: Target, index: int, views: list[ViewArrays], plan: ProjectPla
     base = None if target.base is None else as_srgb(context.picture(target.base))
     painted = project_mesh(
         target.mesh, views, plan.outputs[index], max_angle=plan.max_angle, exponent=plan.exponent, bleed=plan.bleed,
-        edge_margin=plan.edge_margin, depth_tolerance=plan.depth_tolerance, base=base, check=context.check,
+        edge_margin=plan.edge_margin, depth_tolerance=plan.depth_tolerance, base=base, fill=plan.fill,
+        check=context.check,
     )  # fmt: skip
     picture = Picture(painted.rgba)
     context.emit(
@@ -38,10 +41,14 @@ def _paint(target: Target, index: int, views: list[ViewArrays], plan: ProjectPla
 
 
 def _view(view: View, context: Context) -> ViewArrays:
+    picture = context.picture(view.color)
+    color = as_srgb(picture)
+    if picture.channels == 4:
+        color = np.concatenate([color, to_float(picture.pixels[..., 3:])], axis=2)
     return ViewArrays(
         world_to_camera=view.world_to_camera,
         camera_to_clip=view.camera_to_clip,
-        color=as_srgb(context.picture(view.color)),
+        color=color,
         depth=context.picture(view.depth).pixels[..., 0],
         mask=None if view.mask is None else as_single(context.picture(view.mask)),
         weight=view.weight,

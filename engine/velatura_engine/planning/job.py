@@ -26,6 +26,7 @@ from .materials import plan_material
 from .projection import plan_projection
 from .sizes import Size
 from .upscaling import plan_upscale
+from .views import plan_views
 
 if TYPE_CHECKING:
     from ..models.index import ModelIndex
@@ -37,7 +38,11 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
     steps: list[StepPlan] = []
     for number, step in enumerate(request.steps):
         field = f"steps[{number}]"
-        if isinstance(step.operation, Diffuse):
+        if isinstance(step.operation, Diffuse) and step.operation.views:
+            planned = plan_views(
+                step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed, request
+            )
+        elif isinstance(step.operation, Diffuse):
             planned = series.plan(
                 step.operation, index, done, f"{field}.diffuse", step.id, step.hidden, draw_seed, request.max_pixels
             )

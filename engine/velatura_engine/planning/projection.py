@@ -23,6 +23,7 @@ def plan_projection(ask: Project, done: Sizes, field: str, step_id: str, hidden:
         edge_margin=ask.edge_margin,
         depth_tolerance=ask.depth_tolerance,
         bleed=ask.bleed,
+        fill=ask.fill,
         outputs=sizes,
     )
 

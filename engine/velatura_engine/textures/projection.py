@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 
 from ..request import Mesh
-from . import unwrap
+from . import filling, unwrap
+from .agreement import Agreement
 from .unwrap import Check, Surface
 
 TEXELS = 1 << 19  # texels gathered at once
@@ -36,9 +37,10 @@ FAR = 1e9  # metres; from here on a depth map holds nothing
 class ViewArrays:
     """What one camera saw and what is to be painted there.
 
-    world_to_camera (4, 4) rigid; camera_to_clip (4, 4) OpenGL convention, with lens shift; color (h, w, 3) float32;
-    depth (H, W) float32, metres along the camera's axis (not finite, <= 0 or >= 1e9: nothing was hit); mask (h, w)
-    0..1 or None. Colour and depth show the same frame and may differ in resolution.
+    world_to_camera (4, 4) rigid; camera_to_clip (4, 4) OpenGL convention, with lens shift; color (h, w, 3) float32, or
+    with a fourth channel that says how much each pixel counts against other views; depth (H, W) float32, metres along
+    the camera's axis (not finite, <= 0 or >= 1e9: nothing was hit); mask (h, w) 0..1 or None. Colour and depth show the
+    same frame and may differ in resolution.
     """
 
     world_to_camera: np.ndarray
@@ -56,6 +58,7 @@ class Projected:
     Scores, all 0..1: `coverage` painted part of the texels that lie on the mesh, `islands` part of the texture that
     lies on the mesh, `overlap` part of those texels that several triangles claim (the first one has them), `outside`
     part of the triangles that reach out of 0..1 and are clipped, `degenerate` part that has no area and is skipped.
+    Where views overlap also `agreement`, the median difference in Lab between what one had and what they became.
     """
 
     rgba: np.ndarray
@@ -68,6 +71,7 @@ class Eye:
 
     `origin` and `direction` (3, 3): columns x, y, 1 of the affine maps from clip x, y to a pixel's ray in camera space.
     `hit` (H, W): the depth map shows something; `usable` (h, w): so does the picture, and its colour may be trusted.
+    `color` (h, w, 4): the fourth is how much a pixel counts.
     """
 
     world_to_camera: torch.Tensor
@@ -115,7 +119,7 @@ def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
         camera_to_clip=to_clip,
         origin=origin,
         direction=direction,
-        color=torch.tensor(np.asarray(view.color, np.float32)[..., :3].copy()),
+        color=_counted(np.asarray(view.color, np.float32)),
         depth=torch.where(hit, depth, 0.0),
         hit=hit,
         usable=hit,
@@ -123,6 +127,11 @@ def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
         weight=view.weight,
     )
     return _trusted(bare, edge_margin)
+
+
+def _counted(color: np.ndarray) -> torch.Tensor:
+    """Colours (h, w, 4) whose fourth channel says how much they count: all alike where none is given."""
+    return F.pad(torch.tensor(color[..., :4].copy()), (0, 4 - min(color.shape[2], 4)), value=1.0)
 
 
 def _trusted(eye: Eye, edge_margin: float) -> Eye:
@@ -233,14 +242,16 @@ def project(
     depth_tolerance: float = 0.002,
     bleed: int = 16,
     base: np.ndarray | None = None,
+    fill: bool = False,
     check: Check = lambda: None,
 ) -> Projected:
     """Paint views onto one mesh, as a texture of `size` (width, height) texels. The knobs are those of `Project`.
 
     Front faces only (counter-clockwise seen from outside). Views are blended by view.weight * cos^exponent. `base`
     (H, W, 3 or 4) float 0..1, of the texture's size, stays where nothing is painted; without one, paint is bled over
-    all texels within `bleed`, with one only past the islands. Paint may reach one pixel behind what hides a surface, in
-    the surface's own colours. `check` is called often and may raise to stop.
+    all texels within `bleed`, with one only past the islands. With `fill` texels that no view saw are coloured like the
+    nearest painted ones of the surface, in space; their alpha stays 0. Paint may reach one pixel behind what hides a
+    surface, in the surface's own colours. `check` is called often and may raise to stop.
     """
     rules = Rules(max_angle=max_angle, exponent=exponent, depth_tolerance=depth_tolerance)
     eyes = [view if isinstance(view, Eye) else eye(view, edge_margin) for view in views]
@@ -252,19 +263,24 @@ def project(
     alpha = torch.zeros(height * width)
     owner = surface.owner.view(-1)
     covered = torch.nonzero(owner < len(surface.triangles))[:, 0]
-    seen = [_camera_space(surface, eye) for eye in eyes]
+    sights = [_camera_space(surface, eye) for eye in eyes]
+    agreement = Agreement()
     for texels in covered.split(TEXELS):
         check()
-        paint, strength = _blend(surface, texels, list(zip(eyes, seen, strict=True)), rules)
+        paint, strength = _blend(surface, texels, list(zip(eyes, sights, strict=True)), rules, agreement)
         color[texels] = (
             color[texels] * (1 - strength[:, None]) + paint * strength[:, None] if base is not None else paint
         )
         alpha[texels] = strength
     known = (alpha > 0) if base is None else (owner < len(surface.triangles))
+    if fill and len(unseen := covered[alpha[covered] == 0]) and len(unseen) < len(covered):
+        seen = covered[alpha[covered] > 0]
+        near = filling.colors(*unwrap.places(surface, seen), color[seen].numpy(), *unwrap.places(surface, unseen))
+        color[unseen], known = torch.from_numpy(near), owner < len(surface.triangles)
     color = unwrap.bleed(color.view(height, width, 3), known.view(height, width), bleed, check)
     painted = float((alpha > 0).sum()) / max(len(covered), 1)
     rgba = torch.cat((color, alpha.view(height, width, 1)), 2)
-    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores})
+    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores, **agreement.scores})
 
 
 def _camera_space(surface: Surface, eye: Eye) -> torch.Tensor:
@@ -274,31 +290,36 @@ def _camera_space(surface: Surface, eye: Eye) -> torch.Tensor:
 
 
 def _blend(
-    surface: Surface, texels: torch.Tensor, views: Sequence[tuple[Eye, torch.Tensor]], rules: Rules
+    surface: Surface,
+    texels: torch.Tensor,
+    views: Sequence[tuple[Eye, torch.Tensor]],
+    rules: Rules,
+    agreement: Agreement,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Colours (N, 3) of texels and how much they are painted (N,)."""
-    width = surface.owner.shape[1]
-    triangle = surface.owner.view(-1)[texels]
-    place = torch.stack((texels % width, texels // width), 1).double()
-    parts = unwrap.barycentric(surface.corners[triangle], place)
+    triangle, parts = unwrap.on_triangles(surface, texels)
     total, paint, strength = torch.zeros(len(texels)), torch.zeros(len(texels), 3), torch.zeros(len(texels))
+    looks = []
     for eye, corners in views:
         corners = corners[triangle]
         points = (parts[..., None] * corners).sum(1)
         normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normal = normal / normal.norm(dim=1, keepdim=True)
-        color, mask, cosine = _look(eye, points, normal, rules)
-        weight = torch.where(mask > 0, eye.weight * cosine.float() ** rules.exponent, 0.0)
+        color, mask, cosine = look(eye, points, normal, rules)
+        weight = torch.where(mask > 0, eye.weight * color[:, 3] * cosine.float() ** rules.exponent, 0.0)
         total += weight
-        paint += weight[:, None] * color
+        paint += weight[:, None] * color[:, :3]
         strength = torch.maximum(strength, torch.where(weight > 0, mask, 0.0))
-    return paint / total.clamp_min(1e-30)[:, None], strength
+        looks.append((color[:, :3], weight))
+    paint /= total.clamp_min(1e-30)[:, None]
+    agreement.add(looks, paint)
+    return paint, strength
 
 
-def _look(
+def look(
     eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a view has for points (N, 3) with normals, in camera space: colour (N, 3), mask (N,), cosine (N,).
+    """What a view has for points (N, 3) with normals, in camera space: colour (N, 4), mask (N,), cosine (N,).
 
     The mask is 0 where the point is hidden, turned away, out of the picture or beside a depth edge.
     """
@@ -308,7 +329,7 @@ def _look(
     direction = eye.rays(x, y)[1]
     cosine = -(direction * normal).sum(1) / direction.norm(dim=1)
     facing = ahead & (cosine > math.cos(math.radians(min(rules.max_angle, 89.99))))
-    color, mask = torch.zeros(len(points), 3), torch.zeros(len(points))
+    color, mask = torch.zeros(len(points), 4), torch.zeros(len(points))
     chosen = torch.nonzero(facing & (x.abs() <= 1) & (y.abs() <= 1))[:, 0]
     if len(chosen):
         color[chosen], mask[chosen] = _sample(eye, points[chosen], normal[chosen], x[chosen], y[chosen], rules)
@@ -322,7 +343,7 @@ def _sample(
     height, width = eye.color.shape[:2]
     column, row = (x + 1) / 2 * width - 0.5, (1 - y) / 2 * height - 0.5
     left, top = column.floor(), row.floor()
-    color, mask, total = torch.zeros(len(points), 3), torch.zeros(len(points)), torch.zeros(len(points))
+    color, mask, total = torch.zeros(len(points), 4), torch.zeros(len(points)), torch.zeros(len(points))
     seen = torch.zeros(len(points))
     for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
         i, j = (left + across).long(), (top + down).long()

@@ -132,6 +132,23 @@ def _spread(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return which, torch.arange(len(which)) - (counts.cumsum(0) - counts)[which]
 
 
+def places(surface: Surface, texels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and normals (N, 3) of texels in the world."""
+    triangle, parts = on_triangles(surface, texels)
+    corners = surface.positions[surface.triangles[triangle]]
+    normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    return (parts[..., None] * corners).sum(1).numpy(), normal.numpy()
+
+
+def on_triangles(surface: Surface, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The triangle (N,) of each texel, and where on it the texel lies (N, 3), barycentric."""
+    width = surface.owner.shape[1]
+    triangle = surface.owner.view(-1)[texels]
+    place = torch.stack((texels % width, texels // width), 1).double()
+    return triangle, barycentric(surface.corners[triangle], place)
+
+
 def barycentric(corners: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     """Weights (N, 3) of the corners (N, 3, 2) at places (N, 2), never outside the triangle."""
     (ax, ay), (bx, by), (px, py) = ((p - corners[:, 0]).unbind(1) for p in (corners[:, 1], corners[:, 2], place))

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from velatura.v1 import diffuse_pb2, geometry_pb2, pixels_pb2
+from velatura.v1 import geometry_pb2, pixels_pb2
 
 from ..errors import Unsupported
-
-
-def refuse_in_diffuse(ask: diffuse_pb2.Diffuse, field: str) -> None:
-    """Raises Unsupported naming the first field of a painting that has no effect yet."""
-    found = {name for name in ("views",) if len(getattr(ask, name))}
-    for name in sorted(found):
-        raise _not_yet(f"{field}.{name}", "leave it out")
 
 
 def refuse_in_view(ask: geometry_pb2.View, field: str) -> None:

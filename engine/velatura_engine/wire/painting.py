@@ -14,9 +14,9 @@ from .adapters import adapter
 from .checks import between, catalog_name, how_many, known, optional, part_of_run, text
 from .directions import read_directions
 from .hints import control
-from .later import refuse_in_diffuse
 from .references import read_references
 from .sources import MIN_SIDE, Sources, knob
+from .views import read_agreement, read_views
 
 _FILLS: dict[int, Fill | None] = {
     diffuse_pb2.FILL_MODE_UNSPECIFIED: None,
@@ -38,7 +38,6 @@ class PaintingReader:
 
     def diffuse(self, ask: diffuse_pb2.Diffuse, field: str) -> Diffuse:
         """The painting that a message asks for. Raises Invalid, NotFound or Unsupported, naming the field."""
-        refuse_in_diffuse(ask, field)
         prompt = self._prompt(ask.prompt, f"{field}.prompt")
         if not prompt.strip() and not ask.prompt.spans and not ask.prompt.regions and not ask.allow_empty_prompt:
             raise Invalid(f"{field}.prompt", "is empty", remedy="say what to paint, or set allow_empty_prompt")
@@ -89,6 +88,8 @@ class PaintingReader:
             tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
             variation=latents.variation(ask, field),
             windows=latents.windows(ask, field),
+            views=read_views(ask, self.sources, field),
+            agreement=read_agreement(ask.agreement, f"{field}.agreement"),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:

@@ -43,6 +43,7 @@ class ProjectionReader:
             edge_margin=number("edge_margin", 0, 64),
             depth_tolerance=number("depth_tolerance", 0, 1),
             bleed=int(number("bleed", 0, 256)),
+            fill=ask.fill,
         )
 
     def _target(self, ask: geometry_pb2.ProjectionTarget, field: str) -> Target:

@@ -13,12 +13,22 @@ from velatura.version import VERSION
 from .. import errors, events
 from ..families import families
 from ..models.entry import ModelEntry
-from ..plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan
+from ..plan import (
+    DiffusePlan,
+    MaterialPlan,
+    Plan,
+    PreprocessPlan,
+    ProjectPlan,
+    SeriesPlan,
+    UpscalePlan,
+    ViewsPlan,
+    paintings,
+)
 from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
 from ..upscalers import upscalers
-from . import hints, images, materials, series
+from . import hints, images, materials, series, views
 from .sources import set_knob
 
 if TYPE_CHECKING:
@@ -83,6 +93,10 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
             _resolve_diffuse(message.diffuse, step.parts[0])
             _resolve_latents(message.diffuse, step.parts[0])
             series.resolve(message.diffuse, step)
+        elif isinstance(step, ViewsPlan):
+            message.diffuse.depth.SetInParent()  # the first painted view's, for as long as the rest is filled in
+            _resolve_diffuse(message.diffuse, paintings(step)[0])
+            views.resolve(message.diffuse, step)
         elif isinstance(step, UpscalePlan):
             _resolve_upscale(message.upscale, step)
         elif isinstance(step, PreprocessPlan):
@@ -151,7 +165,7 @@ def _resolve_upscale(message: operations_pb2.Upscale, plan: UpscalePlan) -> None
 
 
 def _resolve_project(message: operations_pb2.Project, plan: ProjectPlan) -> None:
-    for name in ("max_angle", "exponent", "edge_margin", "depth_tolerance", "bleed"):
+    for name in ("max_angle", "exponent", "edge_margin", "depth_tolerance", "bleed", "fill"):
         setattr(message, name, getattr(plan, name))
     for asked, size in zip(message.targets, plan.outputs, strict=True):
         asked.width, asked.height = size

@@ -148,19 +148,6 @@ def test_what_contradicts_names_both_fields(asked, other):
         read(diffuse(**asked))
 
 
-VIEW = {"color": COLOUR, "depth": {"image": raw(METRE)}}
-LATER = {
-    "views": {"views": [VIEW]},
-}
-
-
-@pytest.mark.parametrize("field", LATER)
-def test_what_the_engine_cannot_do_yet_is_refused_and_never_left_out_in_silence(field):
-    with pytest.raises(Unsupported) as caught:
-        read(diffuse(**LATER[field]))
-    assert caught.value.field == f"steps[0].diffuse.{field}" and caught.value.remedy
-
-
 @pytest.mark.parametrize(
     ("syntax", "literal"),
     [("UNSPECIFIED", False), ("WEBUI", False), ("COMPEL", False), ("PLAIN", True)],

@@ -1,0 +1,78 @@
+"""UV layers to texture whole objects in: the artist's own where it serves, else a new one; none is ever changed."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils.bvhtree import BVHTree
+
+from . import place
+
+SAMPLES = 6000
+"""Places on the texture that are looked at."""
+MOST = 0.02
+"""Part of the texture that may be claimed twice, or lie outside, before the layer does not serve."""
+
+
+def layer_for(thing: bpy.types.Object, policy: str) -> tuple[str, bool, str]:
+    """The layer to texture an object in, whether it was made for that, and why, for the artist.
+
+    `policy`: "KEEP" the layer it has, "NEW" one, or "AUTO": a new one where UVs are missing, overlap, leave the square
+    or have no area. Raises ValueError where a mesh cannot be given one.
+    """
+    if policy != "NEW":
+        if not thing.data.uv_layers:
+            return (*_new(thing), "had no UV map")
+        layer, made = place.layer_to_paint(thing)
+        fault = _fault(thing.data, layer) if policy == "AUTO" else ""
+        if not fault:
+            return layer, made, ""
+        return (*_new(thing), fault)
+    return (*_new(thing), "")
+
+
+def _new(thing: bpy.types.Object) -> tuple[str, bool]:
+    if thing.data.library is not None:
+        raise ValueError(f"{thing.name} is linked from another file and cannot be unwrapped: make it local first")
+    return place.layer_to_paint(thing, fresh=True)
+
+
+def _fault(mesh: bpy.types.Mesh, layer: str) -> str:
+    """What is wrong with a layer, in words; "" where nothing is."""
+    mesh.calc_loop_triangles()
+    loops = np.empty(len(mesh.loop_triangles) * 3, np.int32)
+    mesh.loop_triangles.foreach_get("loops", loops)
+    flat = np.empty(len(mesh.loops) * 2, np.float32)
+    mesh.uv_layers[layer].uv.foreach_get("vector", flat)
+    corners = flat.reshape(-1, 2)[loops].reshape(-1, 3, 2).astype(np.float64)
+    size = np.empty(len(mesh.loop_triangles), np.float32)
+    mesh.loop_triangles.foreach_get("area", size)
+    return fault(corners, size)
+
+
+def fault(corners: np.ndarray, size: np.ndarray) -> str:
+    """What is wrong with UVs (T, 3, 2) of triangles of these areas (T,) in space, in words; "" where nothing is."""
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+    if not area.sum() > 1e-9 or size[area < 1e-10].sum() > MOST / 4 * size.sum():
+        return "had faces without UVs"
+    outside = ((corners < -1e-4) | (corners > 1 + 1e-4)).any((1, 2))
+    if area[outside].sum() > MOST * area.sum():
+        return "had UVs outside the square"
+    return "had overlapping UVs" if _twice(corners, area) > MOST else ""
+
+
+def _twice(corners: np.ndarray, area: np.ndarray) -> float:
+    """About which part of what triangles cover others cover too: rays at places strewn over them, from above.
+
+    Where two lie over each other a ray can name but one of them, so that it misses the other about every second time.
+    """
+    chance = np.random.default_rng(0)
+    which = np.searchsorted(np.cumsum(area), chance.random(SAMPLES) * area.sum() * 0.999999)
+    parts = chance.dirichlet((4, 4, 4), SAMPLES)  # well inside
+    places = (corners[which] * parts[..., None]).sum(1)
+    flat = np.concatenate([corners.reshape(-1, 2), np.zeros((len(corners) * 3, 1))], 1)
+    tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
+    found = [tree.ray_cast((x, y, 1.0), (0.0, 0.0, -1.0))[2] for x, y in places]
+    missed = [hit is not None and hit != own for hit, own in zip(found, which.tolist(), strict=True)]
+    return 2.0 * float(np.mean(missed))

@@ -1,0 +1,322 @@
+"""Texturing whole objects from several views, and blending the views anew afterwards."""
+
+import random
+from functools import partial
+
+import bpy
+import numpy as np
+
+from . import asking, asking_views, capture, place, preferences, uvs, viewpoints, views
+from .operators import Asking
+from .session import session
+
+SCOUT = 96  # pixels; side of the depth maps by which views are chosen
+CAMERAS = [
+    ("AUTO", "Automatic", "Cameras are put where they show most"),
+    ("SELECTED", "Selected Cameras", "The cameras that are selected along with the meshes"),
+]
+UVS = [
+    ("AUTO", "As Needed", "A new UV map where there is none, or where it overlaps or leaves the square"),
+    ("KEEP", "Keep", "The UV map that is there"),
+    ("NEW", "New UV Map", "Unwrap into a new UV map"),
+]
+LENSES = [
+    ("PERSP", "Perspective", "As the eye sees"),
+    ("ORTHO", "Orthographic", "Without perspective; for flat and technical things"),
+]
+
+
+class VelaturaWhole(bpy.types.PropertyGroup):
+    """How whole objects are textured, kept with the scene."""
+
+    cameras: bpy.props.EnumProperty(name="Views", items=CAMERAS)  # type: ignore[valid-type]
+    views: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Number", description="How many views at most; more see more and take longer", default=8, min=4, max=10
+    )
+    lens: bpy.props.EnumProperty(name="Lens", items=LENSES)  # type: ignore[valid-type]
+    uvs: bpy.props.EnumProperty(name="UV Map", items=UVS)  # type: ignore[valid-type]
+    sharpness: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Sharpness",
+        description="How strongly each place takes the view that faces it most; low values mix views",
+        default=4.0, min=0.0, max=32.0,
+    )  # fmt: skip
+    refine: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Refine",
+        description="How far what a later view sees better is painted again: 0 keeps it, 1 paints anew",
+        default=0.4, min=0.0, max=1.0,
+    )  # fmt: skip
+    view_words: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Name the Views", description="Add «front view», «side view» and so on to the prompt, for full models"
+    )
+
+
+class VELATURA_OT_texture_object(Asking, bpy.types.Operator):
+    """Paint the selected meshes all around, from several views that agree, onto one texture each; needs no camera"""
+
+    bl_idname = "velatura.texture_object"
+    bl_label = "Texture Object"
+
+    texture_size: bpy.props.IntProperty(name="Texture", default=1024, min=16, max=8192, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    cameras: bpy.props.EnumProperty(name="Views", items=CAMERAS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    views: bpy.props.IntProperty(name="Number", default=8, min=4, max=10, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    lens: bpy.props.EnumProperty(name="Lens", items=LENSES, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    uvs: bpy.props.EnumProperty(name="UV Map", items=UVS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    sharpness: bpy.props.FloatProperty(name="Sharpness", default=4.0, min=0.0, max=32.0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    refine: bpy.props.FloatProperty(name="Refine", default=0.4, min=0.0, max=1.0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    view_words: bpy.props.BoolProperty(name="Name the Views", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def value(self, context, name):
+        """The operator's own value where it was given, else the scene's."""
+        own = context.scene.velatura_whole
+        if not self.properties.is_property_set(name) and hasattr(own, name):
+            return getattr(own, name)
+        return super().value(context, name)
+
+    def ask(self, context):
+        """Choose views, look through them, and send it."""
+        things = self.targets(context)
+        side = max(round(self.value(context, "size") / 8) * 8, 64)
+        wish = self.wish(context, (side, side))
+        lenses = self.lenses(context, things, side)
+        session.connect(preferences.endpoint(context))
+        pieces, names = list(capture.solids(context.evaluated_depsgraph_get())), [thing.name for thing in things]
+        frames = [(capture.see(lens, pieces, *size), words) for lens, size, words in lenses]
+        masked = [(frame, frame.mask(names), words) for frame, words in frames]
+        masked = [found for found in masked if found[1].any()]
+        if not masked:
+            raise ValueError("No view sees any of the selected objects: move what hides them, or select others")
+        kept = {name: self.value(context, name) for name in ("texture_size", "sharpness", "refine")}
+        run = views.begin(context.scene, wish, kept, masked)
+        key = run.key
+        try:
+            notes = self.take_in(context, run, things)
+            found = views.targets(run, context.evaluated_depsgraph_get())
+            spec = asking_views.texture(
+                wish, views.sights(run, anew=set(range(len(run.views)))), found, blending(run), run.refine
+            )
+            put, take_back = partial(put_object, key=key, notes=notes), partial(views.drop, key)
+            return session.run("Texture Object", spec, put, take_back)
+        except Exception:
+            views.drop(key)
+            raise
+
+    def lenses(self, context, things, side):
+        """Lenses, sizes and words of the views. Raises ValueError where there are none, or nothing to be seen."""
+        depsgraph = context.evaluated_depsgraph_get()
+        if self.value(context, "cameras") == "SELECTED":
+            cameras = [thing for thing in context.selected_objects if thing.type == "CAMERA"]
+            if not cameras:
+                raise ValueError("Select the cameras to paint from too, or let the views be automatic")
+            return [(capture.lens_of(camera, depsgraph, side, side), (side, side), "") for camera in cameras]
+        cloud = strewn(things, depsgraph)
+        orthographic = self.value(context, "lens") == "ORTHO"
+        ways = viewpoints.directions()
+        lenses = [
+            capture.Lens(world_to_camera=pose, camera_to_clip=clip, orthographic=orthographic)
+            for pose, clip in (viewpoints.lens_from(way, cloud.corners, orthographic=orthographic) for way in ways)
+        ]
+        pieces = list(capture.solids(depsgraph))
+        depths = [capture.see(lens, pieces, SCOUT, SCOUT).depth for lens in lenses]
+        cosines = np.stack([
+            viewpoints.seen(cloud, lens.world_to_camera, lens.camera_to_clip, depth)
+            for lens, depth in zip(lenses, depths, strict=True)
+        ])  # fmt: skip
+        chosen = viewpoints.choose(cosines, self.value(context, "views"))
+        named = self.value(context, "view_words")
+        return [(lenses[each], (side, side), viewpoints.words(ways[each]) if named else "") for each in chosen]
+
+    def take_in(self, context, run, things):
+        """Note the objects with the UV layers they are textured in; says which were unwrapped."""
+        notes = []
+        for thing in things:
+            layer, made, why = uvs.layer_for(thing, self.value(context, "uvs"))
+            target = run.targets.add()
+            target.thing, target.layer, target.made = thing, layer, made
+            target.pose = [number for row in thing.matrix_world for number in row]
+            if made:
+                notes.append(f"unwrapped {thing.name} into «{layer}»" + (f", which {why}" if why else ""))
+        context.view_layer.update()
+        return notes
+
+
+def strewn(things, depsgraph):
+    """Points over the objects' evaluated surfaces. Raises ValueError naming what has none."""
+    surfaces = []
+    for thing in things:
+        piece = capture.surface(thing, depsgraph, "")
+        if piece is None:
+            raise ValueError(f"{thing.name} has no faces: nothing can be painted on it")
+        try:
+            viewpoints.strew([(piece.positions, piece.triangles)], 1)
+        except ValueError as error:
+            raise ValueError(f"{thing.name} {error}") from None
+        surfaces.append((piece.positions, piece.triangles))
+    return viewpoints.strew(surfaces)
+
+
+def blending(run):
+    """How a run's views are blended."""
+    return asking_views.Blending(sharpness=run.sharpness)
+
+
+def put_object(result, key, notes):
+    """The views' pictures, and one image and material for each object; says what was done."""
+    _, run = views.find(key)
+    title = run.prompt[:32]
+    for artifact in result.artifacts:
+        if artifact.step_id != asking_views.VIEWS:
+            continue
+        view = run.views[artifact.index]
+        recipe = asking.recipe_of(artifact) if artifact.index == 0 else ""
+        view.image = place.image(f"{title} view {artifact.index + 1}", asking.picture(artifact), recipe)
+        view.seed = artifact.seed
+    for artifact in textures(result):
+        target = run.targets[artifact.index]
+        if target.thing is None:
+            continue
+        name, recipe = f"{title} on {target.thing.name}", asking.recipe_of(artifact)
+        target.material = place.material(name, laid(name, artifact, recipe), target.layer, recipe=recipe)
+        place.wear(target.thing, target.material)
+    run.done = True
+    return "Textured: " + "; ".join([f"{len(run.views)} views, seed {run.views[0].seed}", *notes, *told(run, result)])
+
+
+def textures(result):
+    """The textures among a job's results, in the targets' order."""
+    return [artifact for artifact in result.artifacts if artifact.step_id == asking_views.TEXTURES]
+
+
+def laid(name, artifact, recipe):
+    """A texture as an image; without alpha, since all of it is painted or filled."""
+    return place.image(name, asking.picture(artifact)[..., :3], recipe)
+
+
+def told(run, result):
+    """What the artist should know of the textures."""
+    notes = []
+    for artifact in textures(result):
+        target, scores = run.targets[artifact.index], artifact.scores
+        target.coverage = scores.get("coverage", 0.0)
+        notes.append(f"{artifact.name} {target.coverage:.1%} seen, the rest filled in")
+        if scores.get("overlap", 0) > uvs.MOST:
+            notes.append(f"parts of {artifact.name} share their texture")
+        if scores.get("degenerate", 0) > 0:
+            notes.append(
+                f"{scores['degenerate']:.1%} of the faces of {artifact.name} have no area, or none in the UV map"
+            )
+    return notes
+
+
+class Blended(Asking):
+    """What operators share that change a run's textures."""
+
+    def run(self, context):
+        """The active object's run."""
+        found = views.run_of(context.view_layer.objects.active, context.scene)
+        if found is None:
+            raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
+        return found
+
+    def send(self, context, title, run, spec, key_note):
+        """Send a job whose textures replace the run's."""
+        return session.run(title, spec, partial(put_again, key=run.key, note=key_note))
+
+
+class VELATURA_OT_reblend(Blended, bpy.types.Operator):
+    """Blend the views of the active object anew, with other weights or without some of them; paints nothing"""
+
+    bl_idname = "velatura.reblend"
+    bl_label = "Re-blend"
+
+    sharpness: bpy.props.FloatProperty(name="Sharpness", default=4.0, min=0.0, max=32.0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    texture_size: bpy.props.IntProperty(name="Texture", default=1024, min=16, max=8192, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def ask(self, context):
+        """Send the views that are in use."""
+        run = self.run(context)
+        for name in ("sharpness", "texture_size"):
+            if self.properties.is_property_set(name):
+                setattr(run, name, getattr(self, name))
+        if not any(view.use for view in run.views):
+            raise ValueError("All views are left out: switch at least one on")
+        session.connect(preferences.endpoint(context))
+        found = views.targets(run, context.evaluated_depsgraph_get())
+        spec = asking_views.blend(views.sights(run, anew=set()), found, blending(run))
+        return self.send(context, "Re-blend", run, spec, "")
+
+
+class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
+    """Paint one view of the active object again, over what the others show, and leave the others as they are"""
+
+    bl_idname = "velatura.redo_view"
+    bl_label = "Redo View"
+
+    number: bpy.props.IntProperty(name="View", description="Counted from 1", default=1, min=1, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    words: bpy.props.StringProperty(name="Words", description="Words for this view only", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def ask(self, context):
+        """Send all views, with this one to be painted."""
+        run = self.run(context)
+        if self.number > len(run.views):
+            raise ValueError(f"There are {len(run.views)} views, there is no view {self.number}")
+        view = run.views[self.number - 1]
+        if self.properties.is_property_set("words"):
+            view.words = self.words
+        others = [other for other in run.views if other.use and other != view]
+        given = self.properties.is_property_set("seed") and self.seed >= 0
+        seed = self.seed if given else random.randrange(1 << 31)
+        place_of = sum(other.use for other in run.views[: self.number - 1])
+        wish = asking.Wish(
+            prompt=self.prompt or run.prompt, negative=self.negative or run.negative, model=self.model or run.model,
+            seed=(seed - place_of) % 2**64, steps=self.steps or run.steps or None,
+        )  # fmt: skip
+        session.connect(preferences.endpoint(context))
+        sent = views.sights(run, anew={self.number - 1})
+        found = views.targets(run, context.evaluated_depsgraph_get())
+        spec = asking_views.texture(wish, sent, found, blending(run), run.refine if others else 0.4)
+        put = partial(put_again, key=run.key, note="", number=self.number - 1, index=place_of)
+        return session.run("Redo View", spec, put)
+
+
+def put_again(result, key, note, number=None, index=0):
+    """New textures in the materials that are worn, and the picture of view `number`, which came as the job's view
+    `index`; says what was done."""
+    _, run = views.find(key)
+    title, notes = run.prompt[:32], [note] if note else []
+    for artifact in result.artifacts:
+        if number is not None and artifact.step_id == asking_views.VIEWS and artifact.index == index:
+            view = run.views[number]
+            recipe = asking.recipe_of(artifact)
+            view.image = place.image(f"{title} view {number + 1}", asking.picture(artifact), recipe)
+            view.seed, view.use = artifact.seed, True
+            notes.append(f"view {number + 1}, seed {artifact.seed}")
+    for artifact in textures(result):
+        target = run.targets[artifact.index]
+        if target.thing is None or target.material is None:
+            continue
+        recipe = asking.recipe_of(artifact)
+        image = laid(f"{title} on {target.thing.name}", artifact, recipe)
+        for node in target.material.node_tree.nodes:
+            if node.type == "TEX_IMAGE":
+                if node.image is not None and node.image.is_dirty:
+                    node.image.use_fake_user = True  # painted on by hand: it would be gone with the next save
+                node.image = image
+        target.material[place.RECIPE] = recipe
+    return "Blended: " + "; ".join([*notes, *told(run, result)])
+
+
+CLASSES = (VelaturaWhole, VELATURA_OT_texture_object, VELATURA_OT_reblend, VELATURA_OT_redo_view)
+
+
+def register() -> None:
+    """Make them callable."""
+    for each in CLASSES:
+        bpy.utils.register_class(each)
+    bpy.types.Scene.velatura_whole = bpy.props.PointerProperty(type=VelaturaWhole)
+
+
+def unregister() -> None:
+    """Take them away."""
+    del bpy.types.Scene.velatura_whole
+    for each in reversed(CLASSES):
+        bpy.utils.unregister_class(each)
