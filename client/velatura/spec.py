@@ -69,6 +69,7 @@ def diffuse(
     image_guidance: float | None = None,
     sampler: str = "",
     schedule: str = "",
+    knobs: Mapping[str, bool | int | float | str] | None = None,
     init: pixels_pb2.Image | None = None,
     strength: float | None = None,
     mask: pixels_pb2.Mask | None = None,
@@ -94,7 +95,8 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
+    `knobs` are the sampler's, by the catalog's names. `every`: each picture gets another of the prompts that `{a|b}` and
+    `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
     `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
     `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
@@ -119,6 +121,7 @@ def diffuse(
     set_fields(task, width=width, height=height, seed=seed, count=count)
     set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
     set_fields(task.sampling, image_guidance=image_guidance)
+    set_knobs(task.sampling.knobs, knobs)
     if negative:
         task.negative.text = negative
     if every:
