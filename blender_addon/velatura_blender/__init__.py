@@ -1,8 +1,24 @@
 """Velatura for Blender: seamless textures and painting projected from the camera, made by the Velatura engine."""
 
-from . import operators, panel, preferences, session
+from . import (
+    connection,
+    history,
+    icons,
+    knobs,
+    memory,
+    operators,
+    painting,
+    panel,
+    picture,
+    preferences,
+    resume,
+    session,
+    units,
+)
 
-PARTS = (session, preferences, operators, panel)
+PARTS = (
+    icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
+)  # fmt: skip
 
 
 def register() -> None:

@@ -95,7 +95,7 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `knobs` are the sampler's, by the catalog's names. `every`: each picture gets another of the prompts that `{a|b}` and
+    `knobs` are the sampler's, by the catalog's names. `every`: each picture gets another of the prompts `{a|b}` and
     `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
     `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on.
