@@ -10,8 +10,8 @@ import bpy.utils.previews
 import numpy as np
 
 SIDE = 96  # pixels of a thumbnail's longer side at most
-_shown: dict[str, object] = {}
-"""The collection that Blender keeps the pictures in, under "all"; and the glimpse that each task shows now."""
+_shown: dict[str, bpy.utils.previews.ImagePreviewCollection] = {}
+"""The collection that Blender keeps the pictures in, under "all"."""
 
 
 def thumbnail(picture: bpy.types.Image) -> str:
@@ -50,17 +50,18 @@ def of_thumbnail(thumb: str) -> int:
     return known[thumb].icon_id if thumb in known else 0
 
 
-def of_glimpse(name: str, file: bytes) -> int:
-    """The icon of a JPEG file that changes: the newest one under this name."""
-    known, key = _all(), f"glimpse {name}"
-    if not file or _shown.get(key) is file:
-        return known[key].icon_id if key in known else 0
+def show_glimpse(name: str, file: bytes) -> None:
+    """Decode a JPEG file that changes, to be shown under this name. Not while something is drawn."""
     pixels = decode(file)
-    if pixels is None:
-        return 0
-    _fill(known[key] if key in known else known.new(key), pixels)
-    _shown[key] = file
-    return known[key].icon_id
+    if pixels is not None:
+        known, key = _all(), f"glimpse {name}"
+        _fill(known[key] if key in known else known.new(key), pixels)
+
+
+def of_glimpse(name: str) -> int:
+    """The icon of the newest glimpse under this name, 0 where there is none."""
+    known, key = _all(), f"glimpse {name}"
+    return known[key].icon_id if key in known else 0
 
 
 def decode(file: bytes) -> np.ndarray | None:

@@ -79,7 +79,7 @@ def draw_jobs(layout):
         row = layout.row(align=True)
         row.progress(factor=task.job.fraction, text=task.message or task.title)
         row.operator("velatura.cancel", text="", icon="CANCEL").number = number
-        glimpse = icons.of_glimpse(task.title, task.preview) if number == 0 else 0
+        glimpse = icons.of_glimpse(task.title) if number == 0 and task.preview else 0
         if glimpse:
             layout.template_icon(icon_value=glimpse, scale=8.0)
     if session.message and not session.tasks:

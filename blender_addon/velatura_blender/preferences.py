@@ -54,9 +54,11 @@ class VelaturaPreferences(bpy.types.AddonPreferences):
             layout.label(text=session.status.remedy, icon="BLANK1")
         if session.status.fix and session.status.fix not in ("velatura.open_preferences", "velatura.look"):
             layout.operator(session.status.fix, text=session.status.label, icon="TOOL_SETTINGS")
-        column = layout.column(heading="Engine of this computer")
+        column = layout.column()
+        column.label(text="An engine of this computer: nothing is needed where one runs")
         column.prop(self, "program")
-        column = layout.column(heading="Engine elsewhere")
+        column = layout.column()
+        column.label(text="An engine elsewhere")
         column.prop(self, "address")
         column.prop(self, "token")
         column.prop(self, "tls_ca")

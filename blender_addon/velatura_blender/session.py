@@ -17,7 +17,7 @@ from typing import Any
 
 import bpy
 
-from . import asking, host, status
+from . import asking, host, icons, status
 from .client import (
     Endpoint,
     Engine,
@@ -55,6 +55,7 @@ class Task:
     error: VelaturaError | None = None
     done: bool = False
     preview: bytes = b""
+    shown: bytes = b""
     ahead: int = 0
     kept: bool = False
 
@@ -153,6 +154,9 @@ class Session:
             for event in task.job.poll():
                 changed = True
                 _hear(task, event)
+            if task.preview and task.preview is not task.shown and host.has_window():
+                task.shown = task.preview
+                icons.show_glimpse(task.title, task.preview)
             if task.job.done:
                 self.tasks.remove(task)
                 self._end(task)

@@ -160,7 +160,9 @@ def test_the_preferences_show_how_it_stands_and_where_the_engine_is(scene, monke
     state = SimpleNamespace(layout=layout, bl_rna=SimpleNamespace(properties=kind.__annotations__))
     kind.draw(state, bpy.context)
     assert layout.drawn == [
-        "No engine", "velatura.look", "Start it.", "velatura.start_engine", "program", "address", "token", "tls_ca",
+        "No engine", "velatura.look", "Start it.", "velatura.start_engine",
+        "An engine of this computer: nothing is needed where one runs", "program",
+        "An engine elsewhere", "address", "token", "tls_ca",
     ]  # fmt: skip
 
 
