@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import tempfile
 import zlib
 
 import bpy
@@ -65,20 +67,25 @@ def of_glimpse(name: str) -> int:
 
 
 def decode(file: bytes) -> np.ndarray | None:
-    """A picture file's colours (H, W, 3) float32, row 0 at the bottom, by Blender's own reader; None where it fails."""
-    held = bpy.data.images.new("Velatura glimpse", 1, 1)
+    """A picture file's colours (H, W, 3) float32, row 0 at the bottom, 256 pixels a side at most; None: it is none.
+
+    Blender's own reader of thumbnails does it: an image of the file's would make Blender look at the whole scene anew.
+    """
+    known = _all()
+    handle, path = tempfile.mkstemp(suffix=".jpg", dir=bpy.app.tempdir)
     try:
-        held.pack(data=file, data_len=len(file))
-        held.source = "FILE"
-        (width, height), channels = held.size, held.channels
-        if not width or not height:
-            return None
-        flat = np.empty(width * height * channels, np.float32)
-        held.pixels.foreach_get(flat)
-        pixels = flat.reshape(height, width, channels)
-        return np.repeat(pixels[..., :1], 3, axis=2) if channels < 3 else pixels[..., :3]
+        with os.fdopen(handle, "wb") as held:
+            held.write(file)
+        read = known.load(path, path, "IMAGE")
+        width, height = read.image_size
+        flat = np.empty(width * height * 4, np.float32)
+        if flat.size:
+            read.image_pixels_float.foreach_get(flat)
+        return flat.reshape(height, width, 4)[..., :3] if flat.size else None
     finally:
-        bpy.data.images.remove(held)
+        if path in known:
+            del known[path]
+        os.unlink(path)
 
 
 def _fill(shown: bpy.types.ImagePreview, pixels: np.ndarray) -> None:

@@ -72,11 +72,14 @@ def drawn_anew():
 
 
 def shot(name):
-    """Have the screen photographed from outside."""
+    """Have the screen photographed from outside; the heart rests meanwhile."""
+    beating, heart.name = heart.name, ""
     yield from drawn_anew()
     (DESK / f"{name}.ask").touch()
     while not (DESK / f"{name}.done").exists():
         yield STEP
+    yield 0.2
+    heart.name = beating
 
 
 def until(condition, seconds=60.0):
@@ -160,14 +163,23 @@ def press(place):
 
 def click(area, name, place):
     """Click a button of ours: where it was felt, or a little beside, for what is felt may be a moment old."""
-    for aside in (0, HOVER // 2, -HOVER // 2, HOVER, -HOVER):
-        hover(place[0], place[1] + aside)
-        yield 0.2
-        if below(area).startswith(f"bpy.ops.velatura.{name}("):
-            place = place[0], place[1] + aside
-            break
+    for aside in (0, HOVER // 2, -HOVER // 2, HOVER, -HOVER, 2 * HOVER, -2 * HOVER):
+        spot = place[0], place[1] + aside
+        hover(spot[0] - 3, spot[1])  # a pointer that stands still tells a new layout nothing
+        yield STEP
+        hover(*spot)
+        for _ in range(6):
+            yield STEP
+            if below(area).startswith(f"bpy.ops.velatura.{name}("):
+                break
+        else:
+            continue
+        break
     else:
+        (DESK / "lost.ask").touch()
+        yield 1.0
         raise AssertionError(f"{name} is not under the pointer any more")
+    place = spot
     yield from press(place)
 
 
@@ -227,8 +239,10 @@ def cancel_by_click():
     bpy.ops.velatura.texture("EXEC_DEFAULT")
     bpy.ops.velatura.generate("EXEC_DEFAULT", prompt="moss")
     yield from until(lambda: session().tasks and session().tasks[0].job.fraction > 0, 60)
-    heart.name = "queue"
     yield from shot("queue")
+    heart.name = "queue"
+    yield 4.0
+    heart.name = ""
     for _ in range(2):
         where = yield from places(area, "cancel")
         if "cancel" not in where:
@@ -237,7 +251,6 @@ def cancel_by_click():
         left = len(session().tasks)
         yield from click(area, "cancel", where["cancel"])
         yield from until(lambda left=left: len(session().tasks) < left, 10)
-    heart.name = ""
     bpy.context.scene.velatura.steps = 0
     check("stopped by clicks", not session().tasks and session().message == "Stopped", session().message)
     check("nothing is left of it", len(bpy.data.images) == before)

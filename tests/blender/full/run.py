@@ -62,7 +62,7 @@ def screen(number: int):
 
 @contextmanager
 def engine(kind: str):
-    """Address and token of an engine and what kills it: one that paints by arithmetic for some five seconds, or the real one."""
+    """Address and token of an engine and what kills it: one that paints by arithmetic in 5 s, or the real one."""
     if kind == "fake":
         from velatura.testing import FakeEngine, Script
 
