@@ -163,24 +163,19 @@ def press(place):
 
 def click(area, name, place):
     """Click a button of ours: where it was felt, or a little beside, for what is felt may be a moment old."""
+    felt = []
     for aside in (0, HOVER // 2, -HOVER // 2, HOVER, -HOVER, 2 * HOVER, -2 * HOVER):
         spot = place[0], place[1] + aside
-        hover(spot[0] - 3, spot[1])  # a pointer that stands still tells a new layout nothing
-        yield STEP
-        hover(*spot)
+        for nearer in (-30, -3, 0):  # a pointer that stands still tells a new layout nothing
+            hover(spot[0] + nearer, spot[1])
+            yield STEP
         for _ in range(6):
             yield STEP
-            if below(area).startswith(f"bpy.ops.velatura.{name}("):
-                break
-        else:
-            continue
-        break
-    else:
-        (DESK / "lost.ask").touch()
-        yield 1.0
-        raise AssertionError(f"{name} is not under the pointer any more")
-    place = spot
-    yield from press(place)
+            felt.append((spot, below(area)))
+            if felt[-1][1].startswith(f"bpy.ops.velatura.{name}("):
+                yield from press(spot)
+                return
+    raise AssertionError(f"{name} is not under the pointer any more: {place}, {sorted(set(felt))}")
 
 
 def steps():
@@ -220,6 +215,7 @@ def texture_by_click():
     yield from until(lambda: session().tasks, 10)
     yield from until(lambda: not session().tasks or session().tasks[0].job.fraction > 0.3, 60)
     check("it runs while the window is alive", session().tasks, session().message)
+    yield 1.0
     yield from shot("progress")
     check("a glimpse came", session().tasks and session().tasks[0].preview)
     yield from until(lambda: not session().tasks, 120)
@@ -239,11 +235,13 @@ def cancel_by_click():
     bpy.ops.velatura.texture("EXEC_DEFAULT")
     bpy.ops.velatura.generate("EXEC_DEFAULT", prompt="moss")
     yield from until(lambda: session().tasks and session().tasks[0].job.fraction > 0, 60)
+    yield 3.0  # panels glide to their places
     yield from shot("queue")
     heart.name = "queue"
     yield 4.0
     heart.name = ""
     for _ in range(2):
+        yield 2.0  # panels glide to their places
         where = yield from places(area, "cancel")
         if "cancel" not in where:
             check("the cross is under the pointer", False, sorted(where))
