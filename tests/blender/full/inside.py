@@ -139,6 +139,11 @@ def places(area, *wanted):
     """Where each of our buttons is, by what it does: the tab is felt from top to bottom, until all wanted are found."""
     region, seen = region_of(area), {}
     right = 43 if "cancel" in wanted else region.width // 2  # crosses stand at the right end of their rows
+    hover(region.x - 200, region.y + 200)
+    for _ in range(20):  # what was under the pointer before is let go first
+        yield STEP
+        if not below(area):
+            break
     for y in range(region.y + region.height - 60, region.y + 8, -HOVER):
         place = (region.x + region.width - right, y)
         hover(*place)
