@@ -12,6 +12,7 @@ import bpy.utils.previews
 import numpy as np
 
 SIDE = 96  # pixels of a thumbnail's longer side at most
+ROW = 32  # pixels of one in a list
 _shown: dict[str, bpy.utils.previews.ImagePreviewCollection] = {}
 """The collection that Blender keeps the pictures in, under "all"."""
 
@@ -94,6 +95,9 @@ def _fill(shown: bpy.types.ImagePreview, pixels: np.ndarray) -> None:
     whole[..., :3] = pixels
     shown.image_size = (width, height)
     shown.image_pixels_float.foreach_set(whole.ravel())
+    rows, columns = (np.arange(ROW) * side // ROW for side in (height, width))
+    shown.icon_size = (ROW, ROW)
+    shown.icon_pixels_float.foreach_set(whole[rows[:, None], columns].ravel())
 
 
 def _all() -> bpy.utils.previews.ImagePreviewCollection:

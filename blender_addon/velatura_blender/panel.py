@@ -68,7 +68,8 @@ def draw_status(layout):
     state = session.status
     if state.ok or session.tasks:
         return
-    words(layout, " ".join(filter(None, (state.words, state.remedy))), icon="ERROR" if state.remedy else "INFO")
+    said = f"{state.words.rstrip('.')}. {state.remedy}" if state.remedy else state.words
+    words(layout, said, icon="ERROR" if state.remedy else "INFO")
     if state.fix:
         layout.operator(state.fix, text=state.label, icon="TOOL_SETTINGS")
 

@@ -88,7 +88,7 @@ def test_it_shows_progress_and_cancel_while_something_runs(scene):
 
 def test_it_says_what_went_wrong_and_offers_to_start_an_engine(scene, monkeypatch):
     monkeypatch.setattr(session, "status", status.trouble(errors.Unreachable("No engine is here", remedy="Start it.")))
-    assert "No engine is here Start it." in drawn() and "velatura.start_engine" in drawn()
+    assert "No engine is here. Start it." in drawn() and "velatura.start_engine" in drawn()
 
 
 def test_it_shows_what_the_engine_warned_of(scene):

@@ -17,7 +17,7 @@ DESK = Path(os.environ["VELATURA_DESK"])
 NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
-FIRST_HEADER, HEADER = 32, 26  # pixels from the last button to the first closed panel, and from there to the next
+FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": []}
 
 
@@ -68,7 +68,7 @@ def drawn_anew():
     """What a script set is seen only then."""
     for area in bpy.context.window_manager.windows[0].screen.areas:
         area.tag_redraw()
-    yield 0.4
+    yield 1.5  # panels glide to their places
 
 
 def shot(name):
@@ -195,7 +195,7 @@ def steps():
     window.event_simulate(type="ESC", value="RELEASE")
     yield 0.5
     yield from turn_to("VIEW_3D")
-    yield from until(lambda: session().status.ok, 30)
+    yield from until(lambda: session().status.ok, 60)
     check("models are known", session().models)
     weigh()
     heart.name = "nothing"
@@ -218,12 +218,12 @@ def texture_by_click():
     heart.name = "texture"
     yield from click(area, "texture", where["texture"])
     yield from until(lambda: session().tasks, 10)
-    yield from until(lambda: not session().tasks or session().tasks[0].job.fraction > 0.3, 60)
-    check("it runs while the window is alive", session().tasks, session().message)
-    yield 1.0
+    (task,) = session().tasks
+    yield from until(lambda: task.done or task.job.fraction > 0.3, 200)
+    check("it runs while the window is alive", not task.done, session().message)
     yield from shot("progress")
-    check("a glimpse came", session().tasks and session().tasks[0].preview)
-    yield from until(lambda: not session().tasks, 120)
+    check("a glimpse came", task.preview)
+    yield from until(lambda: not session().tasks, 300)
     heart.name = ""
     cube = bpy.data.objects["Cube"]
     worn = cube.material_slots[0].material
@@ -239,8 +239,8 @@ def cancel_by_click():
     bpy.context.scene.velatura.steps = 200
     bpy.ops.velatura.texture("EXEC_DEFAULT")
     bpy.ops.velatura.generate("EXEC_DEFAULT", prompt="moss")
-    yield from until(lambda: session().tasks and session().tasks[0].job.fraction > 0, 60)
-    yield 3.0  # panels glide to their places
+    yield from until(lambda: session().tasks and session().tasks[0].job.fraction > 0, 200)
+    yield 1.0  # panels glide to their places
     yield from shot("queue")
     heart.name = "queue"
     yield 4.0
@@ -253,7 +253,7 @@ def cancel_by_click():
             break
         left = len(session().tasks)
         yield from click(area, "cancel", where["cancel"])
-        yield from until(lambda left=left: len(session().tasks) < left, 10)
+        yield from until(lambda left=left: len(session().tasks) < left, 60)
     bpy.context.scene.velatura.steps = 0
     check("stopped by clicks", not session().tasks and session().message == "Stopped", session().message)
     check("nothing is left of it", len(bpy.data.images) == before)
@@ -267,7 +267,7 @@ def picture_by_click(settings):
     heart.name = "picture"
     yield from click(area, "generate", where["generate"])
     yield from until(lambda: session().tasks, 10)
-    yield from until(lambda: not session().tasks, 120)
+    yield from until(lambda: not session().tasks, 300)
     heart.name = ""
     shown = area.spaces.active.image
     check("the editor shows the picture", shown and shown.name == "old planks", shown and shown.name)
@@ -294,7 +294,7 @@ def nodes_and_preferences():
     if "generate" in where:
         yield from click(area, "generate", where["generate"])
         yield from until(lambda: session().tasks, 10)
-        yield from until(lambda: not session().tasks, 120)
+        yield from until(lambda: not session().tasks, 300)
         check("the picture is a node", len(material.node_tree.nodes) == before + 1)
     bpy.ops.velatura.open_preferences()
     yield 2.0

@@ -134,12 +134,17 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
 
 def report(found: dict, log: str) -> bool:
     """Print what was found; says whether all is well."""
+    own = 0.0  # how late the machine is when nothing runs
     for name, gaps in found["gaps"].items():
         gaps = sorted(gaps)
-        late = gaps[int(len(gaps) * 0.95)] if gaps else 0.0
-        if name != "nothing":  # that is how late the machine itself is
-            found["checks"][f"the window stays alive ({name})"] = late <= LATE
+        late = gaps[int(len(gaps) * 0.95)]
         print(f"heartbeat during {name}: {len(gaps)} beats, gap p95 {late * 1e3:.0f} ms, most {gaps[-1] * 1e3:.0f} ms")
+        if name == "nothing":
+            own = late
+        elif own < LATE / 2:
+            found["checks"][f"the window stays alive ({name})"] = late <= LATE
+    if own >= LATE / 2:
+        print("The machine itself is too busy to judge that: try again when it is quiet.")
     pumps = sorted(found["pumps"])
     most = pumps[-1] if pumps else 0.0
     print(f"the add-on's own share: {len(pumps)} pumps, p95 {pumps[int(len(pumps) * 0.95)] * 1e3:.1f} ms, "
