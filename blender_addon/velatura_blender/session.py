@@ -114,7 +114,10 @@ class Session:
             else:
                 self.disconnect()
                 self.engine = Engine(endpoint) if windowed else Engine.connect(endpoint, timeout=CONNECT_SECONDS)
-            if not windowed:
+            if windowed:
+                if not self.status.ok and self.looking is None:
+                    self.look(endpoint)
+            else:
                 self._know(self.engine, self.engine.capabilities(timeout=CONNECT_SECONDS),
                            self.engine.catalog(timeout=CONNECT_SECONDS))  # fmt: skip
         except VelaturaError as error:

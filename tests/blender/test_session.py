@@ -79,6 +79,14 @@ def test_the_engine_is_watched_when_it_goes_and_comes_back(window, fake):
     pump_until(lambda: session.status.ok)
 
 
+def test_an_engine_that_was_started_later_is_known_after_the_first_job(window, fake, monkeypatch):
+    monkeypatch.setattr(session, "catalog", type(session.catalog)())
+    monkeypatch.setattr(session, "status", type(session.status)())
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    pump_until(lambda: not session.tasks and session.looking is None)
+    pump_until(lambda: session.status.ok and session.catalog.models)
+
+
 def test_a_job_survives_an_engine_that_is_away_for_a_moment(window, fake):
     fake.once(Script(steps=20, delay=0.05))
     bpy.ops.velatura.texture(prompt="moss", size=64)
