@@ -65,7 +65,6 @@ def texture_node(made: bpy.types.Material, picture: bpy.types.Image) -> None:
     left = min((node.location.x for node in nodes), default=0.0)
     texture = nodes.new("ShaderNodeTexImage")
     texture.image, texture.location = picture, (left - 300, 300)
-    nodes.active = texture
 
 
 def fitting(made: bpy.types.Material, thing: bpy.types.Object) -> bpy.types.Material:

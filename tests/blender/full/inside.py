@@ -18,7 +18,7 @@ NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
 FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
-found = {"gaps": {}, "checks": {}, "notes": [], "pumps": []}
+found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
 
 class Heart:
@@ -45,10 +45,10 @@ def weigh():
     pump = kind.pump
 
     def weighed(self):
-        since = time.thread_time()
+        since, tasks = time.thread_time(), len(self.tasks)
         more = pump(self)
         if self.tasks or heart.name:
-            found["pumps"].append(time.thread_time() - since)
+            found["pumps" if len(self.tasks) == tasks else "placing"].append(time.thread_time() - since)
         return more
 
     kind.pump = weighed

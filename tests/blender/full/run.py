@@ -149,7 +149,8 @@ def report(found: dict, log: str) -> bool:
     most = pumps[-1] if pumps else 0.0
     print(f"the add-on's own share: {len(pumps)} pumps, p95 {pumps[int(len(pumps) * 0.95)] * 1e3:.1f} ms, "
           f"most {most * 1e3:.0f} ms")  # fmt: skip
-    found["checks"]["the add-on never takes longer than 50 ms"] = bool(pumps) and most <= 0.05
+    print("placing results took " + ", ".join(f"{share * 1e3:.0f}" for share in found["placing"]) + " ms")
+    found["checks"]["while a job runs the add-on never takes longer than 50 ms"] = bool(pumps) and most <= 0.05
     found["checks"]["no exception in the console"] = "Traceback" not in log
     for name, held in found["checks"].items():
         print(f"{'ok    ' if held else 'FAILED'} {name}")
