@@ -7,6 +7,7 @@ python3 tools/dev.py test     run every check; --only PART for some of them
 python3 tools/dev.py lint     format and lint; --fix mends what can be mended
 python3 tools/dev.py proto    generate client/velatura/v1 from proto/
 python3 tools/dev.py bench    measure; see docs/benchmarks.md
+python3 tools/dev.py package  build what a host installs, such as Blender's extension, into ./dist
 python3 tools/dev.py clean    remove what these verbs made
 """
 
@@ -108,6 +109,11 @@ def bench(options: argparse.Namespace) -> int:
     return max([run([python, ROOT / "bench" / f"{name}.py"]) for name in names], default=0)
 
 
+def package(options: argparse.Namespace) -> int:
+    """Build and validate what a host installs."""
+    return run([environments.ensure_blender(), ROOT / "tools" / f"build_{options.host}.py", "--out", options.out])
+
+
 def clean(_: argparse.Namespace) -> int:
     """Remove environments, build outputs and caches."""
     folders = [ROOT / ".venv", ROOT / ".venv-blender", BUILD, ROOT / ".pytest_cache", ROOT / ".ruff_cache"]
@@ -123,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
         prog="tools/dev.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for function in (demo, test, lint, proto, bench, clean):
+    for function in (demo, test, lint, proto, bench, package, clean):
         verb = verbs.add_parser(function.__name__, help=function.__doc__, description=function.__doc__)
         verb.set_defaults(function=function)
         if function is demo:
@@ -133,6 +139,9 @@ def parser() -> argparse.ArgumentParser:
         elif function is lint:
             verb.add_argument("--fix", action="store_true", help="mend what can be mended")
             verb.add_argument("paths", nargs="*", help="files and folders (default: all)")
+        elif function is package:
+            verb.add_argument("host", choices=("blender",), help="for which host")
+            verb.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
         elif function is bench:
             verb.add_argument("names", nargs="*", help="measurements, by file name in bench/")
     return whole

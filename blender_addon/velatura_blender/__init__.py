@@ -1,8 +1,28 @@
 """Velatura for Blender: seamless textures and painting projected from the camera, made by the Velatura engine."""
 
-from . import operators, panel, preferences, session, views, whole, whole_panel
+from . import (
+    connection,
+    history,
+    icons,
+    knobs,
+    memory,
+    operators,
+    painting,
+    panel,
+    picture,
+    preferences,
+    resume,
+    session,
+    units,
+    views,
+    whole,
+    whole_panel,
+)
 
-PARTS = (session, preferences, operators, panel, views, whole, whole_panel)
+PARTS = (
+    icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
+    views, whole, whole_panel,
+)  # fmt: skip
 
 
 def register() -> None:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from .client import Result, catalog_pb2, geometry_pb2, jobs_pb2, pixels, pixels_pb2, recipe, spec
+from .client import (
+    Result,
+    catalog_pb2,
+    diffuse_pb2,
+    geometry_pb2,
+    jobs_pb2,
+    knobs_pb2,
+    pixels,
+    pixels_pb2,
+    recipe,
+    spec,
+)
+from .offer import models
+from .styles import Style
 
 KEEP = 16384  # bytes; longer pictures and meshes inside a recipe stay at the engine
 STEEPEST = 90.0  # degrees; one view is best painted right up to its silhouettes
@@ -24,12 +37,49 @@ class Wish:
     seed: int | None = None
     steps: int | None = None
     model: str = ""
+    style: Style | None = None
+    sampler: str = ""
+    schedule: str = ""
+    guidance: float | None = None
+    knobs: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    controls: tuple[diffuse_pb2.Control, ...] = ()
+    adapters: tuple[diffuse_pb2.Adapter, ...] = ()
 
     def said(self) -> dict[str, object]:
         """As arguments of `spec.diffuse`."""
-        width, height = self.size
-        more = {"negative": self.negative, "seed": self.seed, "steps": self.steps, "model": self.model}
-        return {"prompt": self.prompt, "width": width, "height": height, **more}
+        (width, height), prompt, negative = self.size, self.prompt, self.negative
+        if self.style is not None:
+            prompt, negative = self.style.dress(prompt, negative)
+        more = {name: getattr(self, name) for name in ("seed", "steps", "model", "sampler", "schedule", "guidance")}
+        more |= {name: getattr(self, name) for name in ("knobs", "controls", "adapters")}
+        return {"prompt": prompt, "negative": negative, "width": width, "height": height, **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A picture to start from, (H, W, 3) uint8; with a mask (H, W) uint8 only that part of it is painted anew.
+
+    `strength`: 0 keeps it, 1 paints anew. `grow` and `feather` widen and soften the mask, pixels.
+    """
+
+    image: np.ndarray
+    strength: float
+    mask: np.ndarray | None = None
+    grow: int = 0
+    feather: int = 0
+
+
+def painting(wish: Wish, tile: str = "", source: Source | None = None) -> jobs_pb2.JobSpec:
+    """A picture from words, from another, or in a part of another, whose size it then has."""
+    said = wish.said()
+    if source is None:
+        return _job(spec.diffuse(**said, tile=tile))
+    said["height"], said["width"] = source.image.shape[:2]
+    said |= {"init": pixels.from_array(source.image), "strength": source.strength}
+    if source.mask is not None:
+        said["mask"] = pixels.mask(source.mask)
+        said["inpaint"] = spec.inpaint(grow=source.grow or None, feather=source.feather or None)
+    return _job(spec.diffuse(**said, tile=tile))
 
 
 def texture(wish: Wish, tile: str) -> jobs_pb2.JobSpec:
@@ -89,11 +139,7 @@ def _job(*parts: jobs_pb2.JobSpec, output: int = pixels_pb2.PIXEL_FORMAT_RGBA8) 
 
 def painters(catalog: catalog_pb2.Catalog) -> tuple[tuple[str, str, str], ...]:
     """The models that paint: id, title, and what it is."""
-    return tuple(
-        (model.id, model.title or model.id, model.description or f"A model of the family {model.family}")
-        for model in catalog.models
-        if model.kind == "checkpoint"
-    )
+    return models(catalog, "checkpoint")
 
 
 def picture(artifact: jobs_pb2.Artifact, *, deep: bool = False) -> np.ndarray:
@@ -110,11 +156,33 @@ def recipe_of(artifact: jobs_pb2.Artifact) -> str:
     return recipe.dumps(kept)
 
 
+def diffusion(made: jobs_pb2.Recipe) -> diffuse_pb2.Diffuse:
+    """The painting in a recipe. Raises ValueError where there is none."""
+    for step in made.spec.steps:
+        if step.HasField("diffuse"):
+            return step.diffuse
+    raise ValueError("Nothing was painted for this: there is no prompt or seed in its recipe")
+
+
+def again(made: jobs_pb2.Recipe, seed: int | None) -> jobs_pb2.JobSpec:
+    """The job of a recipe once more, its paintings with other seeds from `seed` on; None: as they were."""
+    asked = recipe.replay(made)
+    for number, step in enumerate(step for step in asked.steps if step.HasField("diffuse")):
+        if seed is not None:
+            step.diffuse.seed = seed + number
+    return asked
+
+
+def knob_values(given: Mapping[str, knobs_pb2.KnobValue]) -> dict[str, bool | int | float | str]:
+    """Knobs of a message as plain values."""
+    return {name: getattr(value, value.WhichOneof("value")) for name, value in given.items()}
+
+
 def _slim(message: object) -> None:
-    for field, value in message.ListFields():  # type: ignore[attr-defined]
+    for known, value in message.ListFields():  # type: ignore[attr-defined]
         if isinstance(value, bytes):
             if len(value) > KEEP:
-                message.ClearField(field.name)  # type: ignore[attr-defined]
+                message.ClearField(known.name)  # type: ignore[attr-defined]
         elif hasattr(value, "ListFields"):
             _slim(value)
         elif isinstance(value, Mapping):

@@ -7,6 +7,10 @@ from contextlib import suppress
 import bpy
 
 from .client import Endpoint, errors
+from .status import OFFLINE
+
+EDITORS = ("VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR")
+"""Those that show our panels."""
 
 
 def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -31,7 +35,38 @@ def check_online(endpoint: Endpoint) -> None:
         raise errors.Unreachable(
             "Blender's online access is off, and the engine is on another computer",
             remedy="Switch it on in Preferences > System > Network.",
+            reason=OFFLINE,
         )
+
+
+def shown_image(context: bpy.types.Context) -> bpy.types.Image | None:
+    """The picture of the Image editor that asks, else of the first one that shows any."""
+    space = context.space_data
+    if space is not None and space.type == "IMAGE_EDITOR":
+        return space.image
+    return next((space.image for space in _image_editors() if space.image is not None), None)
+
+
+def show_image(image: bpy.types.Image, before: str) -> None:
+    """Show an image in the Image editors that showed the image named `before`, or nothing."""
+    for space in _image_editors():
+        if space.image is None or space.image.name == before:
+            space.image = image
+
+
+def _image_editors():
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR":
+                yield area.spaces.active
+
+
+def edited_material(context: bpy.types.Context) -> str:
+    """The name of the material that the Shader editor which asks shows, else ""."""
+    space = context.space_data
+    if space is None or space.type != "NODE_EDITOR" or space.tree_type != "ShaderNodeTree":
+        return ""
+    return space.id.name if isinstance(space.id, bpy.types.Material) else ""
 
 
 def undo_step(message: str) -> None:
@@ -40,9 +75,16 @@ def undo_step(message: str) -> None:
         bpy.ops.ed.undo_push(message=message)
 
 
+def has_window() -> bool:
+    """Somebody looks, timers run, and nothing may wait."""
+    return not bpy.app.background
+
+
 def redraw() -> None:
-    """Show the panel anew."""
+    """Show the panels anew, and nothing else: a whole 3D view takes long to draw."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+            if area.type in (*EDITORS, "PREFERENCES"):
+                for region in area.regions:
+                    if region.type == "UI" or area.type == "PREFERENCES":
+                        region.tag_redraw()

@@ -5,7 +5,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, capture, host, place, preferences, wiring
+from . import asking, capture, host, painting, place, preferences, resume, wiring
 from .client import VelaturaError
 from .session import session
 
@@ -23,6 +23,9 @@ class Asking:
     size: bpy.props.IntProperty(name="Size", default=512, min=64, max=4096, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     seed: bpy.props.IntProperty(name="Seed", default=-1, min=-1, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     steps: bpy.props.IntProperty(name="Steps", min=0, max=1000, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    style: bpy.props.StringProperty(name="Style", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    sampler: bpy.props.StringProperty(name="Sampler", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    guidance: bpy.props.FloatProperty(name="Guidance", default=-1, min=-1, max=100, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     wait: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Wait", description="Return when the result is in the scene", options={"SKIP_SAVE", "HIDDEN"}
     )
@@ -63,6 +66,7 @@ class Asking:
             seed=random.randrange(1 << 31) if seed < 0 else seed,  # one that fits into the field, to be used again
             steps=steps or None,
             model=self.value(context, "model").strip(),
+            **painting.extras(context, size, partial(self.value, context)),
         )
 
     def targets(self, context):
@@ -93,6 +97,7 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         return session.run("Texture", asking.texture(wish, self.value(context, "tiling")), put)
 
 
+@resume.resumable
 def put_texture(result, names, title, repeat):
     """Image, one material for each UV layer that is used, and the objects that wear them; says what was done."""
     artifact = result.artifacts[0]
@@ -135,6 +140,7 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
         return session.run("Material", asking.material(wish, self.value(context, "tiling")), put)
 
 
+@resume.resumable
 def put_material(result, names, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done."""
     found = asking.maps_of(result)
@@ -191,7 +197,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         if not mask.any():
             raise ValueError("The camera sees none of the selected objects: move it, or select others")
         layers, made = {}, []
-        take_back = partial(drop_layers, made)
+        take_back = partial(drop_layers, made=made)
         try:
             for thing in things:
                 layers[thing.name], new = place.layer_to_paint(thing, fresh=self.value(context, "fresh_uvs"))
@@ -220,6 +226,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         return targets
 
 
+@resume.resumable
 def put_projection(result, layers, made, title):
     """One image and material for each object; says what was done."""
     notes = _seeds(result)
@@ -242,6 +249,7 @@ def put_projection(result, layers, made, title):
     return "Projected: " + "; ".join(notes)
 
 
+@resume.resumable
 def drop_layers(made):
     """Take back the UV layers that were made for a job that came to nothing."""
     for name, layer in made:
@@ -255,65 +263,10 @@ def _living(names):
     return [thing for thing in map(bpy.data.objects.get, names) if thing is not None]
 
 
-class VELATURA_OT_cancel(bpy.types.Operator):
-    """Stop what is being made"""
-
-    bl_idname = "velatura.cancel"
-    bl_label = "Cancel"
-
-    @classmethod
-    def poll(cls, context):
-        """There is something to stop."""
-        return bool(session.tasks)
-
-    def execute(self, context):
-        """Ask the engine to stop."""
-        session.cancel()
-        return {"FINISHED"}
-
-
-class VELATURA_OT_start_engine(bpy.types.Operator):
-    """Start the engine that is installed on this computer"""
-
-    bl_idname = "velatura.start_engine"
-    bl_label = "Start Engine"
-
-    @classmethod
-    def poll(cls, context):
-        """It is not starting yet."""
-        return session.starting is None
-
-    def execute(self, context):
-        """Start it on the side."""
-        session.start_engine(preferences.program(context))
-        return {"FINISHED"}
-
-
-class VELATURA_OT_look(bpy.types.Operator):
-    """Ask the engine which models it has"""
-
-    bl_idname = "velatura.look"
-    bl_label = "Look for Models"
-
-    def execute(self, context):
-        """Ask, and say what it has or why it does not answer."""
-        try:
-            session.connect(preferences.endpoint(context))
-        except VelaturaError as error:
-            session.say(str(error), error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        session.say("Models: " + ", ".join(title for _, title, _ in session.models))
-        return {"FINISHED"}
-
-
 CLASSES = (
     VELATURA_OT_texture,
     VELATURA_OT_material,
     VELATURA_OT_project,
-    VELATURA_OT_cancel,
-    VELATURA_OT_start_engine,
-    VELATURA_OT_look,
 )
 
 

@@ -59,6 +59,27 @@ def material(
     return made
 
 
+def texture_node(made: bpy.types.Material, picture: bpy.types.Image) -> None:
+    """Add an image to a material's nodes, linked to nothing, left of what is there."""
+    nodes = made.node_tree.nodes
+    left = min((node.location.x for node in nodes), default=0.0)
+    texture = nodes.new("ShaderNodeTexImage")
+    texture.image, texture.location = picture, (left - 300, 300)
+
+
+def fitting(made: bpy.types.Material, thing: bpy.types.Object) -> bpy.types.Material:
+    """A material of ours for an object: itself, or a copy that reads the object's own UV layer."""
+    wanted = {node.uv_map for node in made.node_tree.nodes if node.type in ("UVMAP", "NORMAL_MAP")}
+    if wanted <= {layer.name for layer in thing.data.uv_layers}:
+        return made
+    layer, _ = uv_layer(thing)
+    copy = made.copy()
+    for node in copy.node_tree.nodes:
+        if node.type in ("UVMAP", "NORMAL_MAP"):
+            node.uv_map = layer
+    return copy
+
+
 def wear(thing: bpy.types.Object, made: bpy.types.Material) -> None:
     """Show a material on all of an object, at the object: its mesh, and others that share it, keep their own."""
     if not thing.material_slots:
@@ -134,15 +155,23 @@ def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
     return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 
+def read(picture: bpy.types.Image) -> np.ndarray:
+    """An image's pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve."""
+    (width, height), channels = picture.size, picture.channels
+    flat = np.empty(width * height * channels, np.float32)
+    picture.pixels.foreach_get(flat)
+    given = flat.reshape(height, width, channels)[::-1]
+    colors = np.repeat(given[..., :1], 3, axis=2) if channels < 3 else given[..., :3]
+    found = np.full((height, width, 4), 255, np.uint8)
+    found[..., :3] = _to_bytes(_srgb(colors) if picture.is_float else colors)
+    if channels in (2, 4):
+        found[..., 3] = _to_bytes(given[..., -1])
+    return found
+
+
 def _pixels(picture: bpy.types.Image) -> np.ndarray:
     """Colours (H, W, 3) uint8, row 0 on top, on the sRGB curve."""
-    width, height = picture.size
-    flat = np.empty(width * height * picture.channels, np.float32)
-    picture.pixels.foreach_get(flat)
-    colors = flat.reshape(height, width, picture.channels)[::-1, :, :3]
-    if colors.shape[2] < 3:
-        colors = np.repeat(colors[..., :1], 3, axis=2)
-    return _to_bytes(_srgb(colors) if picture.is_float else colors)
+    return read(picture)[..., :3]
 
 
 def _srgb(linear: np.ndarray) -> np.ndarray:

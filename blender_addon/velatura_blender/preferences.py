@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import bpy
 
+from . import knobs, painting
 from .client import Endpoint, VelaturaError
 from .session import session
 
@@ -15,24 +16,7 @@ TILING = [
 
 
 AUTOMATIC = ("AUTOMATIC", "Automatic", "The engine's default model")
-_shown = [(*AUTOMATIC, 0)]  # Blender keeps no copy of the words
-
-
-def models(settings, _):
-    """What may be chosen: what the engine had when it was last asked, and what is chosen already. Asks nobody."""
-    known = [AUTOMATIC, *session.models]
-    if settings.model and settings.model not in [model[0] for model in known]:
-        known.append((settings.model, settings.model, "This engine has not said that it has this model"))
-    _shown[:] = [(*model, number) for number, model in enumerate(known)]
-    return _shown
-
-
-def _chosen(settings):
-    return next((number for name, _, _, number in models(settings, None) if name == settings.model), 0)
-
-
-def _choose(settings, number):
-    settings.model = _shown[number][0] if number else ""
+MISSING = "This engine has not said that it has this model"
 
 
 class VelaturaPreferences(bpy.types.AddonPreferences):
@@ -58,25 +42,42 @@ class VelaturaPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context):
-        """The fields, and the way to an engine of this computer."""
-        column = self.layout.column()
+        """How it stands, and the fields: an engine of this computer, or another one's."""
+        look_for_models(context)
+        layout = self.layout
+        layout.use_property_split = True
+        row = layout.row(align=True)
+        row.alert = not session.status.ok and bool(session.status.remedy)
+        row.label(text=session.status.words, icon="CHECKMARK" if session.status.ok else "INFO")
+        row.operator("velatura.look", text="", icon="FILE_REFRESH")
+        if session.status.remedy:
+            layout.label(text=session.status.remedy, icon="BLANK1")
+        if session.status.fix and session.status.fix not in ("velatura.open_preferences", "velatura.look"):
+            layout.operator(session.status.fix, text=session.status.label, icon="TOOL_SETTINGS")
+        column = layout.column()
+        column.label(text="An engine of this computer: nothing is needed where one runs")
+        column.prop(self, "program")
+        column = layout.column()
+        column.label(text="An engine elsewhere")
         column.prop(self, "address")
         column.prop(self, "token")
         column.prop(self, "tls_ca")
-        column.prop(self, "program")
-        column.operator("velatura.start_engine", icon="PLAY")
 
 
-class VelaturaSettings(bpy.types.PropertyGroup):
+class VelaturaSettings(painting.Painting, bpy.types.PropertyGroup):
     """What to paint, kept with the scene."""
 
-    prompt: bpy.props.StringProperty(name="Prompt", description="What to paint")  # type: ignore[valid-type]
-    negative: bpy.props.StringProperty(name="Avoid", description="What to avoid")  # type: ignore[valid-type]
+    prompt: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Prompt", description="What to paint", search=painting.suggest, search_options={"SUGGESTION"}
+    )
+    negative: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Avoid", description="What to avoid", search=painting.suggest, search_options={"SUGGESTION"}
+    )
     model: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Model", description="Id of the model that paints; empty: the engine's default"
     )
-    model_choice: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Model", description="What paints", items=models, get=_chosen, set=_choose, options={"SKIP_SAVE"}
+    model_choice: knobs.chooser(  # type: ignore[valid-type]
+        "model", lambda _: session.models, AUTOMATIC, MISSING, name="Model", description="What paints"
     )
     size: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Size", description="Longer side of what is painted, pixels", default=512, min=64, max=4096, step=8

@@ -1,8 +1,9 @@
 """The connection to the engine and the jobs that run. Blender's data is touched only inside `pump`, on the main thread.
 
 In the window a timer pumps every 50 ms; in background mode `wait` does. A task ends exactly once: its result is placed,
-or what it prepared is taken back. What would wait otherwise, starting an engine and looking for its models before the
-first job, is done on threads that touch no Blender data.
+or what it prepared is taken back. What would wait otherwise, starting an engine and learning what it has, is done on
+threads that touch no Blender data. Jobs live at the engine, not in the call: a file that is saved in between finds its
+results when it is opened again (`resume.py`).
 """
 
 from __future__ import annotations
@@ -12,93 +13,170 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import bpy
 
-from . import asking, host
-from .client import Endpoint, Engine, Job, Result, VelaturaError, discovery, errors, jobs_pb2
+from . import asking, host, icons, status
+from .client import (
+    Endpoint,
+    Engine,
+    Job,
+    Result,
+    VelaturaError,
+    catalog_pb2,
+    discovery,
+    errors,
+    jobs_pb2,
+)
 
-TICK = 0.05  # seconds
+TICK = 0.05  # seconds, while there is work
+IDLE = 1.0  # seconds, while there is an engine
 CONNECT_SECONDS = 5.0
+PATIENCE = {True: 1.0, False: 20.0}  # seconds without an engine of this computer, or of another, before a job fails
+
+Placing = Callable[[Result], str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Task:
-    """A job and what is to be done with it. `message`, `warnings` and `error` are for the artist."""
+    """A job and what is to be done with it. `message`, `warnings` and `error` are for the artist.
+
+    `preview` is the newest glimpse, a JPEG file; `ahead` counts the jobs that go first; `kept` says that a saved file
+    knows of it.
+    """
 
     title: str
     job: Job
-    place: Callable[[Result], str]
+    place: Placing
     take_back: Callable[[], None]
     message: str = ""
     warnings: tuple[str, ...] = ()
     error: VelaturaError | None = None
     done: bool = False
+    preview: bytes = b""
+    shown: bytes = b""
+    ahead: int = 0
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a thread found: an engine that answers and what it is, or why none does."""
+
+    endpoint: Endpoint | None
+    engine: Engine | None = None
+    facts: catalog_pb2.Capabilities | None = None
+    catalog: catalog_pb2.Catalog | None = None
+    error: VelaturaError | None = None
 
 
 @dataclass(slots=True)
 class Session:
-    """What this Blender has to do with the engine. `models` are id, title and description, as they were last seen."""
+    """What this Blender has to do with the engine. `models` are id, title and description, as they were last seen.
+
+    `around` are called before a result is placed, and what they return after it, before the undo step; `learned`
+    whenever the catalog is there anew.
+    """
 
     engine: Engine | None = None
     tasks: list[Task] = field(default_factory=list)
     models: tuple[tuple[str, str, str], ...] = ()
+    catalog: catalog_pb2.Catalog = field(default_factory=catalog_pb2.Catalog)
+    status: status.Status = field(default_factory=status.Status)
     message: str = ""
     warnings: tuple[str, ...] = ()
     failed: bool = False
     starting: threading.Thread | None = None
     looking: threading.Thread | None = None
+    around: list[Callable[[Task, Result], Callable[[], None]]] = field(default_factory=list)
+    learned: list[Callable[[], None]] = field(default_factory=list)
     _looked: bool = False
     _start_error: VelaturaError | None = None
+    _learned: Learned | None = None
+    _feed: Any = None
 
     def connect(self, endpoint: Endpoint | None) -> Engine:
-        """The engine at an endpoint, or this computer's. Raises a VelaturaError that says what to do."""
-        endpoint = endpoint or discovery.find()
-        if endpoint is None:
-            raise errors.Unreachable(
-                "No engine is running on this computer",
-                remedy="Press Start Engine in the Velatura tab, or give an address in the add-on's preferences.",
-            )
-        host.check_online(endpoint)
-        if self.engine is not None and self.engine.endpoint == endpoint:
-            self.engine.check(timeout=CONNECT_SECONDS)
-        else:
-            self.disconnect()
-            self.engine = Engine.connect(endpoint, timeout=CONNECT_SECONDS)
-        self.models = asking.painters(self.engine.catalog(timeout=CONNECT_SECONDS))
+        """The engine at an endpoint, or this computer's. Raises a VelaturaError that says what to do.
+
+        In the window nobody is asked, so that nothing waits: whether it answers is told by the job.
+        """
+        windowed = host.has_window()
+        endpoint = endpoint or (discovery.from_environment() or discovery.read_endpoint() if windowed else None)
+        endpoint = endpoint or (None if windowed else discovery.find())
+        try:
+            if endpoint is None:
+                raise _nobody()
+            host.check_online(endpoint)
+            if self.engine is not None and self.engine.endpoint == endpoint:
+                if not windowed:
+                    self.engine.check(timeout=CONNECT_SECONDS)
+            else:
+                self.disconnect()
+                self.engine = Engine(endpoint) if windowed else Engine.connect(endpoint, timeout=CONNECT_SECONDS)
+            if windowed:
+                if not self.status.ok and self.looking is None:
+                    self.look(endpoint)
+            else:
+                self._know(self.engine, self.engine.capabilities(timeout=CONNECT_SECONDS),
+                           self.engine.catalog(timeout=CONNECT_SECONDS))  # fmt: skip
+        except VelaturaError as error:
+            self.status = status.trouble(error, local=endpoint is None or endpoint.is_local)
+            raise
         return self.engine
 
     def run(
         self,
         title: str,
         spec: jobs_pb2.JobSpec,
-        place: Callable[[Result], str],
+        place: Placing,
         take_back: Callable[[], None] = lambda: None,
     ) -> Task:
-        """Send a job; `place` is called with its result and says what was done, `take_back` where it has none."""
+        """Send a job; `place` is called with its result and says what was done, `take_back` where it has none.
+
+        Where both are `functools.partial`s of functions that `resume.resumable` knows, the job survives the session.
+        """
         if self.engine is None:
             raise errors.Unreachable("There is no connection to an engine")
-        task = Task(title=title, job=self.engine.generate(spec), place=place, take_back=take_back)
+        if host.has_window():
+            spec.preview.enabled = True
+        job = self.engine.hand_in(spec, patience=PATIENCE[self.engine.endpoint.is_local])
+        return self.follow(Task(title=title, job=job, place=place, take_back=take_back))
+
+    def follow(self, task: Task) -> Task:
+        """Pump a task's job from now on."""
         self.tasks.append(task)
-        self.say(f"{title} …")
+        self.say(f"{task.title} …")
         _keep_ticking()
         return task
 
     def pump(self) -> bool:
         """Take what arrived and place what is done; says whether there is more to wait for. Never waits."""
+        changed = False
         for task in list(self.tasks):
             for event in task.job.poll():
-                if event.HasField("progress"):
-                    task.message = f"{task.title}: {event.progress.stage} {event.progress.step}/{event.progress.steps}"
+                changed = True
+                _hear(task, event)
+            if task.preview and task.preview is not task.shown and host.has_window():
+                task.shown = task.preview
+                icons.show_glimpse(task.title, task.preview)
             if task.job.done:
                 self.tasks.remove(task)
                 self._end(task)
         if self.starting is not None and not self.starting.is_alive():
-            self.starting = None
+            self.starting, changed = None, True
             self.say("The engine runs" if self._start_error is None else str(self._start_error), self._start_error)
         if self.looking is not None and not self.looking.is_alive():
-            self.looking = None
-        host.redraw()
+            self.looking, changed = None, True
+        if self._learned is not None:
+            learned, self._learned, changed = self._learned, None, True
+            self._adopt(learned)
+        if self._feed is not None:
+            for news in self._feed.poll():
+                changed = True
+                self._watched(news)
+        if changed:
+            host.redraw()
         return bool(self.tasks) or self.starting is not None or self.looking is not None
 
     def _end(self, task: Task) -> None:
@@ -106,11 +184,19 @@ class Session:
         try:
             result = task.job.result()
             task.warnings = tuple(dict.fromkeys(warning.message for warning in result.warnings))
+            befores = [look(task, result) for look in self.around]
             task.message = task.place(result)
+            for after in befores:
+                after()
             host.undo_step(task.title)
         except VelaturaError as error:
             task.take_back()
+            if error.field == "job_id":
+                lost = f"The result of «{task.title}» is not at the engine any more"
+                error = errors.NotFound(lost, remedy="Ask for it again.")
             task.error, task.message = error, str(error)
+            if isinstance(error, errors.Unreachable | errors.Unauthenticated):
+                self.status = status.trouble(error, local=self.engine is None or self.engine.endpoint.is_local)
         except Exception as error:
             task.take_back()
             task.error = errors.Broken(f"{task.title} could not be placed: {error}", debug=repr(error))
@@ -135,9 +221,9 @@ class Session:
         if task.error is not None:
             raise task.error
 
-    def cancel(self) -> None:
-        """Stop every job; what they prepared is taken back by the next pump."""
-        for task in self.tasks:
+    def cancel(self, number: int = -1) -> None:
+        """Stop one job by its place in `tasks`, or every job; what they prepared is taken back by the next pump."""
+        for task in self.tasks if number < 0 else self.tasks[number : number + 1]:
             task.job.cancel()
 
     def start_engine(self, program: str = "") -> None:
@@ -145,50 +231,125 @@ class Session:
 
         def start() -> None:
             try:
-                self._learn(discovery.start(program=program))
+                self._learned = _learn(discovery.start(program=program))
             except VelaturaError as error:
-                self._start_error = error
+                self._start_error, self._learned = error, Learned(endpoint=None, error=error)
 
         self._start_error = None
         self.starting = threading.Thread(target=start, daemon=True)
         self.starting.start()
+        self.status = status.waiting("The engine starts …")
         self.say("The engine starts …")
         _keep_ticking()
 
     def look_once(self, endpoint: Endpoint | None) -> None:
-        """Learn the models for the panel without waiting, the first time only; trouble is told when a job is sent."""
-        if self._looked:
-            return
+        """Learn what the engine has without waiting, the first time only."""
+        if not self._looked:
+            self.look(endpoint)
+
+    def look(self, endpoint: Endpoint | None) -> None:
+        """Learn whether an engine answers and what it has, without waiting; `status` tells."""
         self._looked = True
-
-        def look() -> None:
-            with suppress(VelaturaError):
-                here = endpoint or discovery.find()
-                if here is not None:
-                    self._learn(here)
-
-        with suppress(VelaturaError):
+        try:
             endpoint = endpoint or discovery.from_environment()
             if endpoint is not None:
                 host.check_online(endpoint)
-            self.looking = threading.Thread(target=look, daemon=True)
-            self.looking.start()
+        except VelaturaError as error:
+            self.status = status.trouble(error, local=False)
+            return
+
+        def look() -> None:
+            here = endpoint or discovery.find()
+            self._learned = Learned(endpoint=None, error=_nobody()) if here is None else _learn(here)
+
+        self.status = status.waiting("Looking for an engine …")
+        self.looking = threading.Thread(target=look, daemon=True)
+        self.looking.start()
+        _keep_ticking()
+
+    def _adopt(self, learned: Learned) -> None:
+        if learned.error is not None:
+            self.status = status.trouble(learned.error, local=learned.endpoint is None or learned.endpoint.is_local)
+            return
+        engine, kept = learned.engine, self.engine
+        if kept is not None and kept.endpoint == learned.endpoint:
+            engine.close()
+            engine = kept
+        elif self.tasks:  # they still need theirs
+            engine.close()
+            engine = None
+        else:
+            self.disconnect()
+            self.engine = engine
+        if engine is not None:
+            self._know(engine, learned.facts, learned.catalog)
+
+    def _know(self, engine: Engine, facts: catalog_pb2.Capabilities, catalog: catalog_pb2.Catalog) -> None:
+        self.catalog, self.models = catalog, asking.painters(catalog)
+        self.status = status.well(engine.endpoint, facts, catalog)
+        for hear in self.learned:
+            hear()
+        if self._feed is None and host.has_window():
+            self._feed = engine.watch_engine()
             _keep_ticking()
 
-    def _learn(self, endpoint: Endpoint) -> None:
-        with Engine.connect(endpoint, timeout=CONNECT_SECONDS) as engine:
-            self.models = asking.painters(engine.catalog(timeout=CONNECT_SECONDS))
+    def _watched(self, news: catalog_pb2.EngineStatus) -> None:
+        """The engine went away, came back, or has other models or parts than before."""
+        if news.worker == "unreachable":
+            self.status = status.trouble(errors.Unreachable("The engine does not answer any more"),
+                                         local=self.engine is None or self.engine.endpoint.is_local)  # fmt: skip
+        elif self.engine is not None and (not self.status.ok or news.catalog_etag != self.catalog.etag):
+            self.look(self.engine.endpoint)
 
     def forget(self) -> None:
-        """Drop all jobs without placing anything: the scene they were for is gone."""
-        self.cancel()
+        """Drop all jobs without placing anything: the scene they were for is gone. Those that a file knows go on."""
+        for task in self.tasks:
+            if task.kept:
+                task.job.leave()
+            else:
+                task.job.cancel()
         self.tasks.clear()
 
     def disconnect(self) -> None:
         """Close the connection."""
+        if self._feed is not None:
+            self._feed.cancel()
+            self._feed = None
         if self.engine is not None:
             self.engine.close()
             self.engine = None
+
+
+def _nobody() -> errors.Unreachable:
+    return errors.Unreachable(
+        "No engine is running on this computer",
+        remedy="Press Start Engine in the Velatura tab, or give an address in the add-on's preferences.",
+    )
+
+
+def _learn(endpoint: Endpoint) -> Learned:
+    """On a thread: connect and ask what there is."""
+    engine = None
+    try:
+        engine = Engine.connect(endpoint, timeout=CONNECT_SECONDS)
+        facts, catalog = engine.capabilities(timeout=CONNECT_SECONDS), engine.catalog(timeout=CONNECT_SECONDS)
+    except VelaturaError as error:
+        if engine is not None:
+            engine.close()
+        return Learned(endpoint=endpoint, error=error)
+    return Learned(endpoint=endpoint, engine=engine, facts=facts, catalog=catalog)
+
+
+def _hear(task: Task, event: jobs_pb2.JobEvent) -> None:
+    kind = event.WhichOneof("event")
+    if kind == "progress":
+        stage = event.progress.stage.rpartition(":")[2]  # after the step's id, which no artist knows
+        task.message = f"{task.title}: {stage} {event.progress.step}/{event.progress.steps}"
+    elif kind == "preview":
+        task.preview = event.preview.image.data
+    elif kind == "queued":
+        task.ahead = event.queued.position
+        task.message = f"{task.title}: waits for {task.ahead}" if task.ahead else f"{task.title} …"
 
 
 session = Session()
@@ -196,12 +357,15 @@ session = Session()
 
 
 def _tick() -> float | None:
-    return TICK if session.pump() else None
+    return TICK if session.pump() else IDLE if session.engine is not None else None
 
 
 def _keep_ticking() -> None:
-    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
+    if not host.has_window():
+        return
+    if bpy.app.timers.is_registered(_tick):  # it may be on its slow walk
+        bpy.app.timers.unregister(_tick)
+    bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
 
 
 @bpy.app.handlers.persistent
@@ -219,5 +383,9 @@ def unregister() -> None:
     bpy.app.handlers.load_pre.remove(_on_load)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    ending = [task.job for task in session.tasks]
     session.forget()
+    for job in ending:
+        with suppress(VelaturaError):
+            job.wait(1.0)  # so that the engine hears of it
     session.disconnect()

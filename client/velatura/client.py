@@ -120,22 +120,43 @@ class Engine:
         """Runs a job that outlives the connection: `create_job` and `watch_job` in one. Waits for acceptance only."""
         return self.watch_job(self.create_job(spec).id, on_event=on_event, fetch=fetch)
 
+    def hand_in(
+        self,
+        spec: jobs_pb2.JobSpec,
+        on_event: OnEvent | None = None,
+        *,
+        fetch: bool = True,
+        patience: float = RECONNECT_SECONDS,
+    ) -> Job:
+        """As `submit`, but returns at once, for a thread that must not wait: a refusal too comes as the job's error.
+
+        The job's `id` is empty until it was accepted; cancelled before that, it is stopped as soon as it is.
+        """
+        job = Job(on_event)
+        stopping: list[bool] = []
+
+        async def events() -> AsyncGenerator[jobs_pb2.JobEvent, None]:
+            job.id = (await self._create(spec, ANSWER_SECONDS)).id
+            if stopping:
+                self._ask_to_stop(job)
+            async with aclosing(self._watched(job.id, 0, fetch, patience)) as watched:
+                async for event in watched:
+                    yield event
+
+        self._follow(job, events())
+        engine = weakref.ref(self)
+
+        def stop() -> None:
+            stopping.append(True)
+            if job.id and (living := engine()):
+                living._ask_to_stop(job)
+
+        job._stop = stop
+        return job
+
     def create_job(self, spec: jobs_pb2.JobSpec, *, timeout: float | None = ANSWER_SECONDS) -> jobs_pb2.Job:
         """Hands in a job that outlives the connection. Sent again if the connection fails, but accepted once."""
-        if not spec.request_id:
-            named = jobs_pb2.JobSpec()
-            named.CopyFrom(spec)
-            named.request_id = str(uuid.uuid4())
-            spec = named
-
-        async def create() -> Any:
-            request = job_service_pb2.CreateJobRequest(spec=await self._lift(spec, TRANSFER_SECONDS))
-            try:
-                return await self._wire.unary("JobService.CreateJob", request, timeout)
-            except Unreachable:
-                return await self._wire.unary("JobService.CreateJob", request, timeout)
-
-        return self._loop.run(create()).job
+        return self._loop.run(self._create(spec, timeout))
 
     def watch_job(
         self,
@@ -152,31 +173,7 @@ class Engine:
         """
         job = Job(on_event, job_id)
         job.last_sequence = after_sequence
-
-        async def events() -> AsyncGenerator[jobs_pb2.JobEvent, None]:
-            waiting = Patience(patience)
-            last = after_sequence
-            while True:
-                request = job_service_pb2.WatchJobRequest(job_id=job_id, after_sequence=last)
-                try:
-                    async with aclosing(self._wire.stream("JobService.WatchJob", request)) as answers:
-                        async for answer in answers:
-                            waiting.success()
-                            if answer.event.sequence > last:
-                                if fetch:
-                                    await blobs.land(self._wire, answer.event, TRANSFER_SECONDS)
-                                last = answer.event.sequence
-                                yield answer.event
-                            if answer.event.HasField("finished"):
-                                return
-                    return
-                except Unreachable:
-                    delay = waiting.next_delay()
-                    if delay is None:
-                        raise
-                    await asyncio.sleep(delay)
-
-        self._follow(job, events())
+        self._follow(job, self._watched(job_id, after_sequence, fetch, patience))
         engine = weakref.ref(self)
         job._stop = lambda: (living := engine()) and living._ask_to_stop(job)
         return job
@@ -279,6 +276,41 @@ class Engine:
         return self._loop.run(blobs.get(self._wire, blob_id, timeout))
 
     # Inside
+
+    async def _create(self, spec: jobs_pb2.JobSpec, timeout: float | None) -> jobs_pb2.Job:
+        named = jobs_pb2.JobSpec()
+        named.CopyFrom(spec)
+        named.request_id = spec.request_id or str(uuid.uuid4())
+        request = job_service_pb2.CreateJobRequest(spec=await self._lift(named, TRANSFER_SECONDS))
+        try:
+            return (await self._wire.unary("JobService.CreateJob", request, timeout)).job
+        except Unreachable:
+            return (await self._wire.unary("JobService.CreateJob", request, timeout)).job
+
+    async def _watched(
+        self, job_id: str, last: int, fetch: bool, patience: float
+    ) -> AsyncGenerator[jobs_pb2.JobEvent, None]:
+        """A job's events after number `last`, over as many connections as it takes."""
+        waiting = Patience(patience)
+        while True:
+            request = job_service_pb2.WatchJobRequest(job_id=job_id, after_sequence=last)
+            try:
+                async with aclosing(self._wire.stream("JobService.WatchJob", request)) as answers:
+                    async for answer in answers:
+                        waiting.success()
+                        if answer.event.sequence > last:
+                            if fetch:
+                                await blobs.land(self._wire, answer.event, TRANSFER_SECONDS)
+                            last = answer.event.sequence
+                            yield answer.event
+                        if answer.event.HasField("finished"):
+                            return
+                return
+            except Unreachable:
+                delay = waiting.next_delay()
+                if delay is None:
+                    raise
+                await asyncio.sleep(delay)
 
     def _unary(self, name: str, request: Any, timeout: float | None) -> Any:
         return self._loop.run(self._wire.unary(name, request, timeout))

@@ -19,6 +19,8 @@ from .wire import Wire
 
 ENDPOINT_FILE = "engine.json"
 LOG_FILE = "engine.log"
+NO_PROGRAM = "NO_PROGRAM"
+"""Reason of the error where there is nothing to start."""
 _LOCK_FILE = "starting.lock"
 _PROGRAM = r".venv\Scripts\velatura.exe" if sys.platform == "win32" else ".venv/bin/velatura"
 _SERVE = ("serve", "--port", "0", "--idle-exit", "900")
@@ -119,11 +121,11 @@ def find_program(named: str = "") -> str:
     if named:
         if Path(named).is_file():
             return named
-        raise Unreachable(f"The engine's program is not at {named}", remedy=remedy)
+        raise Unreachable(f"The engine's program is not at {named}", remedy=remedy, reason=NO_PROGRAM)
     beside = Path(sys.executable).with_name(Path(_PROGRAM).name)
     program = shutil.which("velatura") or (str(beside) if beside.exists() else None)
     if program is None:
-        raise Unreachable("The engine's program was not found on this computer", remedy=remedy)
+        raise Unreachable("The engine's program was not found on this computer", remedy=remedy, reason=NO_PROGRAM)
     return program
 
 

@@ -72,6 +72,11 @@ class Feed(Generic[T]):
         """Stops it. Returns at once; `done` follows."""
         self._stop()
 
+    def leave(self) -> None:
+        """Watches it no more. A job of `hand_in`, `submit` or `watch_job` goes on at the engine, where its id finds it
+        again; one of `generate` ends."""
+        self._stop_watching()
+
     def _refuse_to_freeze(self) -> None:
         if not self._done and shared().is_here():
             raise RuntimeError("this call waits; do not make it inside on_event")

@@ -70,6 +70,7 @@ def diffuse(
     cache_interval: int | None = None,
     sampler: str = "",
     schedule: str = "",
+    knobs: Mapping[str, bool | int | float | str] | None = None,
     init: pixels_pb2.Image | None = None,
     strength: float | None = None,
     mask: pixels_pb2.Mask | None = None,
@@ -96,7 +97,8 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
+    `knobs` are the sampler's, by the catalog's names. `every`: each picture gets another of the prompts `{a|b}` and
+    `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
     `views` are painted so that they agree, as `agreement` says; each with its camera and depth, and with its picture
     where that is to stay.
@@ -125,6 +127,7 @@ def diffuse(
     set_fields(task, width=width, height=height, seed=seed, count=count)
     set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
     set_fields(task.sampling, image_guidance=image_guidance, cache_interval=cache_interval)
+    set_knobs(task.sampling.knobs, knobs)
     if negative:
         task.negative.text = negative
     if every:

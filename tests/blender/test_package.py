@@ -1,6 +1,7 @@
 """The extension as it ships: built, validated, and installed into a Blender that has nothing."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,11 +13,15 @@ import vendor
 CLEAN = """
 import os, sys, json, time
 import bpy
+exec(os.environ.get("VELATURA_OTHERS", ""))
+theirs = {known: module for known, module in sys.modules.items() if known.split(".")[0] in ("google", "h2", "velatura")}
 repo = "user_default"
+handlers = [len(getattr(bpy.app.handlers, when)) for when in ("load_pre", "load_post", "save_pre", "save_post")]
 bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo=repo, enable_on_install=True)
 name = f"bl_ext.{repo}.velatura"
 assert name in bpy.context.preferences.addons, list(bpy.context.preferences.addons.keys())
-assert not any(known == "velatura" or known.split(".")[0] in ("grpclib", "google", "h2") for known in sys.modules)
+if "VELATURA_OTHERS" not in os.environ:
+    assert not any(known == "velatura" or known.split(".")[0] in ("grpclib", "google", "h2") for known in sys.modules)
 assert hasattr(bpy.types.Scene, "velatura") and bpy.ops.velatura.texture.poll()
 package = sys.modules[name]
 bpy.ops.mesh.primitive_cube_add()
@@ -37,6 +42,17 @@ seen = bpy.context.object.material_slots[0].material.name if bpy.context.object.
 bpy.ops.preferences.addon_disable(module=name)
 left = [known for known in dir(bpy.types) if known.lower().startswith("velatura")]
 assert not left and not hasattr(bpy.types.Scene, "velatura"), left
+assert handlers == [len(getattr(bpy.app.handlers, when)) for when in ("load_pre", "load_post", "save_pre", "save_post")]
+bpy.ops.preferences.addon_enable(module=name)
+assert hasattr(bpy.types.Scene, "velatura")
+where = os.path.dirname(package.__file__)
+repos = [known.module for known in bpy.context.preferences.extensions.repos]
+bpy.ops.extensions.package_uninstall(repo_index=repos.index(repo), pkg_id="velatura")
+assert not hasattr(bpy.types.Scene, "velatura")
+assert handlers == [len(getattr(bpy.app.handlers, when)) for when in ("load_pre", "load_post", "save_pre", "save_post")]
+assert not os.path.exists(where) and name not in bpy.context.preferences.addons
+assert not [known for known in sys.modules if known.startswith(name)], [k for k in sys.modules if k.startswith(name)]
+assert all(sys.modules.get(known) is module for known, module in theirs.items())
 print("WORDS", json.dumps([words, seen]))
 sys.stdout.flush()
 os._exit(0)
@@ -95,6 +111,25 @@ def test_it_installs_works_and_goes_without_a_trace(package, tmp_path, fake):
     environment = {"VELATURA_ENGINE": fake.address, "VELATURA_TOKEN": "secret"}
     assert clean_run(package, tmp_path, **environment) == ["placed", "moss"]
     assert fake.specs[0].steps[0].diffuse.prompt.text == "moss"
+
+
+OTHERS = """
+import types
+from google.protobuf import descriptor_pb2
+import velatura.v1.jobs_pb2
+sys.modules["h2"] = types.ModuleType("h2")
+"""
+
+
+def test_it_works_beside_another_add_on_that_has_loaded_its_own_protobuf_and_our_very_messages(package, tmp_path, fake):
+    environment = {"VELATURA_ENGINE": fake.address, "VELATURA_TOKEN": "secret", "VELATURA_OTHERS": OTHERS}
+    assert clean_run(package, tmp_path, **environment) == ["placed", "moss"]
+
+
+def test_the_add_on_reads_no_path_hacks_and_runs_no_text():
+    for file in (build_blender.SOURCE).rglob("*.py"):
+        source = file.read_text("utf-8")
+        assert not re.search(r"sys\.path|\beval\(|\bexec\(|\bpip\b", source), file
 
 
 ENGINE = """#!/bin/sh

@@ -208,3 +208,19 @@ def test_a_whole_object_is_painted_from_four_views_that_agree(scene):
     again = texels(worn(ball))[..., :3]
     assert bpy.ops.velatura.reblend(wait=True) == {"FINISHED"}
     np.testing.assert_array_equal(texels(worn(ball))[..., :3], again)  # nothing was changed, so nothing changes
+
+
+def test_a_file_saved_in_between_finds_what_the_engine_painted_for_it(scene, tmp_path):
+    select(add("plane", "Ground"))
+    bpy.ops.velatura.texture(prompt="red brick wall", size=64, seed=3, steps=2)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    (entry,) = bpy.context.scene.velatura.history
+    assert entry.name == "red brick wall" and json.loads(entry.recipe)["spec"]["steps"][0]["diffuse"]["seed"] == "3"
+    bpy.ops.velatura.history_vary(wait=True)
+    first, again = (place.read(each.image) for each in bpy.context.scene.velatura.history)
+    assert (first != again).any(), "another seed paints another picture"
+    bpy.ops.velatura.history_vary(number=1, same_seed=True, wait=True)
+    np.testing.assert_array_equal(place.read(bpy.context.scene.velatura.history[0].image), again)

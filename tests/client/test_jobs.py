@@ -325,3 +325,34 @@ def test_the_engines_state_is_told_as_it_changes(engine, fake):
     job.cancel()
     feed.cancel()
     assert feed.wait(5)
+
+
+def test_a_job_can_be_handed_in_without_waiting_and_outlives_the_connection(engine, fake):
+    fake.once(Script(delay=0.05))
+    since = time.monotonic()
+    job = engine.hand_in(small(seed=7))
+    assert time.monotonic() - since < 0.05
+    until(lambda: job.id)
+    job.leave()
+    again = engine.watch_job(job.id)
+    assert png.decode(again.result(10).images[0].data).data == picture(16, 16, 7)
+
+
+def test_a_handed_in_job_that_is_refused_says_so_at_its_end(engine):
+    with pytest.raises(errors.Invalid, match="say what to paint"):
+        engine.hand_in(spec.diffuse("")).result(10)
+
+
+def test_a_handed_in_job_cancelled_at_once_is_stopped_when_it_is_accepted(engine, fake):
+    fake.once(Script(hang=True))
+    job = engine.hand_in(small())
+    job.cancel()
+    with pytest.raises(errors.Cancelled):
+        job.result(10)
+    assert fake.jobs[job.id].state.state == jobs_pb2.JOB_STATE_CANCELLED
+
+
+def test_knobs_of_the_sampler_are_sent_with_their_types(engine, fake):
+    engine.generate(small(sampler="dpmpp_2m", knobs={"order": 3, "eta": 0.5})).result(10)
+    sent = fake.specs[0].steps[0].diffuse.sampling.knobs
+    assert sent["order"].integer == 3 and sent["eta"].number == 0.5

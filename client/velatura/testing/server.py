@@ -27,6 +27,7 @@ from ..v1 import blob_service_pb2, catalog_pb2, engine_service_pb2, job_service_
 from ..version import CONTRACT, VERSION
 from ..wire import METHODS, WINDOW
 from . import painter
+from .catalog import catalog
 from .jobs import FakeJob, Script, stamp
 
 _STATUS = {1: Status.INVALID_ARGUMENT, 2: Status.NOT_FOUND, 3: Status.FAILED_PRECONDITION, 4: Status.RESOURCE_EXHAUSTED}
@@ -340,11 +341,11 @@ class FakeEngine:
         await stream.send_message(foreign.HealthCheckResponse(status=foreign.SERVING if self.serving else 2))
 
     async def _GetCatalog(self, stream: Stream[Any, Any], request: Any) -> None:
-        catalog = catalog_pb2.Catalog(etag="fake") if request.etag == "fake" else _catalog()
-        await stream.send_message(engine_service_pb2.GetCatalogResponse(catalog=catalog))
+        found = catalog_pb2.Catalog(etag="fake") if request.etag == "fake" else catalog()
+        await stream.send_message(engine_service_pb2.GetCatalogResponse(catalog=found))
 
     async def _RescanModels(self, stream: Stream[Any, Any], request: Any) -> None:
-        await stream.send_message(engine_service_pb2.RescanModelsResponse(catalog=_catalog()))
+        await stream.send_message(engine_service_pb2.RescanModelsResponse(catalog=catalog()))
 
     async def _GetCapabilities(self, stream: Stream[Any, Any], request: Any) -> None:
         facts = catalog_pb2.Capabilities(
@@ -370,31 +371,3 @@ class FakeEngine:
                 await stream.send_message(engine_service_pb2.WatchEngineResponse(status=status))
             last = status
             await asyncio.sleep(0.02)
-
-
-def _catalog() -> catalog_pb2.Catalog:
-    shelves = {
-        "samplers": ["euler", "dpmpp_2m"],
-        "schedules": ["normal", "karras"],
-        "preprocessors": list(painter.PREPROCESSORS),
-        "upscalers": ["bicubic", "lanczos", "nearest"],
-        "operations": ["diffuse", "upscale", "preprocess", "project", "material"],
-        "families": ["fake"],
-    }
-    catalog = catalog_pb2.Catalog(etag="fake")
-    for name, parts in shelves.items():
-        shelf = catalog.shelves.add(name=name)
-        for part in parts:
-            shelf.parts.add(id=part, title=part.replace("_", " ").title(), description=f"The {part}.", available=True)
-    catalog.models.add(
-        id=painter.MODEL,
-        title="Fake painter",
-        kind="checkpoint",
-        family="fake",
-        tasks=["txt2img", "img2img", "inpaint", "depth"],
-        native_size=painter.NATIVE,
-        size_multiple=8,
-        is_default=True,
-    )
-    catalog.models.add(id=painter.CONTROL_MODEL, title="Fake depth", kind="controlnet", control_kind="depth")
-    return catalog

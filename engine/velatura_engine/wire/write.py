@@ -253,6 +253,7 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
     return catalog_pb2.Catalog(
         shelves=[
             _samplers(),
+            _schedules(),
             _shelf("upscalers", upscalers()),
             _shelf("families", families()),
             hints.preprocessor_shelf(index, _part),
@@ -271,6 +272,13 @@ def _samplers() -> catalog_pb2.Shelf:
     noise = [part.id for part in families().parts() if (built := part.build()).flow is None and built.pipelines]
     parts = [replace(part, families=() if part.flow else tuple(noise)) for part in samplers().parts()]
     return catalog_pb2.Shelf(name="samplers", parts=[_part(part) for part in parts])
+
+
+def _schedules() -> catalog_pb2.Shelf:
+    """Spacings of the noise levels that some sampler knows. Asked for one that it does not, a sampler names its own."""
+    known = dict.fromkeys(name for part in samplers().parts() for name in part.schedules)
+    parts = [catalog_pb2.Part(id=name, title=name.replace("_", " ").capitalize(), available=True) for name in known]
+    return catalog_pb2.Shelf(name="schedules", parts=parts)
 
 
 def _shelf(name: str, shelf: Shelf) -> catalog_pb2.Shelf:

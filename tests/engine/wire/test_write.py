@@ -6,8 +6,11 @@ from velatura import spec
 from velatura.v1 import diffuse_pb2, jobs_pb2
 from velatura_engine import wire
 from velatura_engine.models.entry import ModelEntry
+from velatura_engine.models.index import ModelIndex
 from velatura_engine.planning.job import make
+from velatura_engine.samplers import samplers
 from velatura_engine.server.limits import Limits
+from velatura_engine.wire import write
 
 TINY = ModelEntry(id="tiny", title="Tiny", kind="checkpoint", family="sd1", path=Path("tiny"), format="diffusers")
 
@@ -37,3 +40,9 @@ def test_a_recipe_says_how_its_prompts_were_read():
     assert resolved.prompt.syntax == diffuse_pb2.PROMPT_SYNTAX_WEBUI
     assert resolved.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN
     assert not resolve(spec.diffuse("moss")).HasField("negative")
+
+
+def test_the_catalog_names_every_schedule_that_a_sampler_knows():
+    shelves = {shelf.name: [part.id for part in shelf.parts] for shelf in write.catalog(ModelIndex()).shelves}
+    assert {"normal", "karras", "simple", "sgm_uniform"} <= set(shelves["schedules"])
+    assert set(shelves["schedules"]) == {name for part in samplers().parts() for name in part.schedules}

@@ -1,0 +1,235 @@
+"""The history: every result is remembered with its recipe, and files find the results of jobs that outlived them."""
+
+import json
+import time
+
+import bpy
+import numpy as np
+import pytest
+from scenes import add, select, state, suzanne
+from velatura import errors
+from velatura.testing import Script
+from velatura_blender import history, icons, place, resume
+from velatura_blender.session import session
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+def texture(**more):
+    given = {"prompt": "moss", "size": 64, "seed": 3} | more
+    return bpy.ops.velatura.texture(wait=True, **given)
+
+
+def pump(seconds=10):
+    until = time.monotonic() + seconds
+    while session.pump() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def names(scene):
+    return [entry.name for entry in scene.velatura.history]
+
+
+def test_every_kind_of_result_is_remembered_with_recipe_picture_and_material(scene, fake):
+    thing = suzanne()
+    select(thing)
+    texture()
+    bpy.ops.velatura.material(prompt="bark", size=64, wait=True)
+    bpy.ops.velatura.project(prompt="bronze", size=64, texture_size=64, wait=True)
+    bpy.ops.velatura.generate(prompt="cat", size=64, wait=True)
+    assert names(scene) == ["cat", "bronze on Suzanne", "bark", "moss"]
+    kinds = [entry.kind for entry in scene.velatura.history]
+    assert kinds == ["Picture", "Projection", "Material", "Texture"]
+    for entry in scene.velatura.history:
+        assert json.loads(entry.recipe)["spec"]["steps"] and entry.image[place.RECIPE] == entry.recipe
+        assert entry.image.packed_file is not None
+    assert scene.velatura.history[0].material is None
+    assert scene.velatura.history[3].material.name == "moss"
+
+
+def test_the_thumbnail_shows_the_picture(scene, fake):
+    bpy.ops.velatura.generate(prompt="cat", size=256, height=128, seed=3, wait=True)
+    small = icons.unpack(scene.velatura.history[0].thumb)
+    whole = place.read(scene.velatura.history[0].image)[::-1, :, :3]
+    assert max(small.shape[:2]) <= icons.SIDE and small.shape[0] == -(-small.shape[1] // 2)
+    rows = np.arange(small.shape[0]) * 3 + 1  # every third pixel, from the middle of the first three
+    assert np.abs(small[:, 0].astype(int) - whole[rows, 1]).max() <= 4
+
+
+def test_a_glimpse_is_decoded_by_blender_itself(scene):
+    from velatura.testing import painter
+
+    grey = icons.decode(painter.PREVIEW)
+    assert grey.shape == (16, 16, 3) and (grey == grey[..., :1]).all() and 0.4 < grey.mean() < 0.6
+    assert icons.decode(b"no picture") is None
+    assert not bpy.data.images
+
+
+def test_settings_are_those_of_the_result_again(scene, fake):
+    select(suzanne())
+    bpy.ops.velatura.look(wait=True)
+    settings = scene.velatura
+    settings.sampler = "dpmpp_2m"
+    settings.knobs[0].integer = 3
+    settings.adapters.add().model = "fake/rust"
+    texture(negative="rust", tiling="x", steps=7, guidance=5.0)
+    settings.sampler, settings.prompt, settings.tiling = "", "else", "y"
+    settings.adapters.clear()
+    bpy.ops.velatura.history_use()
+    assert (settings.prompt, settings.negative, settings.size, settings.seed) == ("moss", "rust", 64, 3)
+    assert (settings.steps, settings.guidance, settings.sampler, settings.tiling) == (7, 5.0, "dpmpp_2m", "x")
+    assert settings.knobs[0].integer == 3 and settings.adapters[0].model == "fake/rust"
+    bpy.ops.velatura.texture(wait=True)
+    first, again = (spec.steps[0].diffuse for spec in fake.specs)
+    again.seed, first.model = first.seed, again.model
+    assert again == first
+
+
+def test_varying_asks_for_the_same_with_another_seed(scene, fake):
+    thing = suzanne()
+    select(thing)
+    texture(repeat=2.0)
+    select()
+    bpy.ops.velatura.history_vary(wait=True)
+    first, again = (spec.steps[0].diffuse for spec in fake.specs)
+    assert again.prompt == first.prompt and again.tiling == first.tiling and again.seed != first.seed
+    assert names(scene) == ["moss.001", "moss"] and thing.material_slots[0].material.name == "moss.001"
+    assert place.look(thing).scale == (2.0, 2.0)
+
+
+def test_replaying_an_entry_sends_the_same_job(scene, fake):
+    select(suzanne())
+    bpy.ops.velatura.project(prompt="bronze", size=64, texture_size=64, wait=True)
+    for _ in range(2):
+        bpy.ops.velatura.history_vary(same_seed=True, number=0, wait=True)
+    one, two = fake.specs[-2:]
+    one.ClearField("request_id")
+    two.ClearField("request_id")
+    assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
+    assert one.steps[0].diffuse.depth.image.blob_id
+
+
+def test_a_result_goes_onto_other_meshes_with_their_own_uvs(scene, fake):
+    thing, other = suzanne(), add("cube", "Cube", (2, 0, 0))
+    other.data.uv_layers[0].name = "Another"
+    select(thing)
+    texture()
+    select(other)
+    bpy.ops.velatura.history_apply()
+    assert place.look(other).layer == "Another" and place.look(other).image == bpy.data.images["moss"]
+    assert place.look(thing).layer == "UVMap"
+
+
+def test_forgetting_removes_what_nothing_else_uses(scene, fake):
+    thing = suzanne()
+    select(thing)
+    texture()
+    bpy.ops.velatura.generate(prompt="cat", size=64, wait=True)
+    bpy.ops.velatura.history_delete(number=0)
+    assert names(scene) == ["moss"] and "cat" not in bpy.data.images
+    bpy.ops.velatura.history_delete(number=0)
+    assert not names(scene) and thing.material_slots[0].material.name == "moss"
+
+
+def test_stars_survive_when_the_history_overflows(scene, fake, monkeypatch):
+    monkeypatch.setattr(history, "MOST", 2)
+    for number in range(5):
+        bpy.ops.velatura.generate(prompt=f"cat {number}", size=64, wait=True)
+        scene.velatura.history[0].favourite |= number == 0
+    assert names(scene) == ["cat 4", "cat 3", "cat 0"]
+
+
+def test_one_step_back_takes_the_entry_too(scene, fake):
+    select(suzanne())
+    bpy.ops.ed.undo_push(message="before")
+    texture()
+    assert names(bpy.context.scene) == ["moss"]
+    bpy.ops.ed.undo()
+    assert not names(bpy.context.scene)
+
+
+def test_the_seed_of_the_newest_result_can_be_held_and_let_go(scene, fake):
+    bpy.ops.velatura.generate(prompt="cat", size=64, wait=True)
+    bpy.ops.velatura.seed(hold=True)
+    assert scene.velatura.seed == fake.specs[0].steps[0].diffuse.seed
+    bpy.ops.velatura.seed()
+    assert scene.velatura.seed == -1
+
+
+def test_history_images_and_materials_are_there_after_saving_and_opening(scene, fake, tmp_path):
+    select(suzanne())
+    texture()
+    scene.velatura.history[0].favourite = True
+    kept = (scene.velatura.history[0].recipe, scene.velatura.history[0].thumb)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
+    (entry,) = bpy.context.scene.velatura.history
+    assert (entry.recipe, entry.thumb) == kept and entry.favourite and entry.material.name == "moss"
+    assert entry.image.packed_file is not None and tuple(entry.image.size) == (64, 64)
+    bpy.ops.velatura.history_vary(wait=True)
+    assert [spec.steps[0].diffuse.prompt.text for spec in fake.specs] == ["moss", "moss"]
+
+
+@pytest.mark.parametrize("operator", ["texture", "project"])
+def test_a_file_saved_in_between_finds_its_result_when_it_is_opened_again(scene, fake, tmp_path, operator):
+    thing = suzanne()
+    while thing.data.uv_layers:
+        thing.data.uv_layers.remove(thing.data.uv_layers[0])
+    select(thing)
+    fake.once(Script(delay=0.1))
+    getattr(bpy.ops.velatura, operator)(prompt="moss", size=64)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert resume.WAITING not in scene, "only the file knows"
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    assert not session.tasks
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert len(fake.specs) == 1 and not session.failed
+    assert bpy.data.objects["Suzanne"].material_slots[0].material.name.startswith("moss")
+    assert len(bpy.context.scene.velatura.history) == 1
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"} and len(bpy.context.scene.velatura.history) == 1
+
+
+def test_a_job_that_no_file_knows_is_stopped_when_another_file_is_opened(scene, fake):
+    select(suzanne())
+    fake.once(Script(hang=True))
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    until = time.monotonic() + 5
+    while not fake.jobs and time.monotonic() < until:
+        time.sleep(0.01)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    (job,) = fake.jobs.values()
+    until = time.monotonic() + 5
+    while not job.ended and time.monotonic() < until:
+        time.sleep(0.01)
+    assert job.ended
+
+
+def test_a_result_that_the_engine_no_longer_has_is_said_and_leaves_nothing(scene, fake, tmp_path):
+    thing = suzanne()
+    while thing.data.uv_layers:
+        thing.data.uv_layers.remove(thing.data.uv_layers[0])
+    select(thing)
+    before = state()
+    fake.once(Script(hang=True))
+    bpy.ops.velatura.project(prompt="moss", size=64)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    fake.jobs.clear()
+    with pytest.raises(RuntimeError, match="not at the engine any more"):
+        bpy.ops.velatura.collect(wait=True)
+    assert session.failed and state()[1:] == before[1:]
+
+
+def test_what_cannot_be_written_down_is_not(scene):
+    assert resume.written(lambda result: "") is None
+    assert resume.read("nothing_known", "{}") is None
+
+
+def test_varying_without_an_engine_says_so(scene, fake):
+    bpy.ops.velatura.generate(prompt="cat", size=64, wait=True)
+    fake.kill()
+    with pytest.raises(RuntimeError, match="engine"):
+        bpy.ops.velatura.history_vary(wait=True)
+    assert errors.Unreachable.default_remedy

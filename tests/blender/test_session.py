@@ -1,0 +1,121 @@
+"""The session as it is in the window: nothing waits, the engine is watched, and glimpses are asked for."""
+
+import socket
+import time
+
+import bpy
+import pytest
+from scenes import select, suzanne
+from velatura.testing import Script
+from velatura_blender import host, icons
+from velatura_blender.session import session
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+@pytest.fixture
+def window(scene, monkeypatch):
+    """As if there were one; its timer never comes, so the tests pump."""
+    session.disconnect()
+    monkeypatch.setattr(host, "has_window", lambda: True)
+    monkeypatch.setattr(host, "undo_step", lambda message: None)
+    select(suzanne())
+    yield scene
+    session.forget()
+    session.disconnect()
+
+
+def pump_until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        session.pump()
+        assert time.monotonic() < end, session.message
+        time.sleep(0.01)
+
+
+def test_glimpses_come_and_are_decoded_outside_of_drawing(window, fake):
+    fake.once(Script(steps=30, delay=0.02))
+    assert bpy.ops.velatura.texture(prompt="moss", size=64) == {"FINISHED"}
+    (task,) = session.tasks
+    pump_until(lambda: task.preview)
+    images = len(bpy.data.images)
+    pump_until(lambda: task.shown)
+    assert fake.specs[0].preview.enabled and "glimpse Texture" in icons._all()
+    assert len(bpy.data.images) == images, "a glimpse is no part of the file"
+    pump_until(lambda: task.done)
+    assert "moss" in bpy.data.images
+
+
+def test_an_engine_that_is_silent_makes_nobody_wait(window, monkeypatch):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("VELATURA_ENGINE", f"127.0.0.1:{silent.getsockname()[1]}")
+        since = time.perf_counter()
+        assert bpy.ops.velatura.texture(prompt="moss", size=64) == {"FINISHED"}
+        for _ in range(5):
+            session.pump()
+        assert time.perf_counter() - since < 1.0  # asking it would take five seconds
+        session.forget()
+
+
+def test_an_engine_that_is_gone_is_said_at_once_with_the_button_that_helps(window, fake):
+    fake.kill()
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    since = time.monotonic()
+    pump_until(lambda: not session.tasks)
+    assert time.monotonic() - since < 2.0
+    assert session.failed and session.status.fix == "velatura.start_engine"
+
+
+def test_the_engine_is_watched_when_it_goes_and_comes_back(window, fake):
+    bpy.ops.velatura.look(wait=False)
+    pump_until(lambda: session.status.ok)
+    assert [title for _, title, _ in session.models] == ["Fake painter"]
+    fake.kill()
+    pump_until(lambda: not session.status.ok)
+    assert "does not answer" in session.status.words and session.status.fix == "velatura.start_engine"
+    fake.start()
+    pump_until(lambda: session.status.ok)
+
+
+def test_an_engine_that_was_started_later_is_known_after_the_first_job(window, fake, monkeypatch):
+    monkeypatch.setattr(session, "catalog", type(session.catalog)())
+    monkeypatch.setattr(session, "status", type(session.status)())
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    pump_until(lambda: not session.tasks and session.looking is None)
+    pump_until(lambda: session.status.ok and session.catalog.models)
+
+
+def test_a_job_survives_an_engine_that_is_away_for_a_moment(window, fake):
+    fake.once(Script(steps=20, delay=0.05))
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    (task,) = session.tasks
+    pump_until(lambda: task.job.fraction > 0)
+    fake.kill()
+    time.sleep(0.2)
+    fake.start()
+    pump_until(lambda: task.done)
+    assert task.error is None and "moss" in bpy.data.images
+
+
+def test_the_queue_says_who_waits_and_one_can_be_stopped(window, fake):
+    fake.once(Script(hang=True))
+    fake.once(Script(hang=True))
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    bpy.ops.velatura.generate(prompt="bark", size=64)
+    first, second = session.tasks
+    pump_until(lambda: first.job.fraction and second.job.fraction)
+    bpy.ops.velatura.cancel(number=1)
+    pump_until(lambda: second.done)
+    assert session.tasks == [first] and not session.failed
+    bpy.ops.velatura.cancel()
+    pump_until(lambda: first.done)
+
+
+def test_online_access_is_asked_for_before_anything_leaves(window, monkeypatch):
+    monkeypatch.setenv("VELATURA_ENGINE", "https://192.0.2.1:7860")
+    bpy.ops.velatura.look(wait=False)
+    assert session.status.fix == "velatura.open_network" and session.looking is None
+    with pytest.raises(RuntimeError, match="online access"):
+        bpy.ops.velatura.texture(prompt="moss", size=64)
