@@ -51,7 +51,32 @@ class Layout:
     weighed: str = ""
 
 
+Originals = Mapping[str, tuple[str, ...]]
+"""Layers as a model's authors name them, and those of diffusers whose rows they join, in order; "*" is the number of a
+block, and the halves of one that begins with "~" stand the other way round."""
 Packing = Literal["rows", "pairs", "cells", "list"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Led:
+    """How ControlNets lead a denoiser that flows. They are asked with the denoiser's own arguments, by name."""
+
+    net: str
+    """Their class of diffusers."""
+    answers: Mapping[str, str]
+    """The denoiser's arguments for what a net says, in order, with the list of layers that each is for."""
+    hint: str = "controlnet_cond"
+    """The net's argument for its hint."""
+    one_voice: bool = False
+    """They hear the prompt where the denoiser is asked for the negative, too."""
+    modes: tuple[tuple[str, ...], ...] = ()
+    """Kinds of hints by the numbers that unions have for them."""
+    reads: tuple[str, ...] = ()
+    """Kinds of hints that unions without numbers read; they are told by their names."""
+    borrows: tuple[str, ...] = ()
+    """Attributes of the denoiser that nets share. Such nets lead some of its layers alone, and say which."""
+    originals: Originals = field(default_factory=dict)
+    """Layers in their authors' names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +104,10 @@ class Flow:
     """Guidance keeps the length of each token as the prompt alone made it."""
     classes: tuple[str, ...]
     """Pipelines of diffusers whose folders it reads; others of the same tensors do something else."""
+    originals: Originals = field(default_factory=dict)
+    """Layers of its denoiser in its authors' names, as single files and LoRAs may have them."""
+    led: Led | None = None
+    """Where it has ControlNets."""
 
 
 def _unet_stride(config: Mapping[str, Any]) -> int:

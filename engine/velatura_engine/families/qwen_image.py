@@ -1,7 +1,7 @@
 """Qwen-Image: a large transformer that reads prompts by a vision-language model (arXiv 2508.02324)."""
 
-from . import FAMILIES, QWEN_WORDS, Family, Flow
-from ._transformer import has, pairs
+from . import FAMILIES, QWEN_WORDS, Family, Flow, Led
+from ._transformer import follows, has, pairs
 
 
 @FAMILIES.part("qwen_image", "Qwen-Image")
@@ -13,6 +13,7 @@ def build() -> Family:
         title="Qwen-Image",
         detect=lambda shapes: has(shapes, "txt_norm.weight", "img_in.weight", "transformer_blocks.0.img_mod.1.weight"),
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
+        control_pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": "AutoencoderKLQwenImage", "transformer": "QwenImageTransformer2DModel",
             "text_encoder": "Qwen2_5_VLForConditionalGeneration", "tokenizer": QWEN_WORDS,
@@ -28,7 +29,15 @@ def build() -> Family:
             tokenizer="tokenizer",
             renormed=True,
             classes=(pipeline, "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+            led=Led(
+                net="QwenImageControlNetModel",
+                answers={"controlnet_block_samples": "transformer_blocks"},
+                one_voice=True,
+                reads=("canny", "softedge", "depth", "openpose"),
+            ),
         ),
+        controls="qwen_image",
+        detect_control=lambda shapes: follows(shapes, "controlnet_x_embedder.weight", "txt_norm.weight"),
         stride=pairs,
         native_size=1328,
         steps=50,

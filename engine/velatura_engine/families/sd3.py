@@ -1,7 +1,18 @@
 """Stable Diffusion 3 and 3.5: text and picture in one transformer, three text encoders (arXiv 2403.03206)."""
 
-from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow
-from ._transformer import has
+from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow, Led
+from ._transformer import follows, has
+
+
+_BLOCK = "transformer_blocks.*."
+_STABILITY = {
+    f"{_BLOCK}attn.qkv": tuple(f"{_BLOCK}attn.to_{part}" for part in "qkv"),
+    f"{_BLOCK}attn.proj": (f"{_BLOCK}attn.to_out.0",),
+    f"{_BLOCK}mlp.fc1": (f"{_BLOCK}ff.net.0.proj",),
+    f"{_BLOCK}mlp.fc2": (f"{_BLOCK}ff.net.2",),
+    f"{_BLOCK}adaLN_modulation.1": (f"{_BLOCK}norm1.linear",),
+}
+"""Stability's own ControlNets."""
 
 
 @FAMILIES.part("sd3", "Stable Diffusion 3.5")
@@ -22,6 +33,7 @@ def build() -> Family:
         ),
         # Pictures to start from are laid under noise before, and the pipeline begins in the middle.
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
+        control_pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": PICTURES,
             "transformer": "SD3Transformer2DModel",
@@ -43,7 +55,14 @@ def build() -> Family:
             tokens=256,
             tokenizer="tokenizer_3",
             classes=(pipeline, "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
+            led=Led(
+                net="SD3ControlNetModel",
+                answers={"block_controlnet_hidden_states": "transformer_blocks"},
+                originals=_STABILITY,
+            ),
         ),
+        controls="sd3",
+        detect_control=lambda shapes: follows(shapes, "pos_embed_input.proj.weight", "controlnet_blocks.0.weight"),
         stride=lambda config: config["patch_size"],
         native_size=1024,
         steps=28,

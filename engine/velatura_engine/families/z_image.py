@@ -1,7 +1,7 @@
 """Z-Image: text and picture in a single stream of one transformer (Tongyi, arXiv 2511.22699)."""
 
-from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow
-from ._transformer import has, pairs
+from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow, Led
+from ._transformer import follows, has, pairs
 
 
 @FAMILIES.part("z_image", "Z-Image")
@@ -16,6 +16,7 @@ def build() -> Family:
             and not has(shapes, "siglip_embedder.1.weight")
         ),
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
+        control_pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": PICTURES, "transformer": "ZImageTransformer2DModel",
             "text_encoder": "Qwen3Model", "tokenizer": QWEN_WORDS,
@@ -30,6 +31,20 @@ def build() -> Family:
             tokens=512,
             tokenizer="tokenizer",
             classes=(pipeline, "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+            led=Led(
+                net="ZImageControlNetModel",
+                answers={"controlnet_block_samples": "layers"},
+                hint="control_context",
+                borrows=(
+                    "t_scale", "t_embedder", "all_x_embedder", "cap_embedder", "rope_embedder", "noise_refiner",
+                    "context_refiner", "x_pad_token", "cap_pad_token",
+                ),
+                reads=("canny", "softedge", "depth", "openpose", "mlsd"),
+            ),
+        ),
+        controls="z_image",
+        detect_control=lambda shapes: follows(
+            shapes, "control_all_x_embedder.2-1.weight", "control_layers.0.after_proj.weight"
         ),
         stride=pairs,
         native_size=1024,

@@ -53,6 +53,7 @@ class ModelEntry:
     reads: tuple[str, ...] = ()
     """Kinds of hints that a union ControlNet reads; none for other models."""
     cross_attention_dim: int = 0
+    """Width of the text that a UNet attends to; of a transformer, and of what leads it, that of its tokens."""
     rows: tuple[int, ...] = ()
     """Channels of a UNet's rows, or of the features that a T2I-Adapter adds to them."""
     text_layers: int = 12

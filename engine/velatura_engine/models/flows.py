@@ -10,6 +10,7 @@ from typing import Any
 from ..families import Family, family
 from ..families._transformer import FILE
 from .entry import ModelEntry
+from .flow_controls import tokens
 
 Configs = Mapping[str, Mapping[str, Any]]
 EMBEDDED = 3.5
@@ -25,6 +26,7 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
     distilled = bool(index.get("is_distilled")) or (flow.distilled and not embedded)
     limit = denoiser.get("pos_embed_max_size")
     return {
+        "cross_attention_dim": tokens(denoiser),
         "in_channels": int(denoiser.get("in_channels") or 0),
         "latent_factor": factor,
         "latent_channels": channels,

@@ -34,6 +34,7 @@ from ..textures.seamless import Axes, seamless
 from .canvas import settle
 from .context import Context
 from .flow import FlowRun, unheard
+from .flow_guides import FlowGuides
 from .generic import paint_generic
 from .guides import Guides
 from .noise import Variation, generators
@@ -51,7 +52,8 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             return _hand_over(plan, context, scene, [scene.init] * len(plan.seeds))
         return _hand_over(plan, context, scene, paint_generic(plan, context, scene))
     model = context.models.checkpoint(plan.model, plan.vae)
-    guides = Guides(plan, context, model)
+    flows = model.family.flow is not None
+    guides = FlowGuides(plan, context, model) if flows else Guides(plan, context, model)
     for warning in (*_heard(plan, model), *unheard(plan, model)):
         context.emit(warning)
     scene = fetch(plan, context)
@@ -65,8 +67,10 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            flows = model.family.flow is not None
-            run = FlowRun(plan, context, model, scene) if flows else _Run(plan, context, model, scene, guides, likeness)
+            if isinstance(guides, FlowGuides):
+                run = FlowRun(plan, context, model, scene, guides)
+            else:
+                run = _Run(plan, context, model, scene, guides, likeness)
             context.stage(f"{plan.step_id}:diffuse")
             with likeness:
                 latents = run.denoise(axes)

@@ -1,0 +1,168 @@
+"""What leads a painting of a model that flows besides its words: its ControlNets.
+
+They are asked where the denoiser is (`conditioning/guiding.py`), for each text and with the same arguments; latents
+that are rolled for tiling have their hints and masks rolled with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..conditioning.guiding import Heard, Shifts
+from ..models.controls import canonical
+from ..pixels.picture import as_single
+from ..plan import ControlPlan, DiffusePlan
+from ..runtime.flow_nets import Layers, Net, together
+from ..runtime.models import Loaded
+from ..runtime.tokens import Tokens
+from .canvas import framed
+from .context import Context
+from .hints import hint_of
+from .spans import counts
+
+Encode = Callable[[torch.Tensor], torch.Tensor]
+"""Pictures (1, 3, H, W) in -1..1 -> latents (1, C, h, w), as the painting has them."""
+
+
+@dataclass(slots=True)
+class _Control:
+    """A net, its hint (1, 3, H, W) from 0 to 1, and -1 in what is to be painted, and where it counts, (1, 1, H, W)."""
+
+    plan: ControlPlan
+    net: Net
+    pixels: torch.Tensor
+    mask: torch.Tensor | None
+    hint: torch.Tensor | None = None
+    """As the net reads it: latents, or pixels where it has layers for them."""
+
+
+class FlowGuides:
+    """The ControlNets of one painting and their hints."""
+
+    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded) -> None:
+        flow = model.family.flow
+        assert flow is not None
+        self.plan, self.model, self.led = plan, model, flow.led
+        factor = plan.model.latent_factor
+        width, height = (side // factor for side in plan.canvas)
+        self.tokens = Tokens(flow.packing, width, height)
+        self.modules: list[nn.Module] = []
+        self._controls: list[_Control] = []
+        self._moment = (0, 1)
+        for control in plan.controls:
+            assert self.led is not None
+            module = context.models.control(control.model)
+            net = Net(module, self.led, model.denoiser, _mode(control, self.led.modes))
+            self.modules.append(module)
+            pixels = _tensor(hint_of(control, plan, context), model)
+            self._controls.append(_Control(control, net, pixels, self._mask(control, context)))
+
+    @property
+    def one_voice(self) -> bool:
+        """They hear the prompt where the negative is asked for, too."""
+        return self.led is not None and self.led.one_voice
+
+    def __bool__(self) -> bool:
+        return bool(self._controls)
+
+    def go_to(self, done: int, total: int) -> None:
+        """So many of so many steps are done."""
+        self._moment = done, total
+
+    def see(self, encode: Encode) -> None:
+        """Make of all hints what their nets read."""
+        for control in self._controls:
+            control.hint = self._read(control, encode)
+
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """Inside the block `lead` can be asked."""
+        self._moment = (0, 1)
+        with ExitStack() as stack:
+            for control in self._controls:
+                stack.enter_context(control.net.beside())
+            yield
+
+    def lead(self, given: Heard, shifts: Shifts | None) -> Heard:
+        """Further arguments of the denoiser for those that it is asked with; for pictures that are rolled by `shifts`."""
+        assert self.led is not None
+        said = []
+        for control in self._controls:
+            if counts(control.plan, *self._moment):
+                hint = self._form(control, shifts)
+                answers = control.net.ask(given, hint, control.plan.strength, self.plan.guidance)
+                said.append({name: self._weighed(layers, control, shifts) for name, layers in answers.items()})
+        return together(said, self.led)
+
+    def _read(self, control: _Control, encode: Encode) -> torch.Tensor:
+        """The hint as its net reads it, (1, C, h, w)."""
+        net = control.net
+        repainted = control.pixels.amin(1, keepdim=True) < 0
+        pixels = torch.where(repainted, -torch.ones_like(control.pixels), control.pixels * 2 - 1)
+        if net.sees_pixels:
+            return pixels
+        latents = encode(pixels)
+        space = self.model.space
+        if net.unshifted:
+            latents = latents + (space.shift * space.scale).to(latents)
+        if net.masks:
+            kept = 1 - F.interpolate(repainted.to(latents), size=latents.shape[2:])
+            latents = torch.cat([latents, kept], dim=1)
+        more = max(net.channels - latents.shape[1], 0)
+        return F.pad(latents, (0, 0, 0, 0, 0, more))
+
+    def _form(self, control: _Control, shifts: Shifts | None) -> Any:
+        """The hint for each picture, rolled as it is, in the form that the denoiser's latents have."""
+        assert control.hint is not None
+        side = self.tokens.unit * (self.plan.model.latent_factor if control.net.sees_pixels else 1)
+        hint = _rolled(control.hint.repeat(len(self.plan.seeds), 1, 1, 1), shifts, side)
+        if control.net.sees_pixels or self.tokens.packing == "rows":
+            return hint
+        return hint[:, :, None] if self.tokens.packing == "list" else self.tokens.row(hint)
+
+    def _weighed(self, layers: Layers, control: _Control, shifts: Shifts | None) -> Layers:
+        """Answers (B, n, C) times the mask over their tokens; what stands behind those of the picture has its mean."""
+        if control.mask is None:
+            return layers
+        rows, columns = (side // self.tokens.unit for side in (self.tokens.height, self.tokens.width))
+        mask = F.adaptive_avg_pool2d(control.mask, (rows, columns)).repeat(len(self.plan.seeds), 1, 1, 1)
+        weights = _rolled(mask, shifts, 1).flatten(2).transpose(1, 2)  # (B, n, 1)
+        mean = weights.mean(1, keepdim=True)
+        found = {}
+        for layer, values in layers.items():
+            behind = values.shape[1] - weights.shape[1]
+            found[layer] = values * torch.cat([weights, mean.expand(-1, behind, -1)], dim=1)
+        return found
+
+    def _mask(self, control: ControlPlan, context: Context) -> torch.Tensor | None:
+        """Where a hint counts, (1, 1, H, W) on the canvas."""
+        if control.mask is None:
+            return None
+        mask = np.clip(as_single(context.picture(control.mask)), 0, 1)
+        return _tensor(framed(mask, self.plan)[..., None], self.model)
+
+
+def _mode(control: ControlPlan, modes: tuple[tuple[str, ...], ...]) -> int | None:
+    """The number of a control's kind of hint, None where its net has none for it."""
+    return next((number for number, kinds in enumerate(modes) if canonical(control.kind) in kinds), None)
+
+
+def _rolled(values: torch.Tensor, shifts: Shifts | None, side: int) -> torch.Tensor:
+    """(B, C, h, w), each rolled by tokens of that side."""
+    if shifts is None:
+        return values
+    return torch.stack([
+        one.roll((down * side, right * side), (-2, -1)) for one, (down, right) in zip(values, shifts, strict=True)
+    ])  # fmt: skip
+
+
+def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
