@@ -98,6 +98,8 @@ class Flow:
     """Of a prompt that its longest reader hears."""
     tokenizer: str
     """The component that counts them."""
+    embedded: float = 3.5
+    """Guidance of models that learned to read it."""
     distilled: bool = False
     """Models that read no guidance are those that learned to do without."""
     renormed: bool = False
@@ -147,6 +149,8 @@ class Family:
     """Half precision cannot hold the numbers in its VAE, unless the VAE's own config says that it was mended."""
     depth_channel: bool = False
     mask_channel: bool = False
+    hint_channel: bool = False
+    """It reads one hint by itself, whose kind its name tells."""
     rescaling: tuple[str, ...] = ()
     """Those of its pipelines that can rescale the guidance."""
     style_layers: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ MARKS = ("controlnet_blocks.", "control_all_x_embedder.")
 _HEAD = 64
 """Width of a head of Stable Diffusion 3's attention."""
 _Z_LAYERS, _Z_REFINERS = 30, 2
-"""Of Z-Image, over which its ControlNets' layers are spread."""
+"""Of Z-Image: layers that its ControlNets' are spread over, and those that refine."""
 LATENTS = 16
 """Channels of latents that hints become."""
 
@@ -137,14 +137,15 @@ def _qwen(shapes: Shapes) -> Config:
 
 def _z_image(shapes: Shapes) -> Config:
     dim, entry = shapes["control_all_x_embedder.2-1.weight"]
+    refiners = _count(shapes, "control_noise_refiner.") or _Z_REFINERS
     layers, head = _count(shapes, "control_layers."), shapes["control_layers.0.attention.norm_q.weight"][0]
     # The first version refines its hint apart from the picture; later ones lead while the picture is refined.
     refines = "control_noise_refiner" if "control_noise_refiner.0.before_proj.weight" in shapes else "control_layers"
     return {
         "_class_name": "ZImageControlNetModel", "dim": dim, "control_in_dim": entry // 4, "n_heads": dim // head,
-        "n_kv_heads": shapes["control_layers.0.attention.to_k.weight"][0] // head, "n_refiner_layers": _Z_REFINERS,
+        "n_kv_heads": shapes["control_layers.0.attention.to_k.weight"][0] // head, "n_refiner_layers": refiners,
         "control_layers_places": list(range(0, _Z_LAYERS, _Z_LAYERS // layers))[:layers],
-        "control_refiner_layers_places": list(range(_Z_REFINERS)),
+        "control_refiner_layers_places": list(range(refiners)),
         "add_control_noise_refiner": None if entry // 4 == LATENTS else refines,
     }  # fmt: skip
 

@@ -13,8 +13,6 @@ from .entry import ModelEntry
 from .flow_controls import tokens
 
 Configs = Mapping[str, Mapping[str, Any]]
-EMBEDDED = 3.5
-"""Guidance of models that were distilled to read it."""
 
 
 def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
         "size_multiple": factor * kind.stride(denoiser),
         "native_size": int(denoiser.get("sample_size") or 0) * factor or kind.native_size,
         "max_side": int(limit) * factor * kind.stride(denoiser) if limit else 0,
-        "guidance": EMBEDDED if embedded else 1.0 if distilled else kind.guidance,
+        "guidance": flow.embedded if embedded else 1.0 if distilled else kind.guidance,
         "negative": not embedded,
         "steps": 4 if distilled else kind.steps,
         "prompt_tokens": flow.tokens,
@@ -62,6 +60,7 @@ def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
             return replace(
                 base, id=file.id, title=file.title, path=file.path, format="single", size=file.size, base=base.path,
                 description=f"A denoiser alone, with the other parts of {base.title}.", license="", is_default=False,
+                control_kind=file.control_kind,
             )  # fmt: skip
     title = family(file.family).title
     return (

@@ -87,6 +87,7 @@ def _flow_model(
     return ModelEntry(
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, tasks=tuple(family.pipelines),
         format="diffusers", size=_size(path), license=_license(path), volume=volume,
+        control_kind=controls.control_kind(path.name) if family.hint_channel else "",
         **flows.facts(family, configs, index),
     )  # fmt: skip
 
@@ -147,6 +148,7 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             return ModelEntry(
                 id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
                 size=path.stat().st_size, volume=flows.volume(shapes), prediction="flow_prediction",
+                control_kind=controls.control_kind(path.stem) if family.hint_channel else "",
             )  # fmt: skip
         layout = layout_of(family, shapes, path)
         configs = single_file.configs(layout, shapes)

@@ -59,7 +59,7 @@ class FlowRun:
         self.scheduler.sources = self.sources = generators(plan.seeds)
         self.noise = self._noise()
         self.start = None if scene.init is None else self._start(scene.init)
-        guides.see(self._encoded)
+        guides.see(self._encoded, scene)
         self.pipeline = model.pipeline(plan.task, self.scheduler, [])
         self.last_glimpse = time.monotonic()
         self.latents = self.noise

@@ -26,6 +26,7 @@ from ..runtime.tokens import Tokens
 from .canvas import framed
 from .context import Context
 from .hints import hint_of
+from .scene import Scene
 from .spans import counts
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
@@ -57,7 +58,14 @@ class FlowGuides:
         self.modules: list[nn.Module] = []
         self._controls: list[_Control] = []
         self._moment = (0, 1)
+        self._own: torch.Tensor | None = None
+        """A hint (1, 3, H, W) that the denoiser reads by itself."""
+        self._beside: torch.Tensor | None = None
+        """What the denoiser sees in further channels, (1, C, h, w)."""
         for control in plan.controls:
+            if model.family.hint_channel:
+                self._own = _tensor(hint_of(control, plan, context), model) * 2 - 1
+                continue
             assert self.led is not None
             module = context.models.control(control.model)
             net = Net(module, self.led, model.denoiser, _mode(control, self.led.modes))
@@ -71,14 +79,18 @@ class FlowGuides:
         return self.led is not None and self.led.one_voice
 
     def __bool__(self) -> bool:
-        return bool(self._controls)
+        return bool(self._controls) or self._beside is not None
 
     def go_to(self, done: int, total: int) -> None:
         """So many of so many steps are done."""
         self._moment = done, total
 
-    def see(self, encode: Encode) -> None:
-        """Make of all hints what their nets read."""
+    def see(self, encode: Encode, scene: Scene) -> None:
+        """Make of all hints what is read of them, and of the picture and its mask where the denoiser sees those."""
+        if self._own is not None:
+            self._beside = encode(self._own)
+        if self.model.family.mask_channel:
+            self._beside = self._masked(encode, scene)
         for control in self._controls:
             control.hint = self._read(control, encode)
 
@@ -93,14 +105,26 @@ class FlowGuides:
 
     def lead(self, given: Heard, shifts: Shifts | None) -> Heard:
         """Further arguments of the denoiser for those that it is asked with; for pictures that are rolled by `shifts`."""
-        assert self.led is not None
+        more: Heard = {}
+        if self._beside is not None:
+            beside = _rolled(self._beside.repeat(len(self.plan.seeds), 1, 1, 1), shifts, self.tokens.unit)
+            more["hidden_states"] = torch.cat([given["hidden_states"], self.tokens.row(beside)], dim=-1)
+        if self.led is None:
+            return more
         said = []
         for control in self._controls:
             if counts(control.plan, *self._moment):
                 hint = self._form(control, shifts)
                 answers = control.net.ask(given, hint, control.plan.strength, self.plan.guidance)
                 said.append({name: self._weighed(layers, control, shifts) for name, layers in answers.items()})
-        return together(said, self.led)
+        return more | together(said, self.led)
+
+    def _masked(self, encode: Encode, scene: Scene) -> torch.Tensor:
+        """What is to stay of the picture, and each latent's pixels of the mask, (1, C, h, w)."""
+        assert scene.init is not None and scene.mask is not None
+        mask = (_tensor(scene.mask[..., None], self.model) > 0).to(self.model.dtype)
+        stays = (_tensor(scene.init, self.model) * 2 - 1) * (1 - mask)
+        return torch.cat([encode(stays), F.pixel_unshuffle(mask, self.plan.model.latent_factor)], dim=1)
 
     def _read(self, control: _Control, encode: Encode) -> torch.Tensor:
         """The hint as its net reads it, (1, C, h, w)."""

@@ -16,7 +16,7 @@ from velatura_engine.families import family as family_of
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture
 from velatura_engine.planning.job import make
-from velatura_engine.request import Control, Diffuse, Request, Sampling, Step, Tiling
+from velatura_engine.request import Control, Depth, Diffuse, Inpaint, Request, Sampling, Step, Tiling
 from velatura_engine.run import Runner
 from velatura_engine.runtime.tokens import Tokens
 
@@ -49,6 +49,9 @@ def index(tmp_path_factory) -> ModelIndex:
     make_net(nets / "z-union-2.1", home / "z_image", "z_image", control_in_dim=33, n_refiner_layers=1,
              add_control_noise_refiner="control_noise_refiner", control_layers_places=[0, 1])  # fmt: skip
     make_flow(home / "flux-wide", "flux", num_attention_heads=2)
+    for name in ("flux-depth", "flux-canny-dev"):
+        make_flow(home / name, "flux", kind="FluxControlPipeline", in_channels=128, out_channels=64)
+    make_flow(home / "flux-fill", "flux", kind="FluxFillPipeline", in_channels=384, out_channels=64)
     return ModelIndex([home], starter=False)
 
 
@@ -280,3 +283,70 @@ def test_a_net_for_another_width_or_family_is_refused_before_any_step(paint):
     with pytest.raises(NotFound) as missing:
         paint("flux-wide", canny())
     assert missing.value.reason == "NO_CONTROL_MODEL"
+
+
+RAMP = Depth(image=Picture(np.tile(np.linspace(1, 5, SIDE, dtype=np.float32), (SIDE, 1))[..., None], "data"))
+
+
+def test_a_model_that_reads_its_hint_by_itself_paints_what_diffusers_paints(paint, index):
+    assert (index.get("flux-depth").family, index.get("flux-depth").control_kind) == ("flux_control", "depth")
+    pipeline = likeliest(diffusers.FluxControlPipeline.from_pretrained(index.get("flux-canny-dev").path))
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline(
+        "moss", control_image=as_tensor(HINT), num_inference_steps=3, width=SIDE, height=SIDE, output_type="np",
+        generator=[torch.Generator("cpu").manual_seed(3)], guidance_scale=10.0,
+    ).images[0]  # fmt: skip
+    assert paint("flux-canny-dev", canny()) == pytest.approx(theirs, abs=2e-4)
+
+
+def test_depth_leads_a_model_that_reads_it_by_itself_in_every_task(paint):
+    for task in ({}, {"init": NOISE, "strength": 0.7}, {"init": NOISE, "mask": Picture(LEFT, "data")}):
+        near = paint("flux-depth", depth=RAMP, tiling=Tiling(x=True), **task)
+        assert not np.array_equal(near, paint("flux-depth", canny(kind="depth"), tiling=Tiling(x=True), **task))
+
+
+@pytest.mark.parametrize(("controls", "field"), [
+    ((), "controls"),
+    ((canny(), canny()), "controls"),
+    ((canny(kind="depth"),), "controls[0]"),
+    ((canny(model="flux-canny"),), "controls[0].model"),
+    ((canny(strength=0.5),), "controls[0]"),
+    ((canny(end=0.5),), "controls[0]"),
+    ((canny(mask=Picture(LEFT, "data")),), "controls[0]"),
+])  # fmt: skip
+def test_a_model_that_reads_its_hint_by_itself_takes_one_of_its_kind_and_whole(paint, controls, field):
+    with pytest.raises(Unsupported) as refusal:
+        paint("flux-canny-dev", *controls)
+    assert refusal.value.field == f"steps[0].diffuse.{field}" and refusal.value.remedy
+
+
+def test_a_model_made_for_repainting_sees_what_diffusers_shows_it(paint, index, monkeypatch):
+    """Its pipeline paints everything anew; where all is masked, so do we."""
+    seen, forward = [], diffusers.FluxTransformer2DModel.forward
+
+    @functools.wraps(forward)
+    def looking(self, **kwargs):
+        seen.append(kwargs["hidden_states"])
+        return forward(self, **kwargs)
+
+    monkeypatch.setattr(diffusers.FluxTransformer2DModel, "forward", looking)
+    pipeline = likeliest(diffusers.FluxFillPipeline.from_pretrained(index.get("flux-fill").path))
+    pipeline.set_progress_bar_config(disable=True)
+    for mask in (LEFT, np.ones_like(LEFT)):
+        seen.clear()
+        theirs = pipeline(
+            "moss", image=as_tensor(NOISE), mask_image=torch.from_numpy(mask).permute(2, 0, 1)[None],
+            num_inference_steps=3, width=SIDE, height=SIDE, output_type="np", guidance_scale=30.0,
+            generator=[torch.Generator("cpu").manual_seed(3)],
+        ).images[0]  # fmt: skip
+        shown = seen[0]
+        seen.clear()
+        ours = paint("flux-fill", init=NOISE, mask=Picture(mask, "data"), inpaint=Inpaint(fill="original"))
+        assert torch.allclose(seen[0], shown, atol=1e-4)
+    assert ours == pytest.approx(theirs, abs=2e-4)
+
+
+def test_a_model_made_for_repainting_does_nothing_else(paint):
+    with pytest.raises(Unsupported) as refusal:
+        paint("flux-fill")
+    assert refusal.value.field == "steps[0].diffuse.model" and "inpaint" in refusal.value.remedy
