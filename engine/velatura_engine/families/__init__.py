@@ -190,7 +190,8 @@ class Family:
 
     def pipeline(self, task: str, controlled: bool, *, field: str = "") -> str:
         """Class name of the diffusers pipeline for a task. Raises Unsupported naming what the family can do."""
-        table = self.control_pipelines if controlled else self.pipelines
+        led = self.flow is not None and self.flow.led is not None  # by the same pipeline
+        table = self.control_pipelines if controlled and not led else self.pipelines
         if task not in table:
             able = ", ".join(sorted(table)) or "nothing"
             raise Unsupported(

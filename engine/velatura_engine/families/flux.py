@@ -13,7 +13,6 @@ def build() -> Family:
         title="Flux.1",
         detect=lambda shapes: is_flux(shapes, 64),
         pipelines=dict.fromkeys(("txt2img", "img2img", "inpaint"), PIPELINE),
-        control_pipelines=dict.fromkeys(("txt2img", "img2img", "inpaint"), PIPELINE),
         components=PARTS,
         denoiser="transformer",
         readers=(),

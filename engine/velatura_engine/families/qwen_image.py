@@ -13,7 +13,6 @@ def build() -> Family:
         title="Qwen-Image",
         detect=lambda shapes: has(shapes, "txt_norm.weight", "img_in.weight", "transformer_blocks.0.img_mod.1.weight"),
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
-        control_pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": "AutoencoderKLQwenImage", "transformer": "QwenImageTransformer2DModel",
             "text_encoder": "Qwen2_5_VLForConditionalGeneration", "tokenizer": QWEN_WORDS,

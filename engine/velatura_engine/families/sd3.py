@@ -33,7 +33,6 @@ def build() -> Family:
         ),
         # Pictures to start from are laid under noise before, and the pipeline begins in the middle.
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
-        control_pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": PICTURES,
             "transformer": "SD3Transformer2DModel",

@@ -16,7 +16,6 @@ def build() -> Family:
             and not has(shapes, "siglip_embedder.1.weight")
         ),
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
-        control_pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
             "vae": PICTURES, "transformer": "ZImageTransformer2DModel",
             "text_encoder": "Qwen3Model", "tokenizer": QWEN_WORDS,
