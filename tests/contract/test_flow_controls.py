@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract.lab import SIDE, Lab, noise, quick, ramp
+import torch
+from contract.lab import SIDE, Lab, array, noise, quick, ramp
 from fakes.tiny_flows import make_flow
 from fakes.tiny_nets import make_net
+from safetensors.torch import save_file
 from velatura import errors, pixels, recipe, spec
 
 PICTURE = pixels.from_array(np.kron(noise(width=8, height=8), np.ones((8, 8, 1), np.uint8)))
@@ -27,6 +29,10 @@ def led(tmp_path_factory) -> Iterator[Lab]:
         base = make_flow(folder / family, family)
         make_net(folder / "controlnet" / f"{family}-canny", base, family)
         make_net(folder / "controlnet" / f"{family}-depth", base, family, seed=1)
+    dice = torch.Generator().manual_seed(1)
+    (folder / "lora").mkdir()
+    save_file({f"lora_unet_double_blocks_0_img_attn_qkv.lora_{part}.weight": torch.randn(shape, generator=dice)
+               for part, shape in (("down", (4, 16)), ("up", (48, 4)))}, folder / "lora" / "gold.safetensors")  # fmt: skip
     make_flow(folder / "flux-depth-dev", "flux", kind="FluxControlPipeline", in_channels=128, out_channels=64)
     running = Lab(tmp_path_factory.mktemp("home"), folder)
     yield running
@@ -60,6 +66,11 @@ def test_what_does_not_go_together_is_refused_before_any_step(led, model, contro
     with pytest.raises(kind) as refusal:
         led.result(quick(model=model, controls=[control] if control else []))
     assert refusal.value.field == f"steps[0].diffuse.{field}" and refusal.value.remedy
+
+
+def test_a_lora_that_joins_layers_as_the_authors_do_is_worn_and_leaves_nothing(led):
+    plain, worn, after = (led.paint(words, model="flux") for words in ("moss", "moss <lora:gold:0.8>", "moss"))
+    assert plain == after and not np.array_equal(array(plain), array(worn))
 
 
 def test_the_catalog_says_what_is_read(led):

@@ -33,6 +33,13 @@ _ORIGINALS = {
     "double_blocks.*.img_mlp.0": (f"{_NEW}ff.net.0.proj",), "double_blocks.*.img_mlp.2": (f"{_NEW}ff.net.2",),
     "double_blocks.*.txt_mlp.0": (f"{_NEW}ff_context.net.0.proj",),
     "double_blocks.*.txt_mlp.2": (f"{_NEW}ff_context.net.2",),
+    # XLabs name what they add to after their own processors.
+    "double_blocks.*.processor.qkv_lora1": tuple(f"{_NEW}attn.to_{part}" for part in "qkv"),
+    "double_blocks.*.processor.qkv_lora2": tuple(f"{_NEW}attn.add_{part}_proj" for part in "qkv"),
+    "double_blocks.*.processor.proj_lora1": (f"{_NEW}attn.to_out.0",),
+    "double_blocks.*.processor.proj_lora2": (f"{_NEW}attn.to_add_out",),
+    "single_blocks.*.processor.qkv_lora": tuple(f"{_ONE}attn.to_{part}" for part in "qkv"),
+    "single_blocks.*.processor.proj_lora": (f"{_ONE}proj_out",),
     "single_blocks.*.linear1": (*(f"{_ONE}attn.to_{part}" for part in "qkv"), f"{_ONE}proj_mlp"),
     "single_blocks.*.linear2": (f"{_ONE}proj_out",), "single_blocks.*.modulation.lin": (f"{_ONE}norm.linear",),
     "single_blocks.*.norm.query_norm": (f"{_ONE}attn.norm_q",),

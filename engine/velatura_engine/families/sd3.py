@@ -5,6 +5,25 @@ from ._transformer import follows, has
 
 
 _BLOCK = "transformer_blocks.*."
+_ORIGINALS = {
+    **{
+        f"joint_blocks.*.{old}.qkv": tuple(f"{_BLOCK}{one}" for one in new)
+        for old, new in {
+            "x_block.attn": ("attn.to_q", "attn.to_k", "attn.to_v"),
+            "x_block.attn2": ("attn2.to_q", "attn2.to_k", "attn2.to_v"),
+            "context_block.attn": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+        }.items()
+    },
+    "joint_blocks.*.x_block.attn.proj": (f"{_BLOCK}attn.to_out.0",),
+    "joint_blocks.*.x_block.attn2.proj": (f"{_BLOCK}attn2.to_out.0",),
+    "joint_blocks.*.context_block.attn.proj": (f"{_BLOCK}attn.to_add_out",),
+    "joint_blocks.*.x_block.mlp.fc1": (f"{_BLOCK}ff.net.0.proj",),
+    "joint_blocks.*.x_block.mlp.fc2": (f"{_BLOCK}ff.net.2",),
+    "joint_blocks.*.context_block.mlp.fc1": (f"{_BLOCK}ff_context.net.0.proj",),
+    "joint_blocks.*.context_block.mlp.fc2": (f"{_BLOCK}ff_context.net.2",),
+    "joint_blocks.*.x_block.adaLN_modulation.1": (f"{_BLOCK}norm1.linear",),
+}  # fmt: skip
+"""Of its blocks, which LoRAs change."""
 _STABILITY = {
     f"{_BLOCK}attn.qkv": tuple(f"{_BLOCK}attn.to_{part}" for part in "qkv"),
     f"{_BLOCK}attn.proj": (f"{_BLOCK}attn.to_out.0",),
@@ -54,6 +73,7 @@ def build() -> Family:
             tokens=256,
             tokenizer="tokenizer_3",
             classes=(pipeline, "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
+            originals=_ORIGINALS,
             led=Led(
                 net="SD3ControlNetModel",
                 answers={"block_controlnet_hidden_states": "transformer_blocks"},

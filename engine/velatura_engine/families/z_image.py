@@ -4,6 +4,19 @@ from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow, Led
 from ._transformer import follows, has, pairs
 
 
+_ORIGINALS = {
+    "x_embedder": ("all_x_embedder.2-1",), "final_layer.linear": ("all_final_layer.2-1.linear",),
+    "final_layer.adaLN_modulation.1": ("all_final_layer.2-1.adaLN_modulation.1",),
+    **{
+        f"{row}.*.attention.{old}": tuple(f"{row}.*.attention.{one}" for one in new)
+        for row in ("layers", "noise_refiner", "context_refiner")
+        for old, new in {
+            "qkv": ("to_q", "to_k", "to_v"), "out": ("to_out.0",), "q_norm": ("norm_q",), "k_norm": ("norm_k",),
+        }.items()
+    },
+}  # fmt: skip
+
+
 @FAMILIES.part("z_image", "Z-Image")
 def build() -> Family:
     """Z-Image and Z-Image Turbo, which is distilled to eight steps without guidance."""
@@ -30,6 +43,7 @@ def build() -> Family:
             tokens=512,
             tokenizer="tokenizer",
             classes=(pipeline, "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+            originals=_ORIGINALS,
             led=Led(
                 net="ZImageControlNetModel",
                 answers={"controlnet_block_samples": "layers"},

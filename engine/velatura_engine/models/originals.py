@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from ..families import Originals, families
@@ -33,6 +34,16 @@ def known(of: str) -> Originals:
         if kind.flow is not None and kind.components[kind.denoiser] == of:
             return kind.flow.originals
     return {}
+
+
+def numbered(table: Originals, layers: Container[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Original layers and those of diffusers, block by block, as far as a model has them all."""
+    for layer, to in table.items():
+        for number in itertools.count() if "*" in layer else (0,):
+            found = tuple(one.replace("*", str(number)) for one in to)
+            if not all(one.removeprefix(SWAPPED) in layers for one in found):
+                break
+            yield layer.replace("*", str(number)), found
 
 
 def to_diffusers(tensors: Mapping[str, Any], table: Originals, rows: Mapping[str, int]) -> dict[str, Any]:

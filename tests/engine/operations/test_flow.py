@@ -298,9 +298,11 @@ def test_a_lora_in_diffusers_names_is_worn_and_taken_off_without_a_trace(paint, 
     assert np.array_equal(before, after) and not np.array_equal(before, worn)
 
 
-def test_a_lora_whose_layers_are_joined_in_the_original_way_is_refused(events):
+def test_a_lora_whose_layers_are_joined_in_the_original_way_is_worn_where_there_are_such(events, paint):
+    before, worn, after = (paint("flux", prompt=words) for words in ("moss", "moss <lora:joined:1>", "moss"))
+    assert np.array_equal(before, after) and not np.array_equal(before, worn)
     with pytest.raises(Unsupported) as refusal:
-        events("flux", prompt="moss <lora:joined:1>")
+        events("qwen_image", prompt="moss <lora:joined:1>")
     assert refusal.value.reason == "WRONG_BASE"
 
 
