@@ -12,6 +12,11 @@ from ..families._transformer import FILE
 from .entry import ModelEntry
 from .flow_controls import tokens
 
+SCALES = (".scale_weight", ".weight_scale")
+"""Ends of the names of what weights in eight bits are multiplied by, as ComfyUI names them."""
+MARKS = (*SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8", "norm_final.weight")
+"""Ends of the names of tensors that are no part of a denoiser: what belongs to eight bits, and a norm that files of
+Z-Image hold but nothing uses."""
 Configs = Mapping[str, Mapping[str, Any]]
 
 
@@ -47,10 +52,10 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
 def volume(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Numbers in a denoiser, of a folder's or of a file that may hold other parts beside it.
 
-    The same in all layouts: what one has in three tensors another has in one.
+    The same in all layouts: what one has in three tensors another has in one. Scales of eight bits do not count.
     """
-    inside = [shape for name, shape in shapes.items() if name.startswith(FILE)]
-    return sum(prod(shape) for shape in inside or shapes.values())
+    inside = {name: shape for name, shape in shapes.items() if name.startswith(FILE)} or shapes
+    return sum(prod(shape) for name, shape in inside.items() if not name.endswith(MARKS))
 
 
 def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
