@@ -11,6 +11,7 @@ import torch
 from contract.lab import SIDE, Lab, array, noise, quick, ramp
 from fakes.tiny_flows import make_flow
 from fakes.tiny_nets import make_net
+from fakes.tiny_references import make_encoder, make_flow_adapter
 from safetensors.torch import save_file
 from velatura import errors, pixels, recipe, spec
 
@@ -33,6 +34,8 @@ def led(tmp_path_factory) -> Iterator[Lab]:
     (folder / "lora").mkdir()
     save_file({f"lora_unet_double_blocks_0_img_attn_qkv.lora_{part}.weight": torch.randn(shape, generator=dice)
                for part, shape in (("down", (4, 16)), ("up", (48, 4)))}, folder / "lora" / "gold.safetensors")  # fmt: skip
+    make_encoder(folder / "clip_vision" / "eyes")
+    make_flow_adapter(folder / "ip_adapter" / "xlabs.safetensors", folder / "flux")
     make_flow(folder / "flux-depth-dev", "flux", kind="FluxControlPipeline", in_channels=128, out_channels=64)
     running = Lab(tmp_path_factory.mktemp("home"), folder)
     yield running
@@ -71,6 +74,16 @@ def test_what_does_not_go_together_is_refused_before_any_step(led, model, contro
 def test_a_lora_that_joins_layers_as_the_authors_do_is_worn_and_leaves_nothing(led):
     plain, worn, after = (led.paint(words, model="flux") for words in ("moss", "moss <lora:gold:0.8>", "moss"))
     assert plain == after and not np.array_equal(array(plain), array(worn))
+
+
+def test_a_picture_is_taken_after_and_its_recipe_paints_it_again(led):
+    plain, taken = led.paint(model="flux"), led.paint(model="flux", references=[spec.reference(PICTURE, strength=0.8)])
+    assert not np.array_equal(array(plain), array(taken))
+    found = recipe.read(taken)
+    assert found is not None and led.result(recipe.replay(found)).images[0].data == taken
+    with pytest.raises(errors.Unsupported) as refusal:
+        led.result(quick(model="flux", references=[spec.reference(PICTURE, "style")]))
+    assert refusal.value.field == "steps[0].diffuse.references[0].role"
 
 
 def test_the_catalog_says_what_is_read(led):

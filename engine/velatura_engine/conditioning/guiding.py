@@ -30,6 +30,8 @@ Shifts = list[tuple[int, int]]
 """How far each picture is rolled, (rows, columns) in tokens."""
 Lead = Callable[[Heard, Shifts | None], Heard]
 """Gives further arguments of the denoiser for those that it is asked with."""
+Taste = Callable[[bool, Shifts | None], Heard]
+"""Gives further arguments of the denoiser for what is told (True), and for the other side."""
 _NOTHING = torch.empty(0)
 
 
@@ -65,6 +67,8 @@ class Guidance:
         """Gives for each picture how far it is rolled at this call."""
         self.lead: Lead | None = None
         """What leads besides words. Asked once a call for what each text says."""
+        self.taste: Taste | None = None
+        """What is to be taken after. Asked beside each text."""
         self.one_voice = False
         """What leads hears the prompt where the negative is asked for, too."""
 
@@ -120,13 +124,15 @@ class Guidance:
 
             led: dict[int, Heard] = {}
 
-            def ask(heard: Heard, listens: Heard) -> torch.Tensor:
+            def ask(heard: Heard, listens: Heard, told: bool) -> torch.Tensor:
                 self.check()
                 call = given | {latents: seen} | heard
                 if self.lead is not None:
                     if id(listens) not in led:
                         led[id(listens)] = self.lead(call | listens, shifts)
                     call |= led[id(listens)]
+                if self.taste is not None:
+                    call |= self.taste(told, shifts)
                 output = forward(**call)
                 said = self.tokens.grid(output[0] if isinstance(output, tuple) else output.sample)
                 return said if shifts is None else self._rolled(said, [(-down, -right) for down, right in shifts])
@@ -135,16 +141,18 @@ class Guidance:
 
         return answer
 
-    def _compose(self, ask: Callable[[Heard, Heard], torch.Tensor]) -> torch.Tensor:
+    def _compose(self, ask: Callable[[Heard, Heard, bool], torch.Tensor]) -> torch.Tensor:
         """One answer (B, C, h, w) of all that is said."""
-        told = [(part.said, torch.stack([ask(heard, heard) for heard in part.heard])) for part in self._stage["told"]]
+        told = [
+            (part.said, torch.stack([ask(heard, heard, True) for heard in part.heard])) for part in self._stage["told"]
+        ]
         saids = [said for said, _ in told]
         alone = mix([said.mean(answers) for said, answers in told], saids)
         if "plain" not in self._stage:
             return alone
         prompt = self.first if self.one_voice else None
         others = [
-            (part.said, torch.stack([ask(heard, prompt or heard) for heard in part.heard]))
+            (part.said, torch.stack([ask(heard, prompt or heard, False) for heard in part.heard]))
             for part in self._stage["plain"]
         ]
         plain = mix([said.mean(answers) for said, answers in others], [said for said, _ in others])

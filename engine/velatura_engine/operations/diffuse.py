@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import numpy as np
@@ -61,18 +61,19 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
-        likeness = Likeness(plan, context, model)
+        likeness = None if isinstance(guides, FlowGuides) else Likeness(plan, context, model)
         with (
             wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            if isinstance(guides, FlowGuides):
+            if isinstance(guides, FlowGuides):  # which have the likeness with them
                 run = FlowRun(plan, context, model, scene, guides)
             else:
+                assert likeness is not None
                 run = _Run(plan, context, model, scene, guides, likeness)
             context.stage(f"{plan.step_id}:diffuse")
-            with likeness:
+            with likeness or nullcontext():
                 latents = run.denoise(axes)
             context.check()
             context.stage(f"{plan.step_id}:decode")

@@ -87,9 +87,10 @@ class FlowRun:
         self._tile(0.0, axes, guidance)
         observe(self.scheduler, after)
         with ExitStack() as stack:
-            if self.guides:
-                stack.enter_context(self.guides.leading())
-                guidance.lead, guidance.one_voice = self.guides.lead, self.guides.one_voice
+            stack.enter_context(self.guides.leading())
+            guidance.one_voice = self.guides.one_voice
+            guidance.lead = self.guides.lead if self.guides.leads else None
+            guidance.taste = self.guides.likeness.taste if self.guides.likeness else None
             stack.enter_context(guidance.leading(self.model.denoiser))
             self.pipeline(**self._arguments(guidance, latents.to(self.noise.dtype)))
         axes.x, axes.y = plan.tiling.x, plan.tiling.y

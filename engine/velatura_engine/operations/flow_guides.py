@@ -1,4 +1,4 @@
-"""What leads a painting of a model that flows besides its words: its ControlNets.
+"""What leads a painting of a model that flows besides its words: ControlNets, and pictures to take after.
 
 They are asked where the denoiser is (`conditioning/guiding.py`), for each text and with the same arguments; latents
 that are rolled for tiling have their hints and masks rolled with them.
@@ -22,9 +22,10 @@ from ..pixels.picture import as_single
 from ..plan import ControlPlan, DiffusePlan
 from ..runtime.flow_nets import Layers, Net, together
 from ..runtime.models import Loaded
-from ..runtime.tokens import Tokens
+from ..runtime.tokens import Tokens, rolled
 from .canvas import framed
 from .context import Context
+from .flow_likeness import FlowLikeness
 from .hints import hint_of
 from .scene import Scene
 from .spans import counts
@@ -57,6 +58,7 @@ class FlowGuides:
         self.tokens = Tokens(flow.packing, width, height)
         self.modules: list[nn.Module] = []
         self._controls: list[_Control] = []
+        self.likeness = FlowLikeness(plan, context, model, self.tokens)
         self._moment = (0, 1)
         self._own: torch.Tensor | None = None
         """A hint (1, 3, H, W) that the denoiser reads by itself."""
@@ -78,12 +80,15 @@ class FlowGuides:
         """They hear the prompt where the negative is asked for, too."""
         return self.led is not None and self.led.one_voice
 
-    def __bool__(self) -> bool:
+    @property
+    def leads(self) -> bool:
+        """Whether there is anything for `lead` to say."""
         return bool(self._controls) or self._beside is not None
 
     def go_to(self, done: int, total: int) -> None:
         """So many of so many steps are done."""
         self._moment = done, total
+        self.likeness.go_to(done, total)
 
     def see(self, encode: Encode, scene: Scene) -> None:
         """Make of all hints what is read of them, and of the picture and its mask where the denoiser sees those."""
@@ -96,9 +101,11 @@ class FlowGuides:
 
     @contextmanager
     def leading(self) -> Iterator[None]:
-        """Inside the block `lead` can be asked."""
+        """Inside the block `lead` can be asked, and the likeness's `taste`."""
         self._moment = (0, 1)
         with ExitStack() as stack:
+            if self.likeness:
+                stack.enter_context(self.likeness.leading())
             for control in self._controls:
                 stack.enter_context(control.net.beside())
             yield
@@ -107,7 +114,7 @@ class FlowGuides:
         """Further arguments of the denoiser for those that it is asked with; for pictures that are rolled by `shifts`."""
         more: Heard = {}
         if self._beside is not None:
-            beside = _rolled(self._beside.repeat(len(self.plan.seeds), 1, 1, 1), shifts, self.tokens.unit)
+            beside = rolled(self._beside.repeat(len(self.plan.seeds), 1, 1, 1), shifts, self.tokens.unit)
             more["hidden_states"] = torch.cat([given["hidden_states"], self.tokens.row(beside)], dim=-1)
         if self.led is None:
             return more
@@ -147,7 +154,7 @@ class FlowGuides:
         """The hint for each picture, rolled as it is, in the form that the denoiser's latents have."""
         assert control.hint is not None
         side = self.tokens.unit * (self.plan.model.latent_factor if control.net.sees_pixels else 1)
-        hint = _rolled(control.hint.repeat(len(self.plan.seeds), 1, 1, 1), shifts, side)
+        hint = rolled(control.hint.repeat(len(self.plan.seeds), 1, 1, 1), shifts, side)
         if control.net.sees_pixels or self.tokens.packing == "rows":
             return hint
         return hint[:, :, None] if self.tokens.packing == "list" else self.tokens.row(hint)
@@ -158,7 +165,7 @@ class FlowGuides:
             return layers
         rows, columns = (side // self.tokens.unit for side in (self.tokens.height, self.tokens.width))
         mask = F.adaptive_avg_pool2d(control.mask, (rows, columns)).repeat(len(self.plan.seeds), 1, 1, 1)
-        weights = _rolled(mask, shifts, 1).flatten(2).transpose(1, 2)  # (B, n, 1)
+        weights = rolled(mask, shifts, 1).flatten(2).transpose(1, 2)  # (B, n, 1)
         mean = weights.mean(1, keepdim=True)
         found = {}
         for layer, values in layers.items():
@@ -177,15 +184,6 @@ class FlowGuides:
 def _mode(control: ControlPlan, modes: tuple[tuple[str, ...], ...]) -> int | None:
     """The number of a control's kind of hint, None where its net has none for it."""
     return next((number for number, kinds in enumerate(modes) if canonical(control.kind) in kinds), None)
-
-
-def _rolled(values: torch.Tensor, shifts: Shifts | None, side: int) -> torch.Tensor:
-    """(B, C, h, w), each rolled by tokens of that side."""
-    if shifts is None:
-        return values
-    return torch.stack([
-        one.roll((down * side, right * side), (-2, -1)) for one, (down, right) in zip(values, shifts, strict=True)
-    ])  # fmt: skip
 
 
 def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
