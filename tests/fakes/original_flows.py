@@ -93,7 +93,8 @@ def _sd3(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             found[f"{_SD3[layer]}.{kind}"] = _swapped(value) if layer == "norm_out.linear" else value
         elif match is not None:
             old, new = f"transformer_blocks.{match[1]}.", f"joint_blocks.{match[1]}."
-            joined = {"attn.to_q": ("x_block.attn.qkv", "attn.to_{}"), "attn2.to_q": ("x_block.attn2.qkv", "attn2.to_{}"),
+            joined = {"attn.to_q": ("x_block.attn.qkv", "attn.to_{}"),
+                      "attn2.to_q": ("x_block.attn2.qkv", "attn2.to_{}"),
                       "attn.add_q_proj": ("context_block.attn.qkv", "attn.add_{}_proj")}  # fmt: skip
             if match[2] in _JOINT:
                 swap = match[2] == "norm1_context.linear" and int(match[1]) == last
@@ -113,7 +114,8 @@ def _flux2(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             found[f"{_FLUX2[layer]}.{kind}"] = _swapped(value) if layer == "norm_out.linear" else value
         elif match is not None and match[1]:
             to = {"attn.to_qkv_mlp_proj.weight": "linear1.weight", "attn.to_out.weight": "linear2.weight",
-                  "attn.norm_q.weight": "norm.query_norm.scale", "attn.norm_k.weight": "norm.key_norm.scale"}  # fmt: skip
+                  "attn.norm_q.weight": "norm.query_norm.scale",
+                  "attn.norm_k.weight": "norm.key_norm.scale"}  # fmt: skip
             found[f"single_blocks.{match[2]}.{to[match[3]]}"] = value
         elif match is not None:
             _double(found, tensors, f"transformer_blocks.{match[2]}.", f"double_blocks.{match[2]}.", match[3], value,

@@ -43,7 +43,8 @@ CHAT = (
 def make_flow(folder: Path, family: str, *, seed: int = 0, kind: str = "", **settings: Any) -> Path:
     """Write a random pipeline of a family as a diffusers folder; returns the folder.
 
-    `kind` is another of its pipelines. `settings` go to the denoiser, those named `pipeline_…` to the pipeline, and `shift…` and the like to the scheduler.
+    `kind` is another of its pipelines. `settings` go to the denoiser, those named `pipeline_…` to the pipeline, and
+    `shift…` and the like to the scheduler.
     """
     torch.manual_seed(seed)
     usual, build = FLOWS[family]

@@ -64,7 +64,10 @@ def make_flow_adapter(path: Path, base: Path, *, tokens: int = 4, diffusers_name
         for part in "kv":
             layer = f"double_blocks.{block}.processor.ip_adapter_double_stream_{part}_proj"
             layer = f"ip_adapter.{block}.to_{part}_ip" if diffusers_names else layer
-            tensors |= {f"{layer}.weight": _random(dice, width, text) * 0.1, f"{layer}.bias": _random(dice, width) * 0.1}
+            tensors |= {
+                f"{layer}.weight": _random(dice, width, text) * 0.1,
+                f"{layer}.bias": _random(dice, width) * 0.1,
+            }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     return path

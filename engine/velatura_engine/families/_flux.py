@@ -65,7 +65,9 @@ def is_flux_control(shapes: Shapes) -> bool:
     """In diffusers' names, or in those of XLabs, who took the authors'."""
     if follows(shapes, "controlnet_x_embedder.weight", "context_embedder.weight"):
         return True
-    return follows(shapes, "double_blocks.0.img_attn.qkv.weight", "controlnet_blocks.0.weight", "pos_embed_input.weight")
+    return follows(
+        shapes, "double_blocks.0.img_attn.qkv.weight", "controlnet_blocks.0.weight", "pos_embed_input.weight"
+    )
 
 
 def flow(*classes: str, embedded: float = 3.5, led: Led | None = None) -> Flow:

@@ -3,7 +3,6 @@
 from . import FAMILIES, QWEN_WORDS, Family, Flow
 from ._transformer import has, only
 
-
 _NEW, _ONE = "transformer_blocks.*.", "single_transformer_blocks.*."
 _ORIGINALS = {
     "img_in": ("x_embedder",), "txt_in": ("context_embedder",), "final_layer.linear": ("proj_out",),

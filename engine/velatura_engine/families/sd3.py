@@ -3,7 +3,6 @@
 from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow, Led
 from ._transformer import follows, has
 
-
 _BLOCK = "transformer_blocks.*."
 _ORIGINALS = {
     **{

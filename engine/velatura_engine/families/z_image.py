@@ -3,7 +3,6 @@
 from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow, Led
 from ._transformer import follows, has, pairs
 
-
 _ORIGINALS = {
     "x_embedder": ("all_x_embedder.2-1",), "final_layer.linear": ("all_final_layer.2-1.linear",),
     "final_layer.adaLN_modulation.1": ("all_final_layer.2-1.adaLN_modulation.1",),

@@ -24,7 +24,9 @@ _A1111 = re.compile(r"string_to_param(?:\..*)?")
 _PAIRS = {"clip_l", "clip_g", "t5xxl"}
 """Keys of embeddings that have vectors for several text encoders."""
 _NOT_YET = re.compile(r"(.+)\.(?:oft_[rR]|boft_R|vera_lambda_b|hra_u)(?:\..+)?")
-_TRANSFORMER = re.compile(r"transformer_blocks|(?:double|single|joint)_blocks|final_layer|layers[._]\d+[._](?:attention|feed_forward)")
+_TRANSFORMER = re.compile(
+    r"transformer_blocks|(?:double|single|joint)_blocks|final_layer|layers[._]\d+[._](?:attention|feed_forward)"
+)
 """Layers of transformers, in diffusers' names or their authors'."""
 _WIDE = 2048
 """Width of SDXL's text, its two encoders side by side."""

@@ -111,7 +111,7 @@ class FlowGuides:
             yield
 
     def lead(self, given: Heard, shifts: Shifts | None) -> Heard:
-        """Further arguments of the denoiser for those that it is asked with; for pictures that are rolled by `shifts`."""
+        """Further arguments of the denoiser for those that it is asked with, its pictures rolled by `shifts`."""
         more: Heard = {}
         if self._beside is not None:
             beside = rolled(self._beside.repeat(len(self.plan.seeds), 1, 1, 1), shifts, self.tokens.unit)

@@ -1,4 +1,4 @@
-"""The pictures that a painting of a model that flows takes after: seen once, and told to its attentions at each call."""
+"""The pictures that a painting of a model that flows takes after: seen once, told to its attentions at each call."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class FlowLikeness:
         for pictures that are rolled by `shifts`.
         """
         assert self._worn is not None
-        self._worn.strengths([self._strength(one, mask, shifts) for one, mask in zip(self._taken, self._masks, strict=True)])
+        self._worn.strengths(
+            [self._strength(one, mask, shifts) for one, mask in zip(self._taken, self._masks, strict=True)]
+        )
         return {"joint_attention_kwargs": {"ip_hidden_states": self._seen if told else self._nothing}}
 
     def _strength(self, one: ReferencePlan, mask: torch.Tensor | None, shifts: Shifts | None) -> float | torch.Tensor:
@@ -80,5 +82,6 @@ class FlowLikeness:
         if one.mask is None:
             return None
         values = torch.from_numpy(np.ascontiguousarray(framed(as_single(context.picture(one.mask)), self.plan)))
-        size = tuple(side // self.tokens.unit for side in (self.tokens.height, self.tokens.width))
+        unit = self.tokens.unit
+        size = (self.tokens.height // unit, self.tokens.width // unit)
         return F.adaptive_avg_pool2d(values[None, None].to(self.model.device, self.model.dtype), size)

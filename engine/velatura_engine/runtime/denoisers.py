@@ -5,7 +5,6 @@ Eight bits are for keeping only: nothing is reckoned in them. Where a file scale
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch

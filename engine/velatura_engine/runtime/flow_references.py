@@ -42,7 +42,7 @@ def load_flow_adapter(entry: ModelEntry, device: torch.device, dtype: torch.dtyp
 
 
 class Worn:
-    """What pictures add to a denoiser; `strengths` may be set anew at each call, one a picture, a number or (B, n, 1)."""
+    """What pictures add to a denoiser; `strengths` may be set anew at each call, a number or (B, n, 1) for each."""
 
     def __init__(self, processors: Sequence[Any]) -> None:
         self._processors = processors

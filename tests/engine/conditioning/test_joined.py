@@ -53,7 +53,9 @@ def worn(denoiser, family: str, path: Path, weight: float = 1.0) -> dict[str, to
     """The same while a file is worn."""
     entry = identify_adapter(path, "x", shapes(path))
     assert isinstance(entry, ModelEntry) and (entry.kind, entry.family) == ("lora", "")
-    plan = AdapterPlan(model=entry, weight=weight, text_weight=weight, block_weights={}, force=False, field="adapters[0]")
+    plan = AdapterPlan(
+        model=entry, weight=weight, text_weight=weight, block_weights={}, force=False, field="adapters[0]"
+    )
     told = []
     with wearing([plan], {"transformer": denoiser}, "Tiny", check=lambda: None, warn=told.append):
         found = own(denoiser, family)
@@ -68,7 +70,10 @@ def rand(*shape: int, seed: int = 0) -> torch.Tensor:
 def matrices(before: dict[str, torch.Tensor], layers) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Up and down for each layer."""
     return {
-        layer: (rand(len(before[f"{layer}.weight"]), RANK, seed=n), rand(RANK, before[f"{layer}.weight"].shape[1], seed=-n))
+        layer: (
+            rand(len(before[f"{layer}.weight"]), RANK, seed=n),
+            rand(RANK, before[f"{layer}.weight"].shape[1], seed=-n),
+        )
         for n, layer in enumerate(layers, 1)
     }
 
@@ -91,7 +96,11 @@ def test_a_lora_of_joined_layers_adds_its_rows_to_each(denoisers, family, style,
     for layer, (up, down) in pairs.items():
         if style == "kohya":
             name = f"lora_unet_{layer.replace('.', '_')}"
-            tensors |= {f"{name}.lora_up.weight": up, f"{name}.lora_down.weight": down, f"{name}.alpha": torch.tensor(ALPHA)}
+            tensors |= {
+                f"{name}.lora_up.weight": up,
+                f"{name}.lora_down.weight": down,
+                f"{name}.alpha": torch.tensor(ALPHA),
+            }
         else:
             tensors |= {f"diffusion_model.{layer}.lora_B.weight": up, f"diffusion_model.{layer}.lora_A.weight": down}
     save_file(tensors, tmp_path / "l.safetensors")
@@ -107,11 +116,16 @@ def test_a_file_of_xlabs_changes_what_diffusers_reads_in_it(denoisers, tmp_path)
     denoiser = denoisers["flux"]
     width, tensors = denoiser.inner_dim, {}
     for n, (layer, rows, columns) in enumerate((
-        ("double_blocks.0.processor.qkv_lora1", 3 * width, width), ("double_blocks.1.processor.qkv_lora2", 3 * width, width),
+        ("double_blocks.0.processor.qkv_lora1", 3 * width, width),
+        ("double_blocks.1.processor.qkv_lora2", 3 * width, width),
         ("double_blocks.0.processor.proj_lora1", width, width), ("double_blocks.0.processor.proj_lora2", width, width),
-        ("single_blocks.0.processor.qkv_lora", 3 * width, width), ("single_blocks.0.processor.proj_lora", width, 5 * width),
+        ("single_blocks.0.processor.qkv_lora", 3 * width, width),
+        ("single_blocks.0.processor.proj_lora", width, 5 * width),
     )):  # fmt: skip
-        tensors |= {f"{layer}.up.weight": rand(rows, RANK, seed=n), f"{layer}.down.weight": rand(RANK, columns, seed=-n)}
+        tensors |= {
+            f"{layer}.up.weight": rand(rows, RANK, seed=n),
+            f"{layer}.down.weight": rand(RANK, columns, seed=-n),
+        }
     save_file(tensors, tmp_path / "x.safetensors")
     read = _convert_xlabs_flux_lora_to_diffusers(dict(tensors))
     names = {name.removeprefix("transformer.").removesuffix(".lora_A.weight") for name in read if "lora_A" in name}
@@ -123,7 +137,9 @@ def test_a_file_of_xlabs_changes_what_diffusers_reads_in_it(denoisers, tmp_path)
     assert len(names) == 12 and all(torch.allclose(after[name], wanted[name], atol=1e-5) for name in wanted)
 
 
-@pytest.mark.parametrize("layer", ["double_blocks.0.img_attn.qkv", "single_blocks.0.linear1", "final_layer.adaLN_modulation.1"])
+@pytest.mark.parametrize(
+    "layer", ["double_blocks.0.img_attn.qkv", "single_blocks.0.linear1", "final_layer.adaLN_modulation.1"]
+)
 def test_other_kinds_are_worked_out_on_the_joined_layer_as_a_whole(denoisers, layer, tmp_path):
     """A Kronecker product does not part at rows, and a DoRA's lengths of columns are those of the whole."""
     denoiser = denoisers["flux"]
@@ -149,7 +165,9 @@ def test_a_full_difference_of_a_bias_is_parted_too(denoisers, tmp_path):
     name = "double_blocks.0.img_attn.qkv"
     change = rand(len(before[f"{name}.bias"]))
     save_file({f"lora_unet_{name.replace('.', '_')}.diff_b": change}, tmp_path / "b.safetensors")
-    entry = ModelEntry(id="x", title="X", kind="lora", family="", path=tmp_path / "b.safetensors", format="single", name="x")
+    entry = ModelEntry(
+        id="x", title="X", kind="lora", family="", path=tmp_path / "b.safetensors", format="single", name="x"
+    )
     plan = AdapterPlan(model=entry, weight=1.0, text_weight=1.0, block_weights={}, force=False, field="")
     with wearing([plan], {"transformer": denoisers["flux"]}, "Tiny", check=lambda: None, warn=lambda _: None):
         check(own(denoisers["flux"], "flux"), before, {f"{name}.bias": change}, 1)

@@ -106,7 +106,16 @@ def test_a_family_is_told_by_its_shapes_in_either_layout(name, prefix):
         unet(4, 3, True) | {"encoder_hid_proj.weight": (8, 8)},
         unet(4, 3, True, prefix=FILE) | {"edm_mean": (1,)},
     ],
-    ids=["seven channels", "nothing", "a transformer", "another Flux", "unCLIP", "an unCLIP file", "Kolors", "Playground"],
+    ids=[
+        "seven channels",
+        "nothing",
+        "a transformer",
+        "another Flux",
+        "unCLIP",
+        "an unCLIP file",
+        "Kolors",
+        "Playground",
+    ],
 )
 def test_an_unknown_architecture_belongs_to_no_family(shapes):
     assert detect(shapes) is None

@@ -42,7 +42,9 @@ def same(ours, folder, close=None):
     ours = ours.state_dict()
     assert ours.keys() == theirs.keys()
     return all(
-        torch.equal(ours[name], value) if close is None else (ours[name] - value).abs().max() <= close * value.abs().max()
+        torch.equal(ours[name], value)
+        if close is None
+        else (ours[name] - value).abs().max() <= close * value.abs().max()
         for name, value in theirs.items()
     )
 

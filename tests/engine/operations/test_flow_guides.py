@@ -124,7 +124,8 @@ def test_nothing_that_was_made_is_refused(index):
     assert not index.refused
     assert nets == {
         "sd3-canny": ("sd3", "canny"), "sd3-stability-blur": ("sd3", "blur"), "sd3-inpaint": ("sd3", "inpaint"),
-        "flux-canny": ("flux", "canny"), "flux-union": ("flux", ("canny", "tile")), "flux-xlabs-hed": ("flux", "softedge"),
+        "flux-canny": ("flux", "canny"), "flux-union": ("flux", ("canny", "tile")),
+        "flux-xlabs-hed": ("flux", "softedge"),
         "qwen_image-canny": ("qwen_image", "canny"), "qwen-inpaint": ("qwen_image", "inpaint"),
         "z_image-canny": ("z_image", "canny"), "z-union-2.1": ("z_image", ("canny", "softedge")),
     }  # fmt: skip
@@ -168,7 +169,10 @@ def test_a_union_is_told_what_it_reads(paint, index):
 
 
 def test_several_hints_add_up_as_in_diffusers_pipeline_for_several(paint, index):
-    controls = canny(kind="canny", model="flux-union", strength=0.5), canny(kind="tile", model="flux-union", image=OTHER)
+    controls = (
+        canny(kind="canny", model="flux-union", strength=0.5),
+        canny(kind="tile", model="flux-union", image=OTHER),
+    )
     both = theirs(
         index, "flux", "flux-union", multi=True, hint=[as_tensor(HINT), as_tensor(OTHER)], control_mode=[0, 1],
         controlnet_conditioning_scale=[0.5, 1.0], control_guidance_start=[0.0, 0.0], control_guidance_end=[1.0, 1.0],
@@ -216,8 +220,7 @@ def test_nets_for_inpainting_are_shown_what_diffusers_shows_them(paint, asked, i
 def test_hints_of_no_strength_or_outside_their_mask_lead_nowhere(paint, family):
     plain, weak = paint(family), paint(family, canny(strength=0.0))
     nowhere, everywhere, led = (
-        paint(family, canny(mask=mask))
-        for mask in (Picture(LEFT * 0, "data"), Picture(LEFT * 0 + 1, "data"), None)
+        paint(family, canny(mask=mask)) for mask in (Picture(LEFT * 0, "data"), Picture(LEFT * 0 + 1, "data"), None)
     )
     assert weak == pytest.approx(plain, abs=1e-5) and nowhere == pytest.approx(plain, abs=1e-5)
     assert everywhere == pytest.approx(led, abs=1e-5) and np.abs(led - plain).max() > 0.01

@@ -1,4 +1,4 @@
-"""Pictures to take after, for Flux.1: as diffusers' own pipeline takes after them, and where and when they are to count."""
+"""Pictures to take after, for Flux.1: as diffusers' own pipeline does, and where and when they are to count."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def after(seed: int = 1, **more) -> Reference:
 
 def test_nothing_that_was_made_is_refused(index):
     assert not index.refused
-    facts = {entry.id: (entry.family, entry.widths, entry.sees) for entry in index.entries() if entry.kind == "ip_adapter"}
+    facts = {
+        entry.id: (entry.family, entry.widths, entry.sees) for entry in index.entries() if entry.kind == "ip_adapter"
+    }
     assert facts == dict.fromkeys(("xlabs", "second"), ("flux", (16, 16), (24, 0)))
 
 

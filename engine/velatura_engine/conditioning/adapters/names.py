@@ -95,9 +95,12 @@ def _originals(component: str, model: nn.Module) -> Iterator[tuple[str, tuple[Pl
     modules = dict(model.named_modules())
     for layer, to in originals.numbered(originals.known(type(model).__name__), modules):
         group = tuple(modules[one.removeprefix(originals.SWAPPED)] for one in to)
-        yield layer.replace(".", "_"), tuple(
-            Place(module, component, "BASE", Share(group, own, one.startswith(originals.SWAPPED)))
-            for own, (module, one) in enumerate(zip(group, to, strict=True))
+        yield (
+            layer.replace(".", "_"),
+            tuple(
+                Place(module, component, "BASE", Share(group, own, one.startswith(originals.SWAPPED)))
+                for own, (module, one) in enumerate(zip(group, to, strict=True))
+            ),
         )
 
 
