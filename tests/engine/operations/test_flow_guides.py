@@ -216,7 +216,7 @@ def test_nets_for_inpainting_are_shown_what_diffusers_shows_them(paint, asked, i
     assert np.array_equal(painted[:, SIDE // 2 :], NOISE.pixels[:, SIDE // 2 :])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["flux", "z_image"])  # by tokens alone, and with words behind them
 def test_hints_of_no_strength_or_outside_their_mask_lead_nowhere(paint, family):
     plain, weak = paint(family), paint(family, canny(strength=0.0))
     nowhere, everywhere, led = (
@@ -269,7 +269,7 @@ def as_list(values):
     return list(values) if isinstance(values, torch.Tensor) and values.ndim == 5 else values
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["sd3", "z_image"])
 def test_every_task_is_led_and_the_model_is_left_as_it_was(paint, family):
     before = paint(family)
     start = {"init": NOISE, "strength": 0.7}

@@ -25,9 +25,8 @@ def of_share(
         # A product has its rows by themselves.
         return work_out({**parts, "up": _rows(parts["up"], share)} if "up" in parts else parts, own)
     tensors = [getattr(module, name, None) for module in share.modules]
-    whole = (
-        None if any(one is None for one in tensors) else torch.cat([before.get(id(one), one.data) for one in tensors])
-    )  # type: ignore[union-attr]
+    there = [before.get(id(one), one.data) for one in tensors if one is not None]
+    whole = torch.cat(there) if len(there) == len(tensors) else None
     if whole is not None and share.swapped:
         whole = _swapped(whole)
     delta = work_out(parts, whole)
