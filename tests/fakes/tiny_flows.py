@@ -40,19 +40,20 @@ CHAT = (
 )
 
 
-def make_flow(folder: Path, family: str, *, seed: int = 0, **settings: Any) -> Path:
+def make_flow(folder: Path, family: str, *, seed: int = 0, kind: str = "", **settings: Any) -> Path:
     """Write a random pipeline of a family as a diffusers folder; returns the folder.
 
-    `settings` go to the denoiser, those named `pipeline_…` to the pipeline, and `shift…` and the like to the scheduler.
+    `kind` is another of its pipelines. `settings` go to the denoiser, those named `pipeline_…` to the pipeline, and
+    `shift…` and the like to the scheduler.
     """
     torch.manual_seed(seed)
-    kind, build = FLOWS[family]
+    usual, build = FLOWS[family]
     plan = {name: settings.pop(name) for name in list(settings) if "shift" in name}
     own = {name[9:]: settings.pop(name) for name in list(settings) if name.startswith("pipeline_")}
     words = folder.with_name(f"{folder.name}-words")
     parts = build(words, **settings)
     scheduler = FlowMatchEulerDiscreteScheduler(**(SHIFTS[family] | plan))
-    pipeline = getattr(diffusers, kind)(**parts, scheduler=scheduler, **own)
+    pipeline = getattr(diffusers, kind or usual)(**parts, scheduler=scheduler, **own)
     pipeline.save_pretrained(folder, safe_serialization=True)
     shutil.rmtree(words, ignore_errors=True)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -46,6 +47,27 @@ def make_adapter(
             for part in "kv":
                 tensors[f"ip_adapter.{number}.to_{part}_ip.weight"] = _random(dice, width, text) * scale
             number += 2
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    return path
+
+
+def make_flow_adapter(path: Path, base: Path, *, tokens: int = 4, diffusers_names: bool = False, seed: int = 0) -> Path:
+    """Write a random IP-Adapter for a Flux made by `make_flow`, in XLabs' names or diffusers'; returns the path."""
+    dice = torch.Generator().manual_seed(seed)
+    config = json.loads((base / "transformer" / "config.json").read_text())
+    text, width = config["joint_attention_dim"], config["num_attention_heads"] * config["attention_head_dim"]
+    eye = {"proj.weight": _random(dice, tokens * text, PROJECTED), "proj.bias": _random(dice, tokens * text)}
+    before = "image_proj" if diffusers_names else "ip_adapter_proj_model"
+    tensors = {f"{before}.{name}": value for name, value in (eye | _norm("norm", text)).items()}
+    for block in range(config["num_layers"]):
+        for part in "kv":
+            layer = f"double_blocks.{block}.processor.ip_adapter_double_stream_{part}_proj"
+            layer = f"ip_adapter.{block}.to_{part}_ip" if diffusers_names else layer
+            tensors |= {
+                f"{layer}.weight": _random(dice, width, text) * 0.1,
+                f"{layer}.bias": _random(dice, width) * 0.1,
+            }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     return path

@@ -26,6 +26,12 @@ from .voices import Choir, Said, Voice, mix, outside
 Heard = dict[str, Any]
 """The denoiser's arguments for one text."""
 Read = Callable[[str], Heard]
+Shifts = list[tuple[int, int]]
+"""How far each picture is rolled, (rows, columns) in tokens."""
+Lead = Callable[[Heard, Shifts | None], Heard]
+"""Gives further arguments of the denoiser for those that it is asked with."""
+Taste = Callable[[bool, Shifts | None], Heard]
+"""Gives further arguments of the denoiser for what is told (True), and for the other side."""
 _NOTHING = torch.empty(0)
 
 
@@ -57,8 +63,14 @@ class Guidance:
             {side: self._parts(choir, first) for side, choir in self._choirs.items()} for first in self._starts
         ]
         self._stage = self._stages[0]
-        self.roll: Callable[[], list[tuple[int, int]]] | None = None
-        """Gives for each picture how far it is rolled at this call, (rows, columns) in tokens."""
+        self.roll: Callable[[], Shifts] | None = None
+        """Gives for each picture how far it is rolled at this call."""
+        self.lead: Lead | None = None
+        """What leads besides words. Asked once a call for what each text says."""
+        self.taste: Taste | None = None
+        """What is to be taken after. Asked beside each text."""
+        self.one_voice = False
+        """What leads hears the prompt where the negative is asked for, too."""
 
     @property
     def first(self) -> Heard:
@@ -110,9 +122,18 @@ class Guidance:
             shifts = self.roll() if self.roll else None
             seen = held if shifts is None else self.tokens.like(self._rolled(self.tokens.grid(held), shifts), held)
 
-            def ask(heard: Heard) -> torch.Tensor:
+            led: dict[int, Heard] = {}
+
+            def ask(heard: Heard, listens: Heard, told: bool) -> torch.Tensor:
                 self.check()
-                output = forward(**given | {latents: seen} | heard)
+                call = given | {latents: seen} | heard
+                if self.lead is not None:
+                    if id(listens) not in led:
+                        led[id(listens)] = self.lead(call | listens, shifts)
+                    call |= led[id(listens)]
+                if self.taste is not None:
+                    call |= self.taste(told, shifts)
+                output = forward(**call)
                 said = self.tokens.grid(output[0] if isinstance(output, tuple) else output.sample)
                 return said if shifts is None else self._rolled(said, [(-down, -right) for down, right in shifts])
 
@@ -120,14 +141,20 @@ class Guidance:
 
         return answer
 
-    def _compose(self, ask: Callable[[Heard], torch.Tensor]) -> torch.Tensor:
+    def _compose(self, ask: Callable[[Heard, Heard, bool], torch.Tensor]) -> torch.Tensor:
         """One answer (B, C, h, w) of all that is said."""
-        told = [(part.said, torch.stack([ask(heard) for heard in part.heard])) for part in self._stage["told"]]
+        told = [
+            (part.said, torch.stack([ask(heard, heard, True) for heard in part.heard])) for part in self._stage["told"]
+        ]
         saids = [said for said, _ in told]
         alone = mix([said.mean(answers) for said, answers in told], saids)
         if "plain" not in self._stage:
             return alone
-        others = [(part.said, torch.stack([ask(heard) for heard in part.heard])) for part in self._stage["plain"]]
+        prompt = self.first if self.one_voice else None
+        others = [
+            (part.said, torch.stack([ask(heard, prompt or heard, False) for heard in part.heard]))
+            for part in self._stage["plain"]
+        ]
         plain = mix([said.mean(answers) for said, answers in others], [said for said, _ in others])
         pulled = mix([said.pull(plain, answers) for said, answers in told], saids)
         guided = plain + self.scale * (pulled - plain)
@@ -138,7 +165,7 @@ class Guidance:
         long, right = self.tokens.row(guided), self.tokens.row(alone).norm(dim=-1, keepdim=True)
         return self.tokens.grid(long * (right / long.norm(dim=-1, keepdim=True)))
 
-    def _rolled(self, grid: torch.Tensor, shifts: list[tuple[int, int]]) -> torch.Tensor:
+    def _rolled(self, grid: torch.Tensor, shifts: Shifts) -> torch.Tensor:
         unit = self.tokens.unit
         return torch.stack([
             one.roll((down * unit, right * unit), (-2, -1)) for one, (down, right) in zip(grid, shifts, strict=True)

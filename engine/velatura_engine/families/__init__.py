@@ -51,7 +51,32 @@ class Layout:
     weighed: str = ""
 
 
+Originals = Mapping[str, tuple[str, ...]]
+"""Layers as a model's authors name them, and those of diffusers whose rows they join, in order; "*" is the number of a
+block, and the halves of one that begins with "~" stand the other way round."""
 Packing = Literal["rows", "pairs", "cells", "list"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Led:
+    """How ControlNets lead a denoiser that flows. They are asked with the denoiser's own arguments, by name."""
+
+    net: str
+    """Their class of diffusers."""
+    answers: Mapping[str, str]
+    """The denoiser's arguments for what a net says, in order, with the list of layers that each is for."""
+    hint: str = "controlnet_cond"
+    """The net's argument for its hint."""
+    one_voice: bool = False
+    """They hear the prompt where the denoiser is asked for the negative, too."""
+    modes: tuple[tuple[str, ...], ...] = ()
+    """Kinds of hints by the numbers that unions have for them."""
+    reads: tuple[str, ...] = ()
+    """Kinds of hints that unions without numbers read; they are told by their names."""
+    borrows: tuple[str, ...] = ()
+    """Attributes of the denoiser that nets share. Such nets lead some of its layers alone, and say which."""
+    originals: Originals = field(default_factory=dict)
+    """Layers in their authors' names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +98,18 @@ class Flow:
     """Of a prompt that its longest reader hears."""
     tokenizer: str
     """The component that counts them."""
+    embedded: float = 3.5
+    """Guidance of models that learned to read it."""
     distilled: bool = False
     """Models that read no guidance are those that learned to do without."""
     renormed: bool = False
     """Guidance keeps the length of each token as the prompt alone made it."""
     classes: tuple[str, ...]
     """Pipelines of diffusers whose folders it reads; others of the same tensors do something else."""
+    originals: Originals = field(default_factory=dict)
+    """Layers of its denoiser in its authors' names, as single files and LoRAs may have them."""
+    led: Led | None = None
+    """Where it has ControlNets."""
 
 
 def _unet_stride(config: Mapping[str, Any]) -> int:
@@ -118,6 +149,8 @@ class Family:
     """Half precision cannot hold the numbers in its VAE, unless the VAE's own config says that it was mended."""
     depth_channel: bool = False
     mask_channel: bool = False
+    hint_channel: bool = False
+    """It reads one hint by itself, whose kind its name tells."""
     rescaling: tuple[str, ...] = ()
     """Those of its pipelines that can rescale the guidance."""
     style_layers: tuple[str, ...] = ()
@@ -157,7 +190,8 @@ class Family:
 
     def pipeline(self, task: str, controlled: bool, *, field: str = "") -> str:
         """Class name of the diffusers pipeline for a task. Raises Unsupported naming what the family can do."""
-        table = self.control_pipelines if controlled else self.pipelines
+        led = self.flow is not None and self.flow.led is not None  # by the same pipeline
+        table = self.control_pipelines if controlled and not led else self.pipelines
         if task not in table:
             able = ", ".join(sorted(table)) or "nothing"
             raise Unsupported(

@@ -26,6 +26,11 @@ def only(_: Mapping[str, Any]) -> int:
     return 1
 
 
+def follows(shapes: Shapes, *names: str) -> bool:
+    """Whether these are the tensors of a ControlNet in diffusers' names."""
+    return all(name in shapes for name in names)
+
+
 def width(shapes: Shapes, name: str) -> int:
     """What a linear layer takes in, 0 where there is none."""
     shape = shapes.get(name) or shapes.get(f"{FILE}{name}") or (0, 0)

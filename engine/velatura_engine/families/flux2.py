@@ -3,6 +3,33 @@
 from . import FAMILIES, QWEN_WORDS, Family, Flow
 from ._transformer import has, only
 
+_NEW, _ONE = "transformer_blocks.*.", "single_transformer_blocks.*."
+_ORIGINALS = {
+    "img_in": ("x_embedder",), "txt_in": ("context_embedder",), "final_layer.linear": ("proj_out",),
+    "final_layer.adaLN_modulation.1": ("~norm_out.linear",),
+    **{f"{name}.lin": (f"{name}.linear",) for name in (
+        "double_stream_modulation_img", "double_stream_modulation_txt", "single_stream_modulation")},
+    **{
+        f"{old}_in.{side}_layer": (f"time_guidance_embed.{new}_embedder.linear_{number}",)
+        for old, new in (("time", "timestep"), ("guidance", "guidance"))
+        for number, side in ((1, "in"), (2, "out"))
+    },
+    "double_blocks.*.img_attn.qkv": tuple(f"{_NEW}attn.to_{part}" for part in "qkv"),
+    "double_blocks.*.txt_attn.qkv": tuple(f"{_NEW}attn.add_{part}_proj" for part in "qkv"),
+    "double_blocks.*.img_attn.proj": (f"{_NEW}attn.to_out.0",),
+    "double_blocks.*.txt_attn.proj": (f"{_NEW}attn.to_add_out",),
+    "double_blocks.*.img_attn.norm.query_norm": (f"{_NEW}attn.norm_q",),
+    "double_blocks.*.img_attn.norm.key_norm": (f"{_NEW}attn.norm_k",),
+    "double_blocks.*.txt_attn.norm.query_norm": (f"{_NEW}attn.norm_added_q",),
+    "double_blocks.*.txt_attn.norm.key_norm": (f"{_NEW}attn.norm_added_k",),
+    "double_blocks.*.img_mlp.0": (f"{_NEW}ff.linear_in",), "double_blocks.*.img_mlp.2": (f"{_NEW}ff.linear_out",),
+    "double_blocks.*.txt_mlp.0": (f"{_NEW}ff_context.linear_in",),
+    "double_blocks.*.txt_mlp.2": (f"{_NEW}ff_context.linear_out",),
+    "single_blocks.*.linear1": (f"{_ONE}attn.to_qkv_mlp_proj",), "single_blocks.*.linear2": (f"{_ONE}attn.to_out",),
+    "single_blocks.*.norm.query_norm": (f"{_ONE}attn.norm_q",),
+    "single_blocks.*.norm.key_norm": (f"{_ONE}attn.norm_k",),
+}  # fmt: skip
+
 
 @FAMILIES.part("flux2", "Flux.2 klein")
 def build() -> Family:
@@ -30,6 +57,7 @@ def build() -> Family:
             tokens=512,
             tokenizer="tokenizer",
             classes=(pipeline,),
+            originals=_ORIGINALS,
         ),
         stride=only,
         native_size=1024,

@@ -1,7 +1,7 @@
 """Qwen-Image: a large transformer that reads prompts by a vision-language model (arXiv 2508.02324)."""
 
-from . import FAMILIES, QWEN_WORDS, Family, Flow
-from ._transformer import has, pairs
+from . import FAMILIES, QWEN_WORDS, Family, Flow, Led
+from ._transformer import follows, has, pairs
 
 
 @FAMILIES.part("qwen_image", "Qwen-Image")
@@ -28,7 +28,15 @@ def build() -> Family:
             tokenizer="tokenizer",
             renormed=True,
             classes=(pipeline, "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+            led=Led(
+                net="QwenImageControlNetModel",
+                answers={"controlnet_block_samples": "transformer_blocks"},
+                one_voice=True,
+                reads=("canny", "softedge", "depth", "openpose"),
+            ),
         ),
+        controls="qwen_image",
+        detect_control=lambda shapes: follows(shapes, "controlnet_x_embedder.weight", "txt_norm.weight"),
         stride=pairs,
         native_size=1328,
         steps=50,

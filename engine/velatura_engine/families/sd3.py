@@ -1,7 +1,36 @@
 """Stable Diffusion 3 and 3.5: text and picture in one transformer, three text encoders (arXiv 2403.03206)."""
 
-from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow
-from ._transformer import has
+from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow, Led
+from ._transformer import follows, has
+
+_BLOCK = "transformer_blocks.*."
+_ORIGINALS = {
+    **{
+        f"joint_blocks.*.{old}.qkv": tuple(f"{_BLOCK}{one}" for one in new)
+        for old, new in {
+            "x_block.attn": ("attn.to_q", "attn.to_k", "attn.to_v"),
+            "x_block.attn2": ("attn2.to_q", "attn2.to_k", "attn2.to_v"),
+            "context_block.attn": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+        }.items()
+    },
+    "joint_blocks.*.x_block.attn.proj": (f"{_BLOCK}attn.to_out.0",),
+    "joint_blocks.*.x_block.attn2.proj": (f"{_BLOCK}attn2.to_out.0",),
+    "joint_blocks.*.context_block.attn.proj": (f"{_BLOCK}attn.to_add_out",),
+    "joint_blocks.*.x_block.mlp.fc1": (f"{_BLOCK}ff.net.0.proj",),
+    "joint_blocks.*.x_block.mlp.fc2": (f"{_BLOCK}ff.net.2",),
+    "joint_blocks.*.context_block.mlp.fc1": (f"{_BLOCK}ff_context.net.0.proj",),
+    "joint_blocks.*.context_block.mlp.fc2": (f"{_BLOCK}ff_context.net.2",),
+    "joint_blocks.*.x_block.adaLN_modulation.1": (f"{_BLOCK}norm1.linear",),
+}  # fmt: skip
+"""Of its blocks, which LoRAs change."""
+_STABILITY = {
+    f"{_BLOCK}attn.qkv": tuple(f"{_BLOCK}attn.to_{part}" for part in "qkv"),
+    f"{_BLOCK}attn.proj": (f"{_BLOCK}attn.to_out.0",),
+    f"{_BLOCK}mlp.fc1": (f"{_BLOCK}ff.net.0.proj",),
+    f"{_BLOCK}mlp.fc2": (f"{_BLOCK}ff.net.2",),
+    f"{_BLOCK}adaLN_modulation.1": (f"{_BLOCK}norm1.linear",),
+}
+"""Stability's own ControlNets."""
 
 
 @FAMILIES.part("sd3", "Stable Diffusion 3.5")
@@ -43,7 +72,15 @@ def build() -> Family:
             tokens=256,
             tokenizer="tokenizer_3",
             classes=(pipeline, "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
+            originals=_ORIGINALS,
+            led=Led(
+                net="SD3ControlNetModel",
+                answers={"block_controlnet_hidden_states": "transformer_blocks"},
+                originals=_STABILITY,
+            ),
         ),
+        controls="sd3",
+        detect_control=lambda shapes: follows(shapes, "pos_embed_input.proj.weight", "controlnet_blocks.0.weight"),
         stride=lambda config: config["patch_size"],
         native_size=1024,
         steps=28,

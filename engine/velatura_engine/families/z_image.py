@@ -1,7 +1,19 @@
 """Z-Image: text and picture in a single stream of one transformer (Tongyi, arXiv 2511.22699)."""
 
-from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow
-from ._transformer import has, pairs
+from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow, Led
+from ._transformer import follows, has, pairs
+
+_ORIGINALS = {
+    "x_embedder": ("all_x_embedder.2-1",), "final_layer.linear": ("all_final_layer.2-1.linear",),
+    "final_layer.adaLN_modulation.1": ("all_final_layer.2-1.adaLN_modulation.1",),
+    **{
+        f"{row}.*.attention.{old}": tuple(f"{row}.*.attention.{one}" for one in new)
+        for row in ("layers", "noise_refiner", "context_refiner")
+        for old, new in {
+            "qkv": ("to_q", "to_k", "to_v"), "out": ("to_out.0",), "q_norm": ("norm_q",), "k_norm": ("norm_k",),
+        }.items()
+    },
+}  # fmt: skip
 
 
 @FAMILIES.part("z_image", "Z-Image")
@@ -30,6 +42,21 @@ def build() -> Family:
             tokens=512,
             tokenizer="tokenizer",
             classes=(pipeline, "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+            originals=_ORIGINALS,
+            led=Led(
+                net="ZImageControlNetModel",
+                answers={"controlnet_block_samples": "layers"},
+                hint="control_context",
+                borrows=(
+                    "t_scale", "t_embedder", "all_x_embedder", "cap_embedder", "rope_embedder", "noise_refiner",
+                    "context_refiner", "x_pad_token", "cap_pad_token",
+                ),
+                reads=("canny", "softedge", "depth", "openpose", "mlsd"),
+            ),
+        ),
+        controls="z_image",
+        detect_control=lambda shapes: follows(
+            shapes, "control_all_x_embedder.2-1.weight", "control_layers.0.after_proj.weight"
         ),
         stride=pairs,
         native_size=1024,

@@ -24,6 +24,10 @@ _A1111 = re.compile(r"string_to_param(?:\..*)?")
 _PAIRS = {"clip_l", "clip_g", "t5xxl"}
 """Keys of embeddings that have vectors for several text encoders."""
 _NOT_YET = re.compile(r"(.+)\.(?:oft_[rR]|boft_R|vera_lambda_b|hra_u)(?:\..+)?")
+_TRANSFORMER = re.compile(
+    r"transformer_blocks|(?:double|single|joint)_blocks|final_layer|layers[._]\d+[._](?:attention|feed_forward)"
+)
+"""Layers of transformers, in diffusers' names or their authors'."""
 _WIDE = 2048
 """Width of SDXL's text, its two encoders side by side."""
 
@@ -135,7 +139,7 @@ def _family(cross: int, widths: tuple[int, ...], found: lora_keys.Layers) -> str
     """What it was made for, as far as that tells."""
     if cross == _WIDE or len(widths) > 1:
         return "sdxl"
-    return "sd1" if cross or not any("transformer_blocks" in layer and not _unet(layer) for layer in found) else ""
+    return "sd1" if cross or not any(_TRANSFORMER.search(layer) and not _unet(layer) for layer in found) else ""
 
 
 def _unet(layer: str) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Unsupported
-from ..families import detect_control
+from ..families import Family, detect_control
 from ..families._unet import POOLED, cross_attention
-from . import t2i
+from . import flow_controls, t2i
 from .annotators import annotator_facts, is_annotator_folder
 from .weights import weights
 
@@ -78,7 +78,7 @@ def union_number(kind: str) -> int:
 
 def is_control_file(shapes: Shapes) -> bool:
     """Whether a single file holds the weights of a ControlNet or a T2I-Adapter."""
-    marks = (ORIGINAL, HINT_BLOCK, "controlnet_cond_embedding.")
+    marks = (ORIGINAL, HINT_BLOCK, "controlnet_cond_embedding.", *flow_controls.MARKS)
     return t2i.is_adapter_file(shapes) or any(name.startswith(marks) for name in shapes)
 
 
@@ -98,6 +98,8 @@ def folder_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
             "kind": "controlnet", "family": _family(shapes, path), "in_channels": config["in_channels"],
             "latent_factor": 2**steps, "cross_attention_dim": cross_attention(shapes), **_reads(shapes, path.name),
         }  # fmt: skip
+    if name in flow_controls.classes():
+        return _flowing(weights(path).shapes(), flow_controls.classes()[name], path.name)
     if name == "T2IAdapter":
         weights(path)
         return t2i.facts(config, path) | {"control_kind": control_kind(path.name)}
@@ -119,6 +121,9 @@ def file_facts(shapes: Shapes, path: Path) -> dict[str, Any]:
     another."""
     if t2i.is_adapter_file(shapes):
         return t2i.facts(t2i.adapter_config(shapes, path), path) | {"control_kind": control_kind(path.stem)}
+    flowing = flow_controls.file_family(shapes)
+    if flowing is not None:
+        return _flowing(shapes, flowing, path.stem)
     names = control_shapes(shapes)
     if "lora_controlnet" in names:
         raise _unknown(path, "it is a Control-LoRA; use the ControlNet in full")
@@ -127,7 +132,7 @@ def file_facts(shapes: Shapes, path: Path) -> dict[str, Any]:
     if "label_emb.0.0.weight" in names:
         names[POOLED] = names["label_emb.0.0.weight"]
     if entry is None or len(hints) < 2 or not cross_attention(names):
-        raise _unknown(path, "use one made for Stable Diffusion 1, 2 or SDXL")
+        raise _unknown(path, "use one made for Stable Diffusion, SDXL, Flux.1, Z-Image or Qwen-Image")
     return {
         "kind": "controlnet", "family": _family(names, path), "in_channels": entry[1],
         "latent_factor": 2 ** (len(hints) - 1), "cross_attention_dim": cross_attention(names),
@@ -135,11 +140,16 @@ def file_facts(shapes: Shapes, path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _flowing(shapes: Shapes, kind: Family, name: str) -> dict[str, Any]:
+    """What a ControlNet of a family of transformers is; its kind of hint is told by its name, but for unions."""
+    return {"control_kind": control_kind(name)} | flow_controls.facts(shapes, kind, name)
+
+
 def _family(shapes: Shapes, path: Path) -> str:
     """The family whose models a ControlNet was made for."""
     family = detect_control(shapes)
     if family is None:
-        raise _unknown(path, "use one made for Stable Diffusion 1, 2 or SDXL")
+        raise _unknown(path, "use one made for Stable Diffusion, SDXL, Flux.1, Z-Image or Qwen-Image")
     return family.id
 
 

@@ -10,10 +10,14 @@ from typing import Any
 from ..families import Family, family
 from ..families._transformer import FILE
 from .entry import ModelEntry
+from .flow_controls import tokens
 
+SCALES = (".scale_weight", ".weight_scale")
+"""Ends of the names of what weights in eight bits are multiplied by, as ComfyUI names them."""
+MARKS = (*SCALES, ".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8", "norm_final.weight")
+"""Ends of the names of tensors that are no part of a denoiser: what belongs to eight bits, and a norm that files of
+Z-Image hold but nothing uses."""
 Configs = Mapping[str, Mapping[str, Any]]
-EMBEDDED = 3.5
-"""Guidance of models that were distilled to read it."""
 
 
 def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,13 +29,15 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
     distilled = bool(index.get("is_distilled")) or (flow.distilled and not embedded)
     limit = denoiser.get("pos_embed_max_size")
     return {
+        "cross_attention_dim": tokens(denoiser),
+        "widths": (int(denoiser.get("joint_attention_dim") or 0),) * int(denoiser.get("num_layers") or 0),
         "in_channels": int(denoiser.get("in_channels") or 0),
         "latent_factor": factor,
         "latent_channels": channels,
         "size_multiple": factor * kind.stride(denoiser),
         "native_size": int(denoiser.get("sample_size") or 0) * factor or kind.native_size,
         "max_side": int(limit) * factor * kind.stride(denoiser) if limit else 0,
-        "guidance": EMBEDDED if embedded else 1.0 if distilled else kind.guidance,
+        "guidance": flow.embedded if embedded else 1.0 if distilled else kind.guidance,
         "negative": not embedded,
         "steps": 4 if distilled else kind.steps,
         "prompt_tokens": flow.tokens,
@@ -47,10 +53,10 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
 def volume(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Numbers in a denoiser, of a folder's or of a file that may hold other parts beside it.
 
-    The same in all layouts: what one has in three tensors another has in one.
+    The same in all layouts: what one has in three tensors another has in one. Scales of eight bits do not count.
     """
-    inside = [shape for name, shape in shapes.items() if name.startswith(FILE)]
-    return sum(prod(shape) for shape in inside or shapes.values())
+    inside = {name: shape for name, shape in shapes.items() if name.startswith(FILE)} or shapes
+    return sum(prod(shape) for name, shape in inside.items() if not name.endswith(MARKS))
 
 
 def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
@@ -60,6 +66,7 @@ def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
             return replace(
                 base, id=file.id, title=file.title, path=file.path, format="single", size=file.size, base=base.path,
                 description=f"A denoiser alone, with the other parts of {base.title}.", license="", is_default=False,
+                control_kind=file.control_kind,
             )  # fmt: skip
     title = family(file.family).title
     return (

@@ -14,6 +14,7 @@ from . import controls, flows, generic, materials, single_file
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
+from .flow_reference import is_flow_reader, read_flow_adapter
 from .header import shapes as read_shapes
 from .original import layout_of, prediction
 from .reference import for_faces, is_reader, read_adapter, read_encoder
@@ -87,6 +88,7 @@ def _flow_model(
     return ModelEntry(
         id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, tasks=tuple(family.pipelines),
         format="diffusers", size=_size(path), license=_license(path), volume=volume,
+        control_kind=controls.control_kind(path.name) if family.hint_channel else "",
         **flows.facts(family, configs, index),
     )  # fmt: skip
 
@@ -103,6 +105,13 @@ def _encoder_folder(path: Path, id: str) -> ModelEntry:
 
 def _adapter_file(path: Path, id: str, shapes: Mapping[str, tuple[int, ...]]) -> ModelEntry:
     """An IP-Adapter's file."""
+    if is_flow_reader(shapes):
+        told = read_flow_adapter(shapes, path.name)
+        return ModelEntry(
+            id=id, title=_title(path), kind="ip_adapter", family="flux", path=path, format="single",
+            size=path.stat().st_size, cross_attention_dim=told.width, widths=(told.text,) * told.blocks,
+            description=f"Takes after pictures (Flux.1, {told.tokens} tokens).", variant="plain", sees=(told.sees, 0),
+        )  # fmt: skip
     found = read_adapter(shapes, path.name)
     faces = ", for faces" if for_faces(path.stem, found.variant) else ""
     return ModelEntry(
@@ -147,6 +156,7 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             return ModelEntry(
                 id=id, title=_title(path), kind="checkpoint", family=family.id, path=path, format="single",
                 size=path.stat().st_size, volume=flows.volume(shapes), prediction="flow_prediction",
+                control_kind=controls.control_kind(path.stem) if family.hint_channel else "",
             )  # fmt: skip
         layout = layout_of(family, shapes, path)
         configs = single_file.configs(layout, shapes)

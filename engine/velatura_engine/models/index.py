@@ -213,6 +213,7 @@ class ModelIndex:
             self._as_it_is(entry, "")
             for entry in self._entries.values()
             if entry.kind == "ip_adapter"
+            and (entry.family == base.family if base.flows else family_of(entry.family).flow is None)
             and entry.cross_attention_dim == base.cross_attention_dim
             and entry.widths == base.widths
             and _stamp(entry.path)

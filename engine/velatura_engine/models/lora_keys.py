@@ -37,6 +37,7 @@ _PARTS = {
     "oft_blocks": "rotations", "oft_diag": "rotations", "boft_blocks": "rotations", "rescale": "rescale",
 }  # fmt: skip
 _OLD = re.compile(r"(.*)\.processor\.(to_[qkv]|to_out)_lora\.(down|up)\.weight")
+_XLABS = re.compile(r"(.+\.processor\.(?:qkv|proj)_lora[12]?)\.(down|up)\.weight")
 _TEXT = re.compile(r"(?:lora_te|text_encoder_)(\d)_|(?:lora_te|text_encoder)_")
 
 
@@ -65,6 +66,9 @@ def split(name: str) -> tuple[str, str]:
     if old is not None:
         layer = f"{old[1]}.{old[2]}"
         return layer, old[3]
+    xlabs = _XLABS.fullmatch(name)
+    if xlabs is not None:
+        return xlabs[1], xlabs[2]
     at = -1
     while (at := name.find(".", at + 1)) >= 0:
         part = _PARTS.get(name[at + 1 :])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import Unsupported
+from .flow_reference import is_flow_reader
 
 Shapes = Mapping[str, tuple[int, ...]]
 Variant = Literal["plain", "plus", "full face"]
@@ -41,7 +42,7 @@ class Reader:
 
 def is_reader(shapes: Shapes) -> bool:
     """Whether a file is an IP-Adapter of some kind."""
-    return any(name.startswith("ip_adapter.") for name in shapes)
+    return is_flow_reader(shapes) or any(name.startswith("ip_adapter.") for name in shapes)
 
 
 def read_adapter(shapes: Shapes, name: str) -> Reader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from ..textures.seamless import Axes, seamless
 from .canvas import settle
 from .context import Context
 from .flow import FlowRun, unheard
+from .flow_guides import FlowGuides
 from .generic import paint_generic
 from .guides import Guides
 from .noise import Variation, generators
@@ -53,7 +54,8 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             return _hand_over(plan, context, scene, [scene.init] * len(plan.seeds))
         return _hand_over(plan, context, scene, paint_generic(plan, context, scene))
     model = context.models.checkpoint(plan.model, plan.vae)
-    guides = Guides(plan, context, model)
+    flows = model.family.flow is not None
+    guides = FlowGuides(plan, context, model) if flows else Guides(plan, context, model)
     for warning in (*_heard(plan, model), *unheard(plan, model)):
         context.emit(warning)
     scene = fetch(plan, context)
@@ -61,16 +63,19 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     if scene.init is not None and plan.strength == 0:
         painted = [scene.init] * len(plan.seeds)  # nothing is to move
     else:
-        likeness = Likeness(plan, context, model)
+        likeness = None if isinstance(guides, FlowGuides) else Likeness(plan, context, model)
         with (
             wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
         ):
-            flows = model.family.flow is not None
-            run = FlowRun(plan, context, model, scene) if flows else _Run(plan, context, model, scene, guides, likeness)
+            if isinstance(guides, FlowGuides):  # which have the likeness with them
+                run = FlowRun(plan, context, model, scene, guides)
+            else:
+                assert likeness is not None
+                run = _Run(plan, context, model, scene, guides, likeness)
             context.stage(f"{plan.step_id}:diffuse")
-            with likeness:
+            with likeness or nullcontext():
                 latents = run.denoise(axes)
             context.check()
             context.stage(f"{plan.step_id}:decode")

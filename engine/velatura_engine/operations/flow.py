@@ -29,6 +29,7 @@ from ..runtime.tokens import Tokens
 from ..samplers import sampler
 from ..textures.seamless import Axes
 from .context import Context
+from .flow_guides import FlowGuides
 from .noise import Variation, generators
 from .scene import Scene
 
@@ -43,9 +44,11 @@ class _Planned(Exception):
 class FlowRun:
     """One call of a flow model's pipeline, observed."""
 
-    def __init__(self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene) -> None:
+    def __init__(
+        self, plan: DiffusePlan, context: Context, model: Loaded, scene: Scene, guides: FlowGuides
+    ) -> None:  # fmt: skip
         assert model.family.flow is not None
-        self.plan, self.context, self.model, self.scene = plan, context, model, scene
+        self.plan, self.context, self.model, self.scene, self.guides = plan, context, model, scene, guides
         self.flow = model.family.flow
         factor = plan.model.latent_factor
         width, height = (side // factor for side in plan.canvas)
@@ -56,6 +59,7 @@ class FlowRun:
         self.scheduler.sources = self.sources = generators(plan.seeds)
         self.noise = self._noise()
         self.start = None if scene.init is None else self._start(scene.init)
+        guides.see(self._encoded, scene)
         self.pipeline = model.pipeline(plan.task, self.scheduler, [])
         self.last_glimpse = time.monotonic()
         self.latents = self.noise
@@ -72,6 +76,7 @@ class FlowRun:
             self._glimpse(moment)
             part = moment.done / moment.total
             guidance.go_to(part)
+            self.guides.go_to(moment.done, moment.total)
             self._tile(part, axes, guidance)
             latents = self.tokens.grid(moment.latents)
             self.latents = blend(moment, latents) if blend else latents
@@ -82,6 +87,10 @@ class FlowRun:
         self._tile(0.0, axes, guidance)
         observe(self.scheduler, after)
         with ExitStack() as stack:
+            stack.enter_context(self.guides.leading())
+            guidance.one_voice = self.guides.one_voice
+            guidance.lead = self.guides.lead if self.guides.leads else None
+            guidance.taste = self.guides.likeness.taste if self.guides.likeness else None
             stack.enter_context(guidance.leading(self.model.denoiser))
             self.pipeline(**self._arguments(guidance, latents.to(self.noise.dtype)))
         axes.x, axes.y = plan.tiling.x, plan.tiling.y
@@ -108,7 +117,10 @@ class FlowRun:
 
     def _start(self, init: np.ndarray) -> torch.Tensor:
         """Latents (B, C, h, w) of the picture to start from."""
-        pixels = _tensor(init, self.model) * 2 - 1
+        return self._encoded(_tensor(init, self.model) * 2 - 1).repeat(self.shape[0], 1, 1, 1)
+
+    def _encoded(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pictures (1, 3, H, W) in -1..1 -> latents (1, C, h, w), whose edges meet where they tile."""
         pad = self._pad()
         if pad:
             across, down = (side * self.plan.model.latent_factor for side in pad)
@@ -116,7 +128,7 @@ class FlowRun:
         encoded = self.model.encode(pixels)
         if pad:
             encoded = encoded[..., pad[1] : pad[1] + self.shape[2], pad[0] : pad[0] + self.shape[3]]
-        return encoded.repeat(self.shape[0], 1, 1, 1)
+        return encoded
 
     def _noise(self) -> torch.Tensor:
         plan, model = self.plan, self.model

@@ -29,7 +29,7 @@ class Likeness:
     def __init__(self, plan: DiffusePlan, context: Context, model: Loaded) -> None:
         self._moment = (0, 1)
         self._reading: AbstractContextManager[None] = nullcontext()
-        taken = sorted((one for one in plan.references if one.strength), key=partial(_place, context=context))
+        taken = sorted((one for one in plan.references if one.strength), key=partial(order, context=context))
         if taken:
             groups = [list(group) for _, group in groupby(taken, key=lambda one: one.model.id)]
             readers = context.models.references.readers([group[0].model for group in groups], model.denoiser)
@@ -74,7 +74,7 @@ class Likeness:
         return Look(seen, nothing, masks, strengths)
 
 
-def _place(one: ReferencePlan, context: Context) -> tuple[str, str, float, str]:
+def order(one: ReferencePlan, context: Context) -> tuple[str, str, float, str]:
     """Orders references, by adapter first: sums in whatever order they were sent would differ in their last bits."""
     content = hashlib.sha256()
     for source in (one.image, one.mask):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Invalid, NotFound, Unsupported
@@ -49,6 +49,8 @@ def plan_controls(
         reader = chooser.choose("depth", depth.model, f"{field}.depth")
         strength = 1.0 if depth.strength is None else depth.strength
         found.insert(0, ControlPlan(model=reader, kind="depth", image=depth, strength=strength, start=0.0, end=1.0))
+    if family.hint_channel:
+        _check_own(found, model, field)
     return tuple(found)
 
 
@@ -64,6 +66,22 @@ def plan_preprocess(
         )  # fmt: skip
     preparation, size = _prepare(part, ask.knobs, ask.image, ask.depth, index, done, field)
     return PreprocessPlan(step_id=step_id, hidden=hidden, preparation=preparation, tiling=ask.tiling, outputs=(size,))
+
+
+def _check_own(found: Sequence[ControlPlan], model: ModelEntry, field: str) -> None:
+    """Raises Unsupported where a model that reads a hint by itself is not given just one, whole and at all times."""
+    if len(found) != 1:
+        kind = model.control_kind or "one kind"
+        raise Unsupported(
+            f"{model.title} paints over just one hint, of {kind}, got {len(found)}", field=f"{field}.controls",
+            remedy="send one control, or choose another model",
+        )  # fmt: skip
+    only = found[0]
+    if only.strength != 1 or only.start > 0 or only.end < 1 or only.mask is not None:
+        raise Unsupported(
+            f"{model.title} reads its hint by itself: always, everywhere and at full strength",
+            field=f"{field}.controls[0]", remedy="leave strength, start, end and mask out, or use a ControlNet",
+        )  # fmt: skip
 
 
 def _hint(control: Control, ask: Diffuse, index: ModelIndex, done: Sizes, field: str) -> Source | Preparation:
@@ -144,6 +162,8 @@ class _Chooser:
 
     def choose(self, kind: str, name: str | None, field: str) -> ModelEntry:
         """The one named, else the first that fits. Raises NotFound or Unsupported."""
+        if self.family.hint_channel:
+            return self._own(kind, name, field)
         fits = self.fits(kind)
         if name is None:
             if not fits:
@@ -158,6 +178,17 @@ class _Chooser:
                 remedy=f"use one of: {', '.join(fit.id for fit in fits) or 'none installed'}",
             )  # fmt: skip
         return entry
+
+    def _own(self, kind: str, name: str | None, field: str) -> ModelEntry:
+        """The model itself, where that reads such hints. Raises Unsupported."""
+        model = self.model
+        if name in (None, model.id) and kind == (model.control_kind or kind):
+            return model
+        raise Unsupported(
+            f"{model.title} reads its hint by itself, which is {model.control_kind or 'of one kind'}",
+            field=field if name in (None, model.id) else f"{field}.model", reason="WRONG_BASE",
+            remedy="leave the ControlNet out, send a hint of that kind, or choose another model",
+        )  # fmt: skip
 
     def _named(self, name: str, field: str) -> ModelEntry:
         try:

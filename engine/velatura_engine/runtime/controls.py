@@ -11,11 +11,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import Unsupported
+from ..families import family
 from ..models import t2i
 from ..models.controls import ORIGINAL, TASKS, control_shapes, hint_widths
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
 from ..models.weights import weights
+from .flow_nets import load_net
 from .load import load_control, settle
 
 _POOLED = {
@@ -35,6 +37,8 @@ Tensors = dict[str, torch.Tensor]
 def load_guide(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """A ControlNet or a T2I-Adapter from its folder or single file. Raises Unsupported for a file that lacks some of
     its tensors."""
+    if entry.kind == "controlnet" and family(entry.family).flow is not None:
+        return load_net(entry, dtype=dtype, device=device)
     if entry.kind == "controlnet" and entry.format == "diffusers":
         return load_control(entry, dtype=dtype, device=device)
     if entry.kind == "t2i":

@@ -18,17 +18,16 @@ import diffusers
 import torch
 import transformers
 from diffusers import AutoencoderKL, ControlNetModel
-from safetensors.torch import load_file
 
 from ..errors import Unsupported
 from ..families import Family, family
-from ..families._transformer import FILE
 from ..models import single_file
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
 from ..models.original import layout_of
 from ..models.single_file import CONFIGS
 from ..models.weights import weights
+from .denoisers import load_denoiser
 
 ALIGNED = 64
 """Bytes whose multiples torch's own memory begins at."""
@@ -141,21 +140,9 @@ def settle(module: Any, device: torch.device) -> None:
 
 
 def _over_base(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
-    """A file of a denoiser, in whatever layout diffusers can convert, with the other parts of a folder."""
+    """A file of a denoiser with the other parts of a folder."""
     assert entry.base is not None
-    tensors = load_file(entry.path)
-    inside = {name.removeprefix(FILE): value for name, value in tensors.items() if name.startswith(FILE)}
-    # Formats of eight bits are for keeping only: nothing is reckoned in them.
-    state = {name: value.to(dtype) if value.itemsize == 1 else value for name, value in (inside or tensors).items()}
-    try:
-        denoiser = _class(kind.components[kind.denoiser]).from_single_file(
-            state, config=str(entry.base), subfolder=kind.denoiser, torch_dtype=dtype, local_files_only=True
-        )
-    except (ValueError, RuntimeError, LookupError) as trouble:
-        raise Unsupported(
-            f"{entry.title} does not fit the folder that it is used with: {str(trouble)[:200]}",
-            reason="BROKEN_MODEL_FILE", remedy="get the file again, or the model as a folder of diffusers",
-        ) from None  # fmt: skip
+    denoiser = load_denoiser(entry, kind, _class(kind.components[kind.denoiser]), dtype)
     return _from_folder(replace(entry, path=entry.base), kind, dtype, {kind.denoiser: denoiser})
 
 

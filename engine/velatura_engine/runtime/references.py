@@ -24,6 +24,7 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 from ..errors import Unsupported
 from ..models.entry import ModelEntry
 from ..models.weights import weights
+from .flow_references import FlowAdapter, load_flow_adapter
 from .load import ALIGNED
 from .seams import steer
 
@@ -86,12 +87,17 @@ class References:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self._eyes: OrderedDict[tuple, Eyes] = OrderedDict()
+        self._flowing: OrderedDict[tuple, FlowAdapter] = OrderedDict()
         # Forgotten with the denoiser that they were made for.
         self._readers: WeakKeyDictionary[nn.Module, OrderedDict[tuple, Readers]] = WeakKeyDictionary()
 
     def eyes(self, entry: ModelEntry) -> Eyes:
         """A picture encoder, loaded if need be."""
         return _kept(self._eyes, _key(entry), lambda: load_eyes(entry, self.device, self.dtype))
+
+    def flow_adapter(self, entry: ModelEntry) -> FlowAdapter:
+        """An adapter for a model that flows, loaded if need be."""
+        return _kept(self._flowing, _key(entry), lambda: load_flow_adapter(entry, self.device, self.dtype))
 
     def readers(self, entries: Sequence[ModelEntry], unet: Any) -> Readers:
         """Adapters for this very denoiser, loaded if need be. Raises Unsupported where they do not fit it."""

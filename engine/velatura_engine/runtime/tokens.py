@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from ..families import Packing
+
+
+def rolled(values: torch.Tensor, shifts: Sequence[tuple[int, int]] | None, side: int) -> torch.Tensor:
+    """(B, C, h, w), each rolled by so many (rows, columns) of tokens of that side; None leaves them."""
+    if shifts is None:
+        return values
+    return torch.stack([
+        one.roll((down * side, right * side), (-2, -1)) for one, (down, right) in zip(values, shifts, strict=True)
+    ])  # fmt: skip
 
 
 class Tokens:

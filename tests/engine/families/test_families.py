@@ -26,6 +26,16 @@ KINDS = {
 }
 
 
+def flux(channels):
+    """Of Flux.1 and its relatives, which differ in what they see."""
+    return (
+        {"single_transformer_blocks.0.proj_mlp.weight": (8, 8), "x_embedder.weight": (8, channels),
+         "time_text_embed.text_embedder.linear_1.weight": (8, 8)},
+        {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vector_in.in_layer.weight": (8, 8),
+         "img_in.weight": (8, channels)},
+    )  # fmt: skip
+
+
 FLOWS = {
     # family: some tensors of a folder's denoiser, and of a file's
     "sd3": (
@@ -33,11 +43,9 @@ FLOWS = {
          "pos_embed.proj.weight": (8, 16, 2, 2)},
         {"joint_blocks.0.context_block.attn.qkv.weight": (8, 8)},
     ),
-    "flux": (
-        {"single_transformer_blocks.0.proj_mlp.weight": (8, 8), "x_embedder.weight": (8, 64),
-         "time_text_embed.text_embedder.linear_1.weight": (8, 8)},
-        {"double_blocks.0.img_attn.qkv.weight": (8, 8), "vector_in.in_layer.weight": (8, 8), "img_in.weight": (8, 64)},
-    ),
+    "flux": flux(64),
+    "flux_control": flux(128),
+    "flux_fill": flux(384),
     "flux2": (
         {"double_stream_modulation_img.linear.weight": (8, 8),
          "single_transformer_blocks.0.attn.to_out.weight": (8, 8)},
@@ -48,6 +56,15 @@ FLOWS = {
     "qwen_image": ({"txt_norm.weight": (8,), "img_in.weight": (8, 64),
                     "transformer_blocks.0.img_mod.1.weight": (8, 8)},) * 2,
 }  # fmt: skip
+
+
+NETS = {
+    # family: some tensors of its ControlNets
+    "sd3": {"pos_embed_input.proj.weight": (8, 16, 2, 2), "controlnet_blocks.0.weight": (8, 8)},
+    "flux": {"controlnet_x_embedder.weight": (8, 64), "context_embedder.weight": (8, 8)},
+    "qwen_image": {"controlnet_x_embedder.weight": (8, 64), "txt_norm.weight": (8,)},
+    "z_image": {"control_all_x_embedder.2-1.weight": (8, 64), "control_layers.0.after_proj.weight": (8, 8)},
+}
 
 
 def denoiser(name, prefix=""):
@@ -83,13 +100,22 @@ def test_a_family_is_told_by_its_shapes_in_either_layout(name, prefix):
         unet(7),
         {},
         {"transformer.x": (4, 4)},
-        denoiser("flux") | {"x_embedder.weight": (8, 384)},
+        denoiser("flux") | {"x_embedder.weight": (8, 96)},
         unet(4) | {"class_embedding.linear_1.weight": (8, 8)},
         unet(4, 4, prefix=FILE) | {f"{FILE}label_emb.0.0.weight": (8, 8), "cond_stage_model.model.x": (8,)},
         unet(4, 3, True) | {"encoder_hid_proj.weight": (8, 8)},
         unet(4, 3, True, prefix=FILE) | {"edm_mean": (1,)},
     ],
-    ids=["seven channels", "nothing", "a transformer", "Flux fill", "unCLIP", "an unCLIP file", "Kolors", "Playground"],
+    ids=[
+        "seven channels",
+        "nothing",
+        "a transformer",
+        "another Flux",
+        "unCLIP",
+        "an unCLIP file",
+        "Kolors",
+        "Playground",
+    ],
 )
 def test_an_unknown_architecture_belongs_to_no_family(shapes):
     assert detect(shapes) is None
@@ -121,6 +147,16 @@ def test_a_family_rescales_the_guidance_with_those_pipelines_that_can(name):
     assert all(read <= call.keys() for call in calls.values())
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if family(name).flow and family(name).controls])
+def test_controlnets_of_a_family_that_flows_lead_its_denoiser(name):
+    import diffusers
+
+    led, denoiser = family(name).flow.led, getattr(diffusers, family(name).components[family(name).denoiser])
+    assert led.hint in inspect.signature(getattr(diffusers, led.net).forward).parameters
+    assert led.answers.keys() <= inspect.signature(denoiser.forward).parameters.keys()
+    assert detect_control(NETS[name]).id == name
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_component_of_a_family_is_one_that_its_pipelines_take(name):
     import diffusers
@@ -132,13 +168,13 @@ def test_every_component_of_a_family_is_one_that_its_pipelines_take(name):
     for kind in {*found.pipelines.values(), *found.control_pipelines.values()}:
         taken = inspect.signature(getattr(diffusers, kind).__init__).parameters
         assert found.components.keys() <= taken.keys()
-        assert not found.controls or kind not in found.control_pipelines.values() or "controlnet" in taken
+        assert not found.controls or found.flow or kind not in found.control_pipelines.values() or "controlnet" in taken
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_controlnets_that_a_family_takes_are_those_of_a_family_that_tells_them(name):
     found = family(name)
-    assert bool(found.controls) == bool(found.control_pipelines)
+    assert bool(found.controls) == bool(found.control_pipelines or (found.flow and found.flow.led))
     if found.controls:
         assert family(found.controls).detect_control is not None
 

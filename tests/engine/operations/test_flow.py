@@ -10,7 +10,7 @@ import pytest
 import torch
 from fakes.tiny_flows import FLOWS, make_flow
 from safetensors.torch import save_file
-from velatura_engine.errors import Cancelled, Invalid, Unsupported
+from velatura_engine.errors import Cancelled, Invalid, NotFound, Unsupported
 from velatura_engine.events import Artifact, Preview, Progress, Warning
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture
@@ -298,9 +298,11 @@ def test_a_lora_in_diffusers_names_is_worn_and_taken_off_without_a_trace(paint, 
     assert np.array_equal(before, after) and not np.array_equal(before, worn)
 
 
-def test_a_lora_whose_layers_are_joined_in_the_original_way_is_refused(events):
+def test_a_lora_whose_layers_are_joined_in_the_original_way_is_worn_where_there_are_such(events, paint):
+    before, worn, after = (paint("flux", prompt=words) for words in ("moss", "moss <lora:joined:1>", "moss"))
+    assert np.array_equal(before, after) and not np.array_equal(before, worn)
     with pytest.raises(Unsupported) as refusal:
-        events("flux", prompt="moss <lora:joined:1>")
+        events("qwen_image", prompt="moss <lora:joined:1>")
     assert refusal.value.reason == "WRONG_BASE"
 
 
@@ -310,7 +312,6 @@ REFUSED = {
     "sampling.eta": {"sampling": Sampling(eta=0.5)},
     "windows": {"windows": Windows()},
     "directions": {"directions": (Direction(source=("moss",), target=("brick",)),)},
-    "model": {"depth": RAMP},
     "prompt": {"prompt": '("moss", "brick").blend(0.5, 0.5)'},
 }
 
@@ -322,6 +323,15 @@ def test_what_a_flow_model_cannot_do_is_refused_by_name(events, field):
     assert refusal.value.field == f"steps[0].diffuse.{field}" and refusal.value.remedy
     if field == "sampling.sampler":
         assert "dpmpp_2m" in refusal.value.suggestions and "ddim" not in refusal.value.suggestions
+
+
+def test_a_model_without_controlnets_is_not_led_and_others_are_where_one_is_installed(events):
+    with pytest.raises(Unsupported) as refusal:
+        events("flux2", depth=RAMP)
+    assert refusal.value.field == "steps[0].diffuse.model"
+    with pytest.raises(NotFound) as missing:
+        events("flux", depth=RAMP)
+    assert missing.value.reason == "NO_CONTROL_MODEL" and missing.value.field == "steps[0].diffuse.depth"
 
 
 def test_a_picture_larger_than_the_model_can_count_is_refused(events):

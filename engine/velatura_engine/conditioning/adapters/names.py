@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ...models import originals
 from ...models.lora_keys import flat
 
 DENOISERS = ("unet", "transformer")
@@ -38,12 +39,25 @@ _MIDDLE = re.compile(r"mid_block\.(resnets|attentions)\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of a joined layer is meant: that of number `own` of the `modules` whose rows it joins in order. The
+    halves of one that is `swapped` stand the other way round there.
+    """
+
+    modules: tuple[nn.Module, ...]
+    own: int
+    swapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A layer of a model: which part of the pipeline holds it, and its block (BASE outside the blocks)."""
 
     module: nn.Module
     component: str
     block: str
+    share: Share | None = None
+    """Where the file's layer joins this one with others."""
 
 
 class Places:
@@ -53,16 +67,20 @@ class Places:
         """`components`: by their names in diffusers' pipelines: unet or transformer, text_encoder, text_encoder_2, …"""
         self._tables = {name: dict(_named(name, module)) for name, module in components.items()}
         self.denoiser = next((name for name in DENOISERS if name in components), "")
+        self._joined = dict(_originals(self.denoiser, components[self.denoiser])) if self.denoiser else {}
 
-    def find(self, layer: str) -> Place | None:
-        """The place of a file's layer, None where there is none."""
+    def find(self, layer: str) -> tuple[Place, ...]:
+        """The places of a file's layer, several where it joins what is apart here; () where there is none."""
         name = flat(layer)
         for prefix, component in _PREFIXES:
             if name.startswith(prefix):
                 place = self._tables.get(component or self.denoiser, {}).get(name[len(prefix) :])
                 if place is not None:
-                    return place
-        return None
+                    return (place,)
+                joined = self._joined.get(name[len(prefix) :]) if not component else None
+                if joined is not None:
+                    return joined
+        return ()
 
 
 def components(parts: object) -> dict[str, nn.Module]:
@@ -70,6 +88,20 @@ def components(parts: object) -> dict[str, nn.Module]:
     names = (*DENOISERS, "text_encoder", "text_encoder_2", "text_encoder_3")
     found = {name: getattr(parts, name, None) for name in names}
     return {name: module for name, module in found.items() if isinstance(module, nn.Module)}
+
+
+def _originals(component: str, model: nn.Module) -> Iterator[tuple[str, tuple[Place, ...]]]:
+    """Places by the names that a transformer's authors have for layers."""
+    modules = dict(model.named_modules())
+    for layer, to in originals.numbered(originals.known(type(model).__name__), modules):
+        group = tuple(modules[one.removeprefix(originals.SWAPPED)] for one in to)
+        yield (
+            layer.replace(".", "_"),
+            tuple(
+                Place(module, component, "BASE", Share(group, own, one.startswith(originals.SWAPPED)))
+                for own, (module, one) in enumerate(zip(group, to, strict=True))
+            ),
+        )
 
 
 def _named(component: str, model: nn.Module) -> Iterator[tuple[str, Place]]:

@@ -22,6 +22,7 @@ from ...models import lora_keys
 from ...plan import AdapterPlan
 from . import hypernetworks
 from .deltas import Mismatch, bias_delta, weight_delta
+from .joined import of_share
 from .names import Place, Places
 
 _SLOTS = (("weight", weight_delta), ("bias", bias_delta))
@@ -105,12 +106,12 @@ def _pieces(
         tally = _Tally(worn, len(found), {key.rpartition(".")[0] for key in strange})
         tally.layers += len(tally.left)
         for layer, parts in found.items():
-            place = places.find(layer)
-            if place is None:
+            found_at = places.find(layer)
+            if not found_at:
                 tally.left.add(layer)
-                continue
-            factor = _factor(worn, place) * scales.of(layer, parts, file)
-            pieces.setdefault(place.module, []).append(_Piece(worn, layer, place, file, parts, factor))
+            for place in found_at:
+                factor = _factor(worn, place) * scales.of(layer, parts, file)
+                pieces.setdefault(place.module, []).append(_Piece(worn, layer, place, file, parts, factor))
         if worn.block_weights and not any(piece.worn is worn and piece.place.block != "BASE" for piece in _all(pieces)):
             raise Unsupported(
                 f"{worn.model.title} changes no block that has a name",
@@ -138,30 +139,39 @@ def _put_on(
 ) -> None:
     """Lay the sum of all pieces over each weight; what was there is added to `kept` before it is covered."""
     by_plan = {id(tally.worn): tally for tally in tallies}
+    covered: dict[int, torch.Tensor] = {}
     for module, some in pieces.items():
         check()
         sums: dict[str, torch.Tensor] = {}
         for piece in some:
             parts = piece.parts(next(module.parameters()).device)
-            for name, delta in _deltas(module, piece, parts, by_plan[id(piece.worn)]).items():
+            for name, delta in _deltas(module, piece, parts, by_plan[id(piece.worn)], covered).items():
                 if piece.factor:
                     delta = delta * piece.factor
                     sums[name] = sums[name] + delta if name in sums else delta
         for name, total in sums.items():
             parameter = getattr(module, name)
-            before = parameter.data
+            before = covered[id(parameter)] = parameter.data
             changed = torch.empty_like(before)  # laid out in memory as the weight is
             changed.copy_(before.float() + total)
             kept.append((parameter, before))
             parameter.data = changed
 
 
-def _deltas(module: nn.Module, piece: _Piece, parts: dict[str, torch.Tensor], tally: _Tally) -> dict[str, torch.Tensor]:
+def _deltas(
+    module: nn.Module,
+    piece: _Piece,
+    parts: dict[str, torch.Tensor],
+    tally: _Tally,
+    before: Mapping[int, torch.Tensor],
+) -> dict[str, torch.Tensor]:
     """What a piece adds to the module's weight and bias; nothing where its shapes do not fit."""
     deltas: dict[str, torch.Tensor] = {}
     try:
         for name, work_out in _SLOTS:
-            delta = work_out(parts, getattr(module, name, None))
+            share = piece.place.share
+            own = getattr(module, name, None)
+            delta = work_out(parts, own) if share is None else of_share(work_out, parts, share, name, before)
             if delta is not None:
                 deltas[name] = delta
     except Mismatch:
