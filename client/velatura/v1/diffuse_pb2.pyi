@@ -63,26 +63,30 @@ RESIZE_MODE_FIT: ResizeMode
 RESIZE_MODE_FILL: ResizeMode
 
 class PromptSpan(_message.Message):
-    __slots__ = ("text", "start", "end", "weight")
+    __slots__ = ("text", "start", "end", "weight", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     text: str
     start: float
     end: float
     weight: float
-    def __init__(self, text: _Optional[str] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., weight: _Optional[float] = ...) -> None: ...
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., weight: _Optional[float] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PromptRegion(_message.Message):
-    __slots__ = ("text", "mask", "weight")
+    __slots__ = ("text", "mask", "weight", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     text: str
     mask: _pixels_pb2.Mask
     weight: float
-    def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Prompt(_message.Message):
     __slots__ = ("text", "syntax", "spans", "regions", "draw", "texts")
