@@ -87,6 +87,7 @@ def diffuse(
     regions: Iterable[diffuse_pb2.PromptRegion] = (),
     windows: diffuse_pb2.Windows | None = None,
     mend: int | None = None,
+    vae_tile: int | None = None,
     every: bool = False,
     id: str = "",
     hidden: bool = False,
@@ -100,6 +101,7 @@ def diffuse(
     `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on. `cache_interval`: DeepCache,
     compute the UNet whole in every so many steps.
     `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
+    `vae_tile`: side of what the autoencoder sees at once, pixels; 0 is the whole picture.
     `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
@@ -131,6 +133,7 @@ def diffuse(
     if tile:
         task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
     set_fields(task.tiling, mend=mend)
+    set_fields(task, vae_tile=vae_tile)
     return _one(id, hidden, settings, diffuse=task)
 
 

@@ -148,6 +148,8 @@ class DiffusePlan:
     warnings: tuple[Warning, ...] = ()
     variation: VariationPlan | None = None
     windows: WindowsPlan | None = None
+    vae_tile: int = 0
+    """Side of what the autoencoder sees at once, pixels; 0 is the whole canvas."""
 
     @property
     def outputs(self) -> tuple[Size, ...]:

@@ -221,6 +221,7 @@ class Diffuse:
     tiling: Tiling = Tiling()
     variation: Variation | None = None
     windows: Windows | None = None
+    vae_tile: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

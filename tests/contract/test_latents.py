@@ -263,3 +263,21 @@ def test_words_that_change_in_each_step_leave_nothing_to_remember(lab):
 def test_the_interval_stands_in_the_recipe(lab):
     image = lab.result(quick(cache_interval=3)).images[0]
     assert recipe.read(image.data).spec.steps[0].diffuse.sampling.cache_interval == 3
+
+
+@pytest.mark.parametrize("more", [{}, {"tile": "xy"}, {"init": pixels.from_array(noise(width=128)), "tile": "x"}])
+def test_tiles_of_the_autoencoder_paint_nearly_the_whole_and_are_written_down(lab, more):
+    wide = {"width": 128, "strength": 0.6 if "init" in more else None, **more}
+    whole, tiled = (exact(lab, vae_tile=side, **wide) for side in (0, 64))
+    assert np.abs(whole - tiled).max() > 0 and 10 * np.log10(1 / np.square(whole - tiled).mean()) > 35
+    result = lab.result(quick(vae_tile=65, **wide))
+    assert result.resolved.steps[0].diffuse.vae_tile == 80  # a multiple of what the model needs
+    again = lab.result(recipe.replay(recipe.read(result.images[0].data)))
+    assert again.images[0].data == result.images[0].data
+    assert lab.result(quick(**wide)).resolved.steps[0].diffuse.vae_tile == 0
+
+
+def test_tiles_too_small_for_the_autoencoder_are_refused(lab):
+    with pytest.raises(errors.Invalid) as caught:
+        lab.result(quick(vae_tile=32))
+    assert caught.value.field == "steps[0].diffuse.vae_tile"

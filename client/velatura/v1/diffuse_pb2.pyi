@@ -290,7 +290,7 @@ class Variation(_message.Message):
     def __init__(self, subseed: _Optional[int] = ..., strength: _Optional[float] = ..., seed_width: _Optional[int] = ..., seed_height: _Optional[int] = ...) -> None: ...
 
 class Diffuse(_message.Message):
-    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows", "directions")
+    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows", "directions", "vae_tile")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -314,6 +314,7 @@ class Diffuse(_message.Message):
     ALLOW_EMPTY_PROMPT_FIELD_NUMBER: _ClassVar[int]
     WINDOWS_FIELD_NUMBER: _ClassVar[int]
     DIRECTIONS_FIELD_NUMBER: _ClassVar[int]
+    VAE_TILE_FIELD_NUMBER: _ClassVar[int]
     prompt: Prompt
     negative: Prompt
     model: str
@@ -337,4 +338,5 @@ class Diffuse(_message.Message):
     allow_empty_prompt: bool
     windows: Windows
     directions: _containers.RepeatedCompositeFieldContainer[Direction]
-    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ..., directions: _Optional[_Iterable[_Union[Direction, _Mapping]]] = ...) -> None: ...
+    vae_tile: int
+    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ..., directions: _Optional[_Iterable[_Union[Direction, _Mapping]]] = ..., vae_tile: _Optional[int] = ...) -> None: ...

@@ -33,6 +33,7 @@ def add_enlarging(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--window", type=int, metavar="N", help="paint through windows of N pixels, 0: the model's own"
     )
+    command.add_argument("--vae-tile", type=int, metavar="N", help="let the autoencoder see N pixels at once, 0: all")
     command.add_argument("--overlap", type=int, metavar="N", help="of neighbouring windows, pixels (default a quarter)")
 
 
@@ -47,7 +48,7 @@ def windows(options: argparse.Namespace) -> diffuse_pb2.Windows | None:
 
 def build(options: argparse.Namespace, **asked: Any) -> jobs_pb2.JobSpec:
     """The job that the options describe; `asked` as for `velatura.spec.diffuse`. Raises Invalid."""
-    asked["variation"] = _variation(options)
+    asked["variation"], asked["vae_tile"] = _variation(options), options.vae_tile
     if options.hires is not None and options.loopback is not None:
         raise Invalid("hires and loopback do not go together", field="hires", remedy="Leave one of them out.")
     if options.hires is not None:

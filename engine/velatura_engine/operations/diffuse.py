@@ -30,6 +30,7 @@ from ..plan import DiffusePlan, PassagePlan
 from ..runtime.models import Loaded
 from ..runtime.reuse import Reuse, reusing
 from ..runtime.seams import Moment, observe
+from ..runtime.tiles import by_tiles
 from ..runtime.windows import Windows, windowed
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
@@ -66,6 +67,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
+            by_tiles(model.vae, plan.vae_tile, axes, context.check),
         ):
             flows = model.family.flow is not None
             run = FlowRun(plan, context, model, scene) if flows else _Run(plan, context, model, scene, guides, likeness)

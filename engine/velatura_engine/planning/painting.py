@@ -107,6 +107,7 @@ class Painting:
             warnings=warnings,
             variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
             windows=latents.plan_windows(ask, model, self.field),
+            vae_tile=latents.plan_vae_tile(ask.vae_tile, canvas, model),
         )
 
     def _guidance(self) -> float:

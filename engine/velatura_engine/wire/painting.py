@@ -91,6 +91,7 @@ class PaintingReader:
             tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
             variation=latents.variation(ask, field),
             windows=latents.windows(ask, field),
+            vae_tile=latents.vae_tile(ask, field),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:

@@ -142,6 +142,8 @@ def _resolve_latents(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
             message.variation.seed_width, message.variation.seed_height = plan.variation.seed_size
     if plan.windows is not None:
         message.windows.size, message.windows.overlap = plan.windows.size, plan.windows.overlap
+    if not plan.model.pipeline:
+        message.vae_tile = plan.vae_tile
 
 
 def _resolve_upscale(message: operations_pb2.Upscale, plan: UpscalePlan) -> None:
