@@ -72,6 +72,7 @@ def diffuse(
     schedule: str = "",
     init: pixels_pb2.Image | None = None,
     strength: float | None = None,
+    invert: bool = False,
     mask: pixels_pb2.Mask | None = None,
     depth: pixels_pb2.DepthMap | None = None,
     controls: Iterable[diffuse_pb2.Control] = (),
@@ -96,6 +97,7 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
+    `invert`: begin with the noise that the `init` would have been painted from by the prompt.
     `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for, instead of a drawn one.
     `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
     `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on. `cache_interval`: DeepCache,
@@ -130,6 +132,7 @@ def diffuse(
     if init is not None:
         task.init.image.CopyFrom(init)
         set_fields(task.init, strength=strength)
+        task.init.invert = invert
     if tile:
         task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
     set_fields(task.tiling, mend=mend)

@@ -148,6 +148,8 @@ class DiffusePlan:
     warnings: tuple[Warning, ...] = ()
     variation: VariationPlan | None = None
     windows: WindowsPlan | None = None
+    invert: bool = False
+    """Begin with the noise that the init would have been painted from."""
     vae_tile: int = 0
     """Side of what the autoencoder sees at once, pixels; 0 is the whole canvas."""
 

@@ -210,6 +210,7 @@ class Diffuse:
     sampling: Sampling = Sampling()
     init: Source | None = None
     strength: float | None = None
+    invert: bool = False
     mask: Source | None = None
     inpaint: Inpaint = Inpaint()
     outpaint: Outpaint = Outpaint()

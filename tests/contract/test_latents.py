@@ -281,3 +281,25 @@ def test_tiles_too_small_for_the_autoencoder_are_refused(lab):
     with pytest.raises(errors.Invalid) as caught:
         lab.result(quick(vae_tile=32))
     assert caught.value.field == "steps[0].diffuse.vae_tile"
+
+
+@pytest.mark.parametrize("model, more", [
+    ("tiny", {}), ("tiny", {"mask": pixels.mask(LEFT), "tile": "y"}), ("tiny-sd1", {"sampler": "euler_a"}),
+])  # fmt: skip
+def test_a_painting_from_a_pictures_own_noise_is_written_down_and_painted_again(lab, model, more):
+    asked = {"model": model, "init": pixels.from_array(noise()), "strength": 0.8, "steps": 4, **more}
+    drawn, found = (lab.result(quick(**asked, invert=on)) for on in (False, True))
+    assert drawn.images[0].data != found.images[0].data and found.resolved.steps[0].diffuse.init.invert
+    again = lab.result(recipe.replay(recipe.read(found.images[0].data)))
+    assert again.images[0].data == found.images[0].data
+    if not more:  # no seed has a part in it
+        other = lab.exact(**asked, invert=True, seed=99)[0]
+        assert np.abs(lab.exact(**asked, invert=True)[0] - other).max() < 1e-5
+
+
+@pytest.mark.parametrize("model", ["tiny-nine", "tiny-five"])
+def test_models_that_cannot_be_walked_back_are_refused(lab, model):
+    more = {"depth": pixels.depth_map(ramp())} if model == "tiny-five" else {"mask": pixels.mask(LEFT)}
+    with pytest.raises(errors.Unsupported) as caught:
+        lab.result(quick(model=model, **INIT, invert=True, **more))
+    assert caught.value.field == "steps[0].diffuse.init.invert"

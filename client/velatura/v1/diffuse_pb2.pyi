@@ -136,12 +136,14 @@ class Sampling(_message.Message):
     def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ..., cache_interval: _Optional[int] = ...) -> None: ...
 
 class InitImage(_message.Message):
-    __slots__ = ("image", "strength")
+    __slots__ = ("image", "strength", "invert")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    INVERT_FIELD_NUMBER: _ClassVar[int]
     image: _pixels_pb2.Image
     strength: float
-    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., strength: _Optional[float] = ...) -> None: ...
+    invert: bool
+    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., strength: _Optional[float] = ..., invert: bool = ...) -> None: ...
 
 class InpaintSettings(_message.Message):
     __slots__ = ("fill", "grow", "feather", "context", "color_match", "result")

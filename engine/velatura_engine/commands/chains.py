@@ -55,7 +55,7 @@ def build(options: argparse.Namespace, **asked: Any) -> jobs_pb2.JobSpec:
         if options.init or options.mask or options.mend:
             remedy = "Use `velatura upscale` for a picture that is there."
             raise Invalid("hires begins with words alone", field="hires", remedy=remedy)
-        for name in ("init", "strength", "mask"):
+        for name in ("init", "strength", "invert", "mask"):
             asked.pop(name)
         strength = 0.5 if options.hires_strength is None else options.hires_strength
         asked["count"] = asked["count"] or 1

@@ -39,7 +39,8 @@ from .context import Context
 from .flow import FlowRun, unheard
 from .generic import paint_generic
 from .guides import Guides
-from .noise import Variation, generators
+from .inversion import invert
+from .noise import Variation, generators, instead
 from .references import Likeness
 from .scene import Scene, fetch, finish
 
@@ -111,13 +112,14 @@ class _Run:
 
     def denoise(self, axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
-        blend = self.blend() if self.scene.mask is not None else None
         windows = self.windows()
+        before = self.invert(axes, windows) if self.plan.invert else 0
+        blend = self.blend() if self.scene.mask is not None else None
 
         def after(moment: Moment, reuse: Reuse) -> torch.Tensor | None:
             self.context.check()
             reuse.next_step()
-            self.context.progress(moment.done, moment.total)
+            self.context.progress(before + moment.done, before + moment.total)
             self.glimpse(moment)
             part = moment.done / moment.total
             if self.conditioning:
@@ -142,6 +144,31 @@ class _Run:
             stack.enter_context(self.guides.steering(denoiser, windows))
             self.tile(0.0, axes, windows)
             return pipeline(**self.arguments()).images
+
+    def invert(self, axes: Axes, windows: Windows | None) -> int:
+        """Find the noise that the picture to start from would have been painted from, and let that be laid over it
+        wherever noise is; the evaluations that it took."""
+        plan, model = self.plan, self.model
+        steps = max(1, int(plan.steps * self.strength))
+        likely = 3 * steps  # two evaluations a step, and the painting
+
+        def after(moment: Moment) -> None:
+            self.context.check()
+            self.context.progress(moment.done, max(likely, moment.total + 1))
+
+        scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
+        scheduler.set_timesteps(plan.steps)
+        first = (plan.steps - steps) * getattr(scheduler, "order", 1)
+        self.tile(0.0, axes, windows)
+        with ExitStack() as stack:
+            if windows:
+                stack.enter_context(windowed(model.denoiser, [], windows))
+            noise = invert(
+                model, self.start, self._hearing(directed=False), timestep=float(scheduler.timesteps[first]),
+                steps=steps, factor=plan.model.latent_factor, after=after,
+            )  # fmt: skip
+        instead(self.scheduler, lambda drawn: noise.to(drawn))
+        return 2 * steps
 
     def tile(self, part: float, axes: Axes, windows: Windows | None) -> None:
         """Wrap what tiles at this part of the run, 0 to 1: layers, or windows where those cut the canvas."""
@@ -233,13 +260,19 @@ class _Run:
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
+        return self._hearing()
+
+    def _hearing(self, directed: bool = True) -> Conditioning:
+        """What the prompts mean, whatever they say; without what directions change unless `directed`."""
+        plan, model = self.plan, self.model
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
         told = _voices(plan.prompt, plan.passages, regions[:split])
         plain = _voices(plan.negative, plan.negative_passages, regions[split:])
         embedder = model.embedder(plan.clip_skip, plan.embeddings)
-        turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in plan.directions]
+        asked = plan.directions if directed else ()
+        turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in asked]
         return Conditioning(
             told,
             plain,

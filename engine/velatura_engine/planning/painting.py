@@ -92,6 +92,7 @@ class Painting:
             knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
             init=ask.init,
             strength=self._strength(task),
+            invert=ask.invert,
             mask=ask.mask,
             inpaint=self._inpaint(task),
             depth=ask.depth if native_depth else None,

@@ -80,6 +80,7 @@ class PaintingReader:
             sampling=self._sampling(ask.sampling, f"{field}.sampling"),
             init=init,
             strength=optional(ask.init, "strength", f"{field}.init.strength", 0, 1),
+            invert=ask.init.invert,
             mask=self.sources.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             outpaint=outpaint,

@@ -115,6 +115,8 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         set_knob(sampling.knobs[name], value)
     if plan.init is not None:
         message.init.strength = plan.strength
+        if plan.invert:
+            message.init.invert = True
     if plan.frame is not None:
         message.inpaint.fill = _FILLS[plan.inpaint.fill]
         message.inpaint.color_match = bool(plan.inpaint.color_match)
