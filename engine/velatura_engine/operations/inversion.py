@@ -1,4 +1,4 @@
-"""The noise that a picture would have been painted from: DDIM inversion (Song et al., arXiv 2010.02502, section 4.3)."""
+"""The noise that a picture would have been painted from: DDIM inversion (Song et al., arXiv 2010.02502, 4.3)."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import sqrt
 
 import numpy as np
@@ -38,7 +39,7 @@ def climbed(steps: int) -> float:
 def test_the_way_up_is_that_of_the_closed_answer_to_second_order():
     truth = sqrt((GAUSSIAN**2 + 20**2) / (GAUSSIAN**2 + 0.05**2))
     errors = [abs(climbed(steps) / truth - 1) for steps in (20, 40, 80)]
-    assert errors[0] < 0.015 and all(a / b > 3.4 for a, b in zip(errors, errors[1:], strict=False))
+    assert errors[0] < 0.015 and all(a / b > 3.4 for a, b in pairwise(errors))
 
 
 def test_a_climb_ends_at_the_level_asked_and_knows_each_step_by_its_number():
@@ -48,7 +49,7 @@ def test_a_climb_ends_at_the_level_asked_and_knows_each_step_by_its_number():
     made.set_timesteps(10)
     steps = made.timesteps.tolist()
     assert len(steps) == 20 and steps[0] == 0 and abs(steps[-1] - 600) < 1e-2
-    assert all(a < b for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a < b for a, b in pairwise(steps))
 
 
 @pytest.fixture(scope="module")

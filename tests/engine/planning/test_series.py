@@ -11,6 +11,7 @@ from velatura_engine.operations.series import share
 from velatura_engine.plan import DiffusePlan, SeriesPlan
 from velatura_engine.planning import job as planning
 from velatura_engine.request import Diffuse, Passage, Request, Sampling, Step
+from velatura_engine.samplers import samplers
 from velatura_engine.wildcards.folder import Wildcards
 
 STARTER = ModelEntry(
@@ -151,3 +152,13 @@ def test_all_stages_of_a_series_are_the_whole_and_so_are_its_shares():
 def test_the_explanation_tells_what_each_picture_says():
     plan = make(Diffuse(prompt="{a|b|c|d} brick", count=2))
     assert all(text in plan.explain() for text, _ in plan.steps[0].texts)
+
+
+@pytest.mark.parametrize("name", [part.id for part in samplers().parts() if "eta" in {k.name for k in part.knobs}])
+def test_the_share_of_fresh_noise_reaches_every_sampler_that_knows_it(name):
+    asked = Sampling(sampler=name, eta=0.7)
+    assert step(Diffuse(prompt="moss", sampling=asked)).knobs["eta"] == 0.7
+    assert step(Diffuse(prompt="moss", sampling=replace(asked, knobs={"eta": 0.7}))).knobs["eta"] == 0.7
+    with pytest.raises(Invalid, match=r"0\.7.*0\.2") as caught:
+        step(Diffuse(prompt="moss", sampling=replace(asked, knobs={"eta": 0.2})))
+    assert caught.value.field == "steps[0].diffuse.sampling.eta"
