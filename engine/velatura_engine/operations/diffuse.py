@@ -8,7 +8,7 @@ ControlNet, and soft masks come with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -21,12 +21,10 @@ from diffusers.utils.torch_utils import randn_tensor
 from ..conditioning.adapters.names import components
 from ..conditioning.adapters.wear import wearing
 from ..conditioning.directions import Directed, turn
-from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
-from ..conditioning.voices import Voice
-from ..events import Artifact, Preview, Warning
+from ..events import Artifact, Preview
 from ..pixels.picture import Picture
-from ..plan import DiffusePlan, PassagePlan
+from ..plan import DiffusePlan
 from ..runtime.models import Loaded
 from ..runtime.reuse import Reuse, reusing
 from ..runtime.seams import Moment, observe
@@ -43,6 +41,7 @@ from .inversion import invert
 from .noise import Variation, generators, instead
 from .references import Likeness
 from .scene import Scene, fetch, finish
+from .words import untold, voices
 
 
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
@@ -56,7 +55,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
         return _hand_over(plan, context, scene, paint_generic(plan, context, scene))
     model = context.models.checkpoint(plan.model, plan.vae)
     guides = Guides(plan, context, model)
-    for warning in (*_heard(plan, model), *unheard(plan, model)):
+    for warning in (*untold(plan, model), *unheard(plan, model)):
         context.emit(warning)
     scene = fetch(plan, context)
     modules = [model.vae, model.denoiser, *guides.modules]
@@ -268,8 +267,8 @@ class _Run:
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
-        told = _voices(plan.prompt, plan.passages, regions[:split])
-        plain = _voices(plan.negative, plan.negative_passages, regions[split:])
+        told = voices(plan.prompt, plan.passages, regions[:split])
+        plain = voices(plan.negative, plan.negative_passages, regions[split:])
         embedder = model.embedder(plan.clip_skip, plan.embeddings)
         asked = plan.directions if directed else ()
         turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in asked]
@@ -369,40 +368,6 @@ class _Run:
 
 def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
-
-
-def _voices(prompt: Prompt, passages: Sequence[PassagePlan], regions: Sequence[torch.Tensor | None]) -> list[Voice]:
-    """The whole picture's prompt, and after it what holds in places or for a time."""
-    asides = zip(passages, regions, strict=True)
-    return [Voice(prompt=prompt)] + [
-        Voice(prompt=passage.prompt, start=passage.start, end=passage.end, weight=passage.weight, mask=mask)
-        for passage, mask in asides
-    ]
-
-
-def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
-    """What of the prompts the model cannot hear: words it never learned, and unguided ones."""
-    said = plan.negative.text or plan.negative_passages
-    if said and not plan.model.negative:
-        heard = f"{plan.model.title} has its guidance within, and hears no negative prompt"
-        yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    elif said and plan.guidance <= 1:
-        heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
-        yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    phrases = [phrase for one in plan.directions for phrase in (*one.source, *one.target)]
-    passages = [passage.prompt for passage in plan.passages]
-    said = " ".join(prompt.words for prompt in (plan.prompt, *passages, *phrases))
-    # What it wears may have taught it words; nobody knows which.
-    learned = plan.adapters or plan.embeddings
-    unknown = model.unknown_words(said) if plan.model.vocabulary and not learned else []
-    if unknown:
-        words = ", ".join(map(repr, unknown))
-        yield Warning(
-            reason="UNKNOWN_WORDS",
-            field="prompt",
-            message=f"{plan.model.title} does not know {words} and paints the nearest it knows; "
-            "for other subjects install a full model",
-        )
 
 
 def _decode(

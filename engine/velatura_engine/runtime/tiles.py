@@ -112,6 +112,7 @@ def _encode(half: Encoder, tiling: _Tiling, sample: torch.Tensor) -> torch.Tenso
 def reach_up(half: Decoder) -> int:
     """How far, in latents, a pixel is from what its value depends on after the middle block."""
     far, scale = 0.0, 1
+    block: Any
     for block in half.up_blocks:
         far += 2 * len(block.resnets) / scale
         if block.upsamplers is not None:
@@ -123,6 +124,7 @@ def reach_up(half: Decoder) -> int:
 def reach_down(half: Encoder) -> int:
     """How far, in latents, a latent is from the pixels that its value depends on before the middle block."""
     far, scale = 1, 1
+    block: Any
     for block in half.down_blocks:
         far += 2 * len(block.resnets) * scale
         if block.downsamplers is not None:
