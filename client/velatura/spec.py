@@ -73,6 +73,7 @@ def diffuse(
     knobs: Mapping[str, bool | int | float | str] | None = None,
     init: pixels_pb2.Image | None = None,
     strength: float | None = None,
+    invert: bool = False,
     mask: pixels_pb2.Mask | None = None,
     depth: pixels_pb2.DepthMap | None = None,
     controls: Iterable[diffuse_pb2.Control] = (),
@@ -89,6 +90,7 @@ def diffuse(
     windows: diffuse_pb2.Windows | None = None,
     agreement: diffuse_pb2.Agreement | None = None,
     mend: int | None = None,
+    vae_tile: int | None = None,
     every: bool = False,
     id: str = "",
     hidden: bool = False,
@@ -97,15 +99,14 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `knobs` are the sampler's, by the catalog's names. `every`: each picture gets another of the prompts `{a|b}` and
-    `__name__` stand for, instead of a drawn one.
-    `spans` are texts for parts of the run, `regions` for parts of the picture. `vae`: another VAE's id.
-    `views` are painted so that they agree, as `agreement` says; each with its camera and depth, and with its picture
-    where that is to stay.
-    `image_guidance`: how much of the `init` a model keeps that edits by words, from 1 on. `cache_interval`: DeepCache,
-    compute the UNet whole in every so many steps.
-    `mend`: repaint only a band of the `init` along the edges that are to meet, pixels. `windows`: paint through them.
-    `settings` go to the job as in `job`.
+    `invert`: begin with the noise that the `init` would have been painted from by the prompt. `knobs` are the sampler's,
+    by the catalog's names. `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for,
+    instead of a drawn one. `spans` are texts for parts of the run, `regions` for parts of the picture. `views` are
+    painted so that they agree, as `agreement` says; each with its camera and depth, and with its picture where that is
+    to stay. `vae`: another VAE's id. `image_guidance`: how much of the `init` a model keeps that edits by words, from 1
+    on. `cache_interval`: DeepCache, compute the UNet whole in every so many steps. `mend`: repaint only a band of the
+    `init` along the edges that are to meet, pixels. `windows`: paint through them. `vae_tile`: side of what the
+    autoencoder sees at once, pixels; 0 is the whole picture. `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
         prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions),
@@ -124,19 +125,18 @@ def diffuse(
         windows=windows,
         agreement=agreement,
     )
-    set_fields(task, width=width, height=height, seed=seed, count=count)
+    set_fields(task, width=width, height=height, seed=seed, count=count, vae_tile=vae_tile)
     set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
     set_fields(task.sampling, image_guidance=image_guidance, cache_interval=cache_interval)
     set_knobs(task.sampling.knobs, knobs)
     if negative:
         task.negative.text = negative
-    if every:
-        task.prompt.draw = diffuse_pb2.PROMPT_DRAW_EVERY
+    set_fields(task.prompt, draw=diffuse_pb2.PROMPT_DRAW_EVERY if every else None)
     if init is not None:
         task.init.image.CopyFrom(init)
-        set_fields(task.init, strength=strength)
+        set_fields(task.init, strength=strength, invert=invert or None)
     if tile:
-        task.tiling.CopyFrom(diffuse_pb2.Tiling(x="x" in tile, y="y" in tile))
+        task.tiling.x, task.tiling.y = "x" in tile, "y" in tile
     set_fields(task.tiling, mend=mend)
     return _one(id, hidden, settings, diffuse=task)
 

@@ -161,6 +161,10 @@ class DiffusePlan:
     warnings: tuple[Warning, ...] = ()
     variation: VariationPlan | None = None
     windows: WindowsPlan | None = None
+    invert: bool = False
+    """Begin with the noise that the init would have been painted from."""
+    vae_tile: int = 0
+    """Side of what the autoencoder sees at once, pixels; 0 is the whole canvas."""
 
     @property
     def outputs(self) -> tuple[Size, ...]:
@@ -171,13 +175,13 @@ class DiffusePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesPlan:
-    """Paintings that differ in what they say: pictures of one step, each by itself. `texts` are the prompt and the
-    negative prompt of each, as they are written down."""
+    """Paintings that differ in what they say: pictures of one step, each by itself. `texts` are the prompt, the
+    negative prompt, and the passages of both, of each, as they are written down."""
 
     step_id: str
     hidden: bool
     parts: tuple[DiffusePlan, ...]
-    texts: tuple[tuple[str, str], ...]
+    texts: tuple[tuple[str, ...], ...]
 
     @property
     def outputs(self) -> tuple[Size, ...]:
@@ -303,7 +307,7 @@ def _explain(step: StepPlan) -> str:
     if isinstance(step, ViewsPlan):
         return f"{len(paintings(step))} of {len(step.views)} views in turn, the first: {_explain(paintings(step)[0])}"
     if isinstance(step, SeriesPlan):
-        said = (f"\n  {number}: {prompt}" for number, (prompt, _) in enumerate(step.texts))
+        said = (f"\n  {number}: {'; '.join(filter(None, texts))}" for number, texts in enumerate(step.texts))
         return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"
     parts = [f"{step.step_id}: {step.task} with {step.model.title}", f"{step.size[0]} x {step.size[1]}"]
     parts.append(f"{step.sampler}/{step.schedule}, {step.steps} steps, guidance {step.guidance:g}")

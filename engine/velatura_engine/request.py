@@ -116,9 +116,11 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A text that holds for part of the run (0..1) or, with a mask, of the picture; `weight` against others there."""
+    """A text that holds for part of the run (0..1) or, with a mask, of the picture; `weight` against others there.
+    `texts`, where there are any, are one for each picture in place of it."""
 
     text: str
+    texts: tuple[str, ...] = ()
     literal: bool = False
     start: float = 0.0
     end: float = 1.0
@@ -231,6 +233,7 @@ class Diffuse:
     sampling: Sampling = Sampling()
     init: Source | None = None
     strength: float | None = None
+    invert: bool = False
     mask: Source | None = None
     inpaint: Inpaint = Inpaint()
     outpaint: Outpaint = Outpaint()
@@ -244,6 +247,7 @@ class Diffuse:
     windows: Windows | None = None
     views: tuple[Viewpoint, ...] = ()
     agreement: Agreement = Agreement()
+    vae_tile: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

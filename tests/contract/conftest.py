@@ -56,3 +56,11 @@ def fresh_lab(models: Path, tmp_path: Path) -> Iterator[Lab]:
     running = Lab(tmp_path / "home", models)
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """An engine that has the built-in model and no other."""
+    running = Lab(tmp_path_factory.mktemp("starter"), tmp_path_factory.mktemp("none"), starter=True)
+    yield running
+    running.close()

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from velatura import Engine, discovery, pixels, spec
@@ -128,3 +129,14 @@ def flat(value: int = 128, width: int = SIDE, height: int = SIDE, channels: int 
 def ramp(width: int = SIDE, height: int = SIDE) -> np.ndarray:
     """Depth in metres from 1 at the left to 5 at the right."""
     return np.tile(np.linspace(1, 5, width, dtype=np.float32), (height, 1))
+
+
+LEFT = np.zeros((SIDE, SIDE), np.float32)
+LEFT[:, : SIDE // 2] = 1
+"""A mask of the left half."""
+TASKS: dict[str, dict[str, Any]] = {
+    "txt2img": {},
+    "img2img": {"init": pixels.from_array(noise()), "strength": 0.7},
+    "inpaint": {"init": pixels.from_array(noise()), "mask": pixels.mask(LEFT), "strength": 0.7},
+}
+"""What every sampler and family does, as `quick` is told it."""

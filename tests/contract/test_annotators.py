@@ -13,12 +13,14 @@ from velatura import errors, pixels, recipe, spec
 
 PICTURE = pixels.from_array(np.kron(noise(width=8, height=8), np.ones((8, 8, 1), np.uint8)))
 NEEDS = {
-    "hed": ("softedge",), "lineart_realistic": ("artist",), "mlsd": ("straight",), "segmentation": ("areas",),
+    "hed": ("softedge",), "pidinet": ("edges",), "lineart_anime": ("anime",),
+    "lineart_realistic": ("artist",), "mlsd": ("straight",), "segmentation": ("areas",),
     "openpose": ("poses", "people"), "normal_estimate": ("depths",), "depth_estimate": ("depths",),
 }  # fmt: skip
 """Preprocessors, and the models that they use."""
 KNOBS: dict[str, dict[str, float]] = {
-    "hed": {"resolution": 128}, "lineart_realistic": {"resolution": 128},
+    "hed": {"resolution": 128}, "pidinet": {"resolution": 128}, "lineart_anime": {"resolution": 256},
+    "lineart_realistic": {"resolution": 128},
     "openpose": {"confidence": 0.0, "people": 0.0}, "mlsd": {"confidence": 0.01, "length": 0.0, "resolution": 128},
 }  # fmt: skip
 """Random models are not sure of anything."""
@@ -32,6 +34,8 @@ def seeing(tmp_path_factory) -> Iterator[Lab]:
     make_control(home / "tiny-seg", home / "tiny")
     make_lines(home / "annotators" / "softedge.safetensors", "softedge")
     make_lines(home / "annotators" / "artist.safetensors", "lineart")
+    make_lines(home / "annotators" / "edges.safetensors", "pidinet")
+    make_lines(home / "annotators" / "anime.safetensors", "lineart_anime")
     make_lines(home / "annotators" / "straight.safetensors", "mlsd")
     make_segmenter(home / "annotators" / "areas")
     make_poser(home / "annotators" / "poses")
@@ -72,7 +76,7 @@ def test_a_hint_whose_model_is_missing_is_refused_with_what_to_supply(lab, name)
         lab.result(spec.preprocess(name, PICTURE))
     assert (refusal.value.reason, refusal.value.field) == ("NO_ANNOTATOR", "steps[0].preprocess.preprocessor")
     words = {"hed": "ControlNetHED.pth", "lineart_realistic": "sk_model.pth", "mlsd": "mlsd_large_512_fp32.pth",
-             "segmentation": "SegFormer", "openpose": "ViTPose", "pidinet": "send a hint"}  # fmt: skip
+             "segmentation": "OneFormer", "openpose": "ViTPose", "pidinet": "table5_pidinet.pth"}  # fmt: skip
     assert words[name] in refusal.value.remedy
     parts = {part.id: part for shelf in lab.engine.catalog().shelves if shelf.name == "preprocessors"
              for part in shelf.parts}  # fmt: skip

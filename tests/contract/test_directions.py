@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -112,14 +111,6 @@ def test_more_than_four_are_refused(lab):
 MATERIALS = ("brick", "planks", "denim", "cobblestone")
 REDS = [f"red {one}" for one in MATERIALS]
 BLUES = [f"blue {one}" for one in MATERIALS]
-
-
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """An engine that has the built-in model and no other."""
-    running = Lab(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models"), starter=True)
-    yield running
-    running.close()
 
 
 def colours(files: list[bytes]) -> list[str]:

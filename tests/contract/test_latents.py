@@ -263,3 +263,43 @@ def test_words_that_change_in_each_step_leave_nothing_to_remember(lab):
 def test_the_interval_stands_in_the_recipe(lab):
     image = lab.result(quick(cache_interval=3)).images[0]
     assert recipe.read(image.data).spec.steps[0].diffuse.sampling.cache_interval == 3
+
+
+@pytest.mark.parametrize("more", [{}, {"tile": "xy"}, {"init": pixels.from_array(noise(width=128)), "tile": "x"}])
+def test_tiles_of_the_autoencoder_paint_nearly_the_whole_and_are_written_down(lab, more):
+    wide = {"width": 128, "strength": 0.6 if "init" in more else None, **more}
+    whole, tiled = (exact(lab, vae_tile=side, **wide) for side in (0, 64))
+    assert np.abs(whole - tiled).max() > 0 and 10 * np.log10(1 / np.square(whole - tiled).mean()) > 35
+    result = lab.result(quick(vae_tile=65, **wide))
+    assert result.resolved.steps[0].diffuse.vae_tile == 80  # a multiple of what the model needs
+    again = lab.result(recipe.replay(recipe.read(result.images[0].data)))
+    assert again.images[0].data == result.images[0].data
+    assert lab.result(quick(**wide)).resolved.steps[0].diffuse.vae_tile == 0
+
+
+def test_tiles_too_small_for_the_autoencoder_are_refused(lab):
+    with pytest.raises(errors.Invalid) as caught:
+        lab.result(quick(vae_tile=32))
+    assert caught.value.field == "steps[0].diffuse.vae_tile"
+
+
+@pytest.mark.parametrize("model, more", [
+    ("tiny", {}), ("tiny", {"mask": pixels.mask(LEFT), "tile": "y"}), ("tiny-sd1", {"sampler": "euler_a"}),
+])  # fmt: skip
+def test_a_painting_from_a_pictures_own_noise_is_written_down_and_painted_again(lab, model, more):
+    asked = {"model": model, "init": pixels.from_array(noise()), "strength": 0.8, "steps": 4, **more}
+    drawn, found = (lab.result(quick(**asked, invert=on)) for on in (False, True))
+    assert drawn.images[0].data != found.images[0].data and found.resolved.steps[0].diffuse.init.invert
+    again = lab.result(recipe.replay(recipe.read(found.images[0].data)))
+    assert again.images[0].data == found.images[0].data
+    if not more:  # no seed has a part in it
+        other = lab.exact(**asked, invert=True, seed=99)[0]
+        assert np.abs(lab.exact(**asked, invert=True)[0] - other).max() < 1e-5
+
+
+@pytest.mark.parametrize("model", ["tiny-nine", "tiny-five"])
+def test_models_that_cannot_be_walked_back_are_refused(lab, model):
+    more = {"depth": pixels.depth_map(ramp())} if model == "tiny-five" else {"mask": pixels.mask(LEFT)}
+    with pytest.raises(errors.Unsupported) as caught:
+        lab.result(quick(model=model, **INIT, invert=True, **more))
+    assert caught.value.field == "steps[0].diffuse.init.invert"

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contract.lab import SIDE, array, noise, quick
-from velatura import pixels
+from contract.lab import SIDE, TASKS, array, noise, quick
 from velatura_engine.samplers import samplers
-
-LEFT = np.zeros((SIDE, SIDE), np.float32)
-LEFT[:, : SIDE // 2] = 1
-TASKS = {
-    "txt2img": {},
-    "img2img": {"init": pixels.from_array(noise()), "strength": 0.6},
-    "inpaint": {"init": pixels.from_array(noise()), "mask": pixels.mask(LEFT), "strength": 0.6},
-}
 
 
 @pytest.mark.parametrize("task", TASKS)

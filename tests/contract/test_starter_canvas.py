@@ -6,7 +6,6 @@ The pictures to start from are the model's own, seamless, so that they have no e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,14 +28,6 @@ SAID = [
 ]  # fmt: skip
 
 pytestmark = pytest.mark.timeout(1800)
-
-
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """An engine that has the built-in model and no other."""
-    running = Lab(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models"), starter=True)
-    yield running
-    running.close()
 
 
 def paint(lab: Lab, said: str, **more: Any) -> np.ndarray:

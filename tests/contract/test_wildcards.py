@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from contract.lab import quick
-from velatura import errors, recipe
+from velatura import errors, pixels, recipe
 from velatura.v1 import diffuse_pb2
 
 ALONE = "{red|blue|green} {brick|moss}"
@@ -53,6 +54,32 @@ def test_the_whole_job_is_painted_again_from_what_it_resolved_to(lab):
     batch = lab.result(quick(ALONE, count=3))
     again = lab.result(batch.resolved)
     assert [image.data for image in again.images] == [image.data for image in batch.images]
+
+
+def test_spans_and_regions_draw_too_and_their_recipes_paint_them_again(lab, colours):
+    def job(**more):
+        spans = [diffuse_pb2.PromptSpan(text="{a|b|c|d} brick", end=0.5)]
+        left = np.zeros((64, 64), np.uint8)
+        left[:, :32] = 255
+        regions = [diffuse_pb2.PromptRegion(text="__colour__ {e|f|g|h}", mask=pixels.mask(left))]
+        return quick("", spans=spans, regions=regions, **more)
+
+    batch = lab.result(job(count=3))
+    said = [artifact.recipe.spec.steps[0].diffuse.prompt for artifact in batch.artifacts]
+    assert len({prompt.regions[0].text for prompt in said}) > 1
+    assert all("_" not in prompt.regions[0].text and "{" not in prompt.spans[0].text for prompt in said)
+    resolved = batch.resolved.steps[0].diffuse.prompt
+    assert list(resolved.regions[0].texts) == [prompt.regions[0].text for prompt in said]
+    for number, artifact in enumerate(batch.artifacts):
+        again = lab.result(recipe.replay(recipe.read(artifact.image.data)))
+        assert [image.data for image in again.images] == [artifact.image.data]
+        assert lab.result(job(seed=1 + number)).images[0].data == artifact.image.data
+    assert [image.data for image in lab.result(batch.resolved).images] == [image.data for image in batch.images]
+    resolved.spans[0].ClearField("texts")
+    resolved.spans[0].texts.append("a")
+    with pytest.raises(errors.Invalid, match="1 texts for 3 pictures") as caught:
+        lab.result(batch.resolved)
+    assert caught.value.field == "steps[0].diffuse.prompt.spans[0].texts"
 
 
 def test_what_was_drawn_is_painted_as_if_it_had_been_written(lab):
@@ -124,7 +151,7 @@ def test_progress_of_several_pictures_never_goes_back(lab):
 
 
 def test_later_steps_take_the_pictures_they_name(lab):
-    from velatura import pixels, spec
+    from velatura import spec
 
     first = quick(SAME, count=3, id="first")
     second = spec.diffuse("moss", init=pixels.from_step("first", 2), strength=0.0, seed=1, steps=2)

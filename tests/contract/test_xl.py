@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.lab import SIDE, Lab, flat, noise, quick
+from contract.lab import LEFT, SIDE, TASKS, Lab, flat, noise, quick
 from fakes import adapters as fake
 from fakes.tiny_models import XL_TEXT, make_tiny
 from fakes.tiny_references import make_adapter, make_encoder
@@ -16,13 +16,6 @@ from velatura.v1 import diffuse_pb2
 
 PATCHES = np.kron(np.random.default_rng(4).integers(0, 256, (4, 4, 3), np.uint8), np.ones((12, 12, 1), np.uint8))
 PICTURE = pixels.from_array(PATCHES)
-LEFT = np.zeros((SIDE, SIDE), np.float32)
-LEFT[:, : SIDE // 2] = 1
-TASKS: dict[str, dict[str, Any]] = {
-    "txt2img": {},
-    "img2img": {"init": pixels.from_array(noise()), "strength": 0.7},
-    "inpaint": {"init": pixels.from_array(noise()), "mask": pixels.mask(LEFT), "strength": 0.7},
-}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract.lab import SIDE, Lab, noise, quick
+from contract.lab import LEFT, SIDE, TASKS, Lab, noise, quick
 from diffusers import T2IAdapter
 from fakes.tiny_controls import as_file, make_adapter_xl, make_original_adapter, make_union
 from fakes.tiny_models import make_control, make_t2i, make_tiny
@@ -17,13 +17,6 @@ from velatura.v1 import diffuse_pb2
 BLOCKS = np.kron(noise(width=8, height=8), np.ones((8, 8, 1), np.uint8))
 PICTURE = pixels.from_array(BLOCKS)
 OTHER = pixels.from_array(BLOCKS[::-1].copy())
-LEFT = np.zeros((SIDE, SIDE), np.float32)
-LEFT[:, : SIDE // 2] = 1
-TASKS: dict[str, dict[str, Any]] = {
-    "txt2img": {},
-    "img2img": {"init": pixels.from_array(noise()), "strength": 0.7},
-    "inpaint": {"init": pixels.from_array(noise()), "mask": pixels.mask(LEFT), "strength": 0.7},
-}
 
 
 @pytest.fixture(scope="module")

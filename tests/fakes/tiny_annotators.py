@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from transformers import (
     DetrForObjectDetection,
     DPTConfig,
     DPTForSemanticSegmentation,
+    OneFormerConfig,
+    OneFormerModel,
     ResNetConfig,
     RTDetrConfig,
     RTDetrForObjectDetection,
@@ -24,6 +27,7 @@ from transformers import (
     RTDetrV2ForObjectDetection,
     SegformerConfig,
     SegformerForSemanticSegmentation,
+    SwinConfig,
     UperNetConfig,
     UperNetForSemanticSegmentation,
     VitPoseConfig,
@@ -32,15 +36,15 @@ from transformers import (
     YolosForObjectDetection,
 )
 from transformers.models.vitpose_backbone import VitPoseBackboneConfig
-from velatura_engine.runtime.edges import Hed, LineArt, MLsd
+from velatura_engine.runtime.edges import ARTISTS, MLsd
 
 COCO = {0: "N/A", 1: "person", 2: "bicycle"}
 ADE = {number: f"class {number}" for number in range(150)}
-LINES: dict[str, Callable[[], nn.Module]] = {"softedge": Hed, "lineart": LineArt, "mlsd": MLsd}
+LINES: dict[str, Callable[[], nn.Module]] = {**ARTISTS, "mlsd": MLsd}
 
 
 def make_lines(path: Path, kind: str, seed: int = 0) -> Path:
-    """Write random weights of HED, line art or M-LSD as one half-precision file; returns the path."""
+    """Write random weights of a network that draws lines as one half-precision file; returns the path."""
     torch.manual_seed(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -79,6 +83,29 @@ def make_segmenter(folder: Path, kind: str = "segformer", classes: int = 150) ->
         model = UperNetForSemanticSegmentation(config)
     _louder(model)
     model.save_pretrained(folder)
+    return folder
+
+
+def make_questioned(folder: Path, classes: int = 150) -> Path:
+    """Write a random OneFormer on Swin, with what it is trained by, as the hub's are; returns the folder."""
+    torch.manual_seed(0)
+    backbone = SwinConfig(
+        image_size=64, embed_dim=8, depths=[1] * 4, num_heads=[1, 1, 2, 2], window_size=4,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    labels = {number: f"class {number}" for number in range(classes)}
+    config = OneFormerConfig(
+        backbone_config=backbone, num_queries=6, conv_dim=32, mask_dim=32, hidden_dim=32, encoder_feedforward_dim=32,
+        encoder_layers=1, decoder_layers=2, num_attention_heads=2, dim_feedforward=32, text_encoder_width=16,
+        query_dec_layers=1, id2label=labels,
+    )  # fmt: skip
+    model = OneFormerModel(config)
+    tensors = {f"model.{name}": values.contiguous() for name, values in model.state_dict().items()}
+    tensors |= {"criterion.empty_weight": torch.ones(classes + 1), "criterion.logit_scale": torch.tensor(1.0)}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    told = config.to_dict() | {"architectures": ["OneFormerForUniversalSegmentation"]}
+    (folder / "config.json").write_text(json.dumps(told), "utf-8")
     return folder
 
 

@@ -63,26 +63,30 @@ RESIZE_MODE_FIT: ResizeMode
 RESIZE_MODE_FILL: ResizeMode
 
 class PromptSpan(_message.Message):
-    __slots__ = ("text", "start", "end", "weight")
+    __slots__ = ("text", "start", "end", "weight", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     text: str
     start: float
     end: float
     weight: float
-    def __init__(self, text: _Optional[str] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., weight: _Optional[float] = ...) -> None: ...
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., weight: _Optional[float] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PromptRegion(_message.Message):
-    __slots__ = ("text", "mask", "weight")
+    __slots__ = ("text", "mask", "weight", "texts")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     MASK_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     text: str
     mask: _pixels_pb2.Mask
     weight: float
-    def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ...) -> None: ...
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, text: _Optional[str] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., weight: _Optional[float] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Prompt(_message.Message):
     __slots__ = ("text", "syntax", "spans", "regions", "draw", "texts")
@@ -132,12 +136,14 @@ class Sampling(_message.Message):
     def __init__(self, sampler: _Optional[str] = ..., schedule: _Optional[str] = ..., steps: _Optional[int] = ..., guidance: _Optional[float] = ..., guidance_rescale: _Optional[float] = ..., eta: _Optional[float] = ..., clip_skip: _Optional[int] = ..., knobs: _Optional[_Mapping[str, _knobs_pb2.KnobValue]] = ..., image_guidance: _Optional[float] = ..., cache_interval: _Optional[int] = ...) -> None: ...
 
 class InitImage(_message.Message):
-    __slots__ = ("image", "strength")
+    __slots__ = ("image", "strength", "invert")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     STRENGTH_FIELD_NUMBER: _ClassVar[int]
+    INVERT_FIELD_NUMBER: _ClassVar[int]
     image: _pixels_pb2.Image
     strength: float
-    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., strength: _Optional[float] = ...) -> None: ...
+    invert: bool
+    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., strength: _Optional[float] = ..., invert: bool = ...) -> None: ...
 
 class InpaintSettings(_message.Message):
     __slots__ = ("fill", "grow", "feather", "context", "color_match", "result")
@@ -298,7 +304,7 @@ class Agreement(_message.Message):
     def __init__(self, method: _Optional[str] = ..., refine: _Optional[float] = ..., gain: _Optional[float] = ..., color_match: bool = ...) -> None: ...
 
 class Diffuse(_message.Message):
-    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows", "directions", "agreement")
+    __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows", "directions", "agreement", "vae_tile")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -323,6 +329,7 @@ class Diffuse(_message.Message):
     WINDOWS_FIELD_NUMBER: _ClassVar[int]
     DIRECTIONS_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    VAE_TILE_FIELD_NUMBER: _ClassVar[int]
     prompt: Prompt
     negative: Prompt
     model: str
@@ -347,4 +354,5 @@ class Diffuse(_message.Message):
     windows: Windows
     directions: _containers.RepeatedCompositeFieldContainer[Direction]
     agreement: Agreement
-    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ..., directions: _Optional[_Iterable[_Union[Direction, _Mapping]]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ...) -> None: ...
+    vae_tile: int
+    def __init__(self, prompt: _Optional[_Union[Prompt, _Mapping]] = ..., negative: _Optional[_Union[Prompt, _Mapping]] = ..., model: _Optional[str] = ..., vae: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., seed: _Optional[int] = ..., count: _Optional[int] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., init: _Optional[_Union[InitImage, _Mapping]] = ..., mask: _Optional[_Union[_pixels_pb2.Mask, _Mapping]] = ..., inpaint: _Optional[_Union[InpaintSettings, _Mapping]] = ..., outpaint: _Optional[_Union[Outpaint, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[Control, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., adapters: _Optional[_Iterable[_Union[Adapter, _Mapping]]] = ..., tiling: _Optional[_Union[Tiling, _Mapping]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., variation: _Optional[_Union[Variation, _Mapping]] = ..., allow_empty_prompt: bool = ..., windows: _Optional[_Union[Windows, _Mapping]] = ..., directions: _Optional[_Iterable[_Union[Direction, _Mapping]]] = ..., agreement: _Optional[_Union[Agreement, _Mapping]] = ..., vae_tile: _Optional[int] = ...) -> None: ...

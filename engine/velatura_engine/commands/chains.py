@@ -33,6 +33,7 @@ def add_enlarging(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--window", type=int, metavar="N", help="paint through windows of N pixels, 0: the model's own"
     )
+    command.add_argument("--vae-tile", type=int, metavar="N", help="let the autoencoder see N pixels at once, 0: all")
     command.add_argument("--overlap", type=int, metavar="N", help="of neighbouring windows, pixels (default a quarter)")
 
 
@@ -47,14 +48,14 @@ def windows(options: argparse.Namespace) -> diffuse_pb2.Windows | None:
 
 def build(options: argparse.Namespace, **asked: Any) -> jobs_pb2.JobSpec:
     """The job that the options describe; `asked` as for `velatura.spec.diffuse`. Raises Invalid."""
-    asked["variation"] = _variation(options)
+    asked["variation"], asked["vae_tile"] = _variation(options), options.vae_tile
     if options.hires is not None and options.loopback is not None:
         raise Invalid("hires and loopback do not go together", field="hires", remedy="Leave one of them out.")
     if options.hires is not None:
         if options.init or options.mask or options.mend:
             remedy = "Use `velatura upscale` for a picture that is there."
             raise Invalid("hires begins with words alone", field="hires", remedy=remedy)
-        for name in ("init", "strength", "mask"):
+        for name in ("init", "strength", "invert", "mask"):
             asked.pop(name)
         strength = 0.5 if options.hires_strength is None else options.hires_strength
         asked["count"] = asked["count"] or 1

@@ -38,6 +38,7 @@ def add_rest(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--init", metavar="FILE", help="picture to start from")
     command.add_argument("--strength", type=float, metavar="X", help="how far to move from it, 0 to 1")
+    command.add_argument("--invert", action="store_true", help="begin with the noise that --init would come from")
     command.add_argument("--mask", metavar="FILE", help="repaint only the white; as large as --init")
     repaint.add_options(command)
     command.add_argument(
@@ -103,6 +104,7 @@ def build(options: argparse.Namespace) -> jobs_pb2.JobSpec:
         options,
         init=files.picture(options.init, "init") if options.init else None,
         strength=options.strength,
+        invert=options.invert,
         mask=files.mask(options.mask) if options.mask else None,
         **repaint.settings(options),
         depth=scene,

@@ -44,8 +44,8 @@ def upscale(options: argparse.Namespace) -> int:
     shape: dict[str, Any] = {"factor": options.factor, "upscaler": options.upscaler, "tile": tile}
     if options.prompt:
         job = spec.enlarge(
-            image, options.prompt, strength=options.strength, windows=chains.windows(options), **shape,
-            **texture.painting(options),
+            image, options.prompt, strength=options.strength, windows=chains.windows(options),
+            vae_tile=options.vae_tile, **shape, **texture.painting(options),
         )  # fmt: skip
     else:
         job = spec.upscale(image, **shape)

@@ -14,11 +14,13 @@ Shapes = Mapping[str, tuple[int, ...]]
 WANTED = {
     "depth": "the whole folder of a DPT or Depth Anything model of transformers, with safetensors weights",
     "softedge": "ControlNetHED.pth, taken in by velatura import, or the same as .safetensors",
+    "pidinet": "table5_pidinet.pth, taken in by velatura import, or the same as .safetensors",
+    "lineart_anime": "netG.pth, taken in by velatura import, or the same as .safetensors",
     "lineart": "sk_model.pth or, for coarse lines, sk_model2.pth, taken in by velatura import, or as .safetensors",
     "mlsd": "mlsd_large_512_fp32.pth, taken in by velatura import, or the same as .safetensors",
     "openpose": "the whole folder of a ViTPose model of transformers, with safetensors weights; and for several people "
     "that of a DETR, RT-DETR or YOLOS model, which finds them",
-    "seg": "the whole folder of a SegFormer, UPerNet or DPT model of transformers that knows ADE20K's 150 classes, "
+    "seg": "the whole folder of a OneFormer, SegFormer, UPerNet or DPT model of transformers for ADE20K's 150 classes, "
     "with safetensors weights",
 }
 """Kinds of annotators, and what can be installed for each."""
@@ -26,7 +28,7 @@ WANTED = {
 DEPTH = {"dpt": "DPTForDepthEstimation", "depth_anything": "DepthAnythingForDepthEstimation"}
 AREAS = {
     "segformer": "SegformerForSemanticSegmentation", "upernet": "UperNetForSemanticSegmentation",
-    "dpt": "DPTForSemanticSegmentation",
+    "dpt": "DPTForSemanticSegmentation", "oneformer": "OneFormerForUniversalSegmentation",
 }  # fmt: skip
 POSES = {"vitpose": "VitPoseForPoseEstimation"}
 FINDERS = {
@@ -46,6 +48,10 @@ _FILES = {
                  "block5.projection.weight": (1, 512, 1, 1)},
     "lineart": {"model0.1.weight": (64, 3, 7, 7), "model2.2.conv_block.5.weight": (256, 256, 3, 3),
                 "model4.1.weight": (1, 64, 7, 7)},
+    "pidinet": {"init_block.weight": (60, 3, 3, 3), "block4_4.conv2.weight": (240, 240, 1, 1),
+                "attentions.3.conv2.weight": (1, 4, 3, 3), "classifier.weight": (1, 4, 1, 1)},
+    "lineart_anime": {"model.model.0.weight": (64, 3, 4, 4), "model.model.1.model.1.weight": (128, 64, 4, 4),
+                      "model.model.3.weight": (128, 1, 4, 4)},
     "mlsd": {"backbone.features.0.0.weight": (32, 4, 3, 3), "block15.conv1.0.weight": (64, 96, 1, 1),
              "block23.conv3.weight": (16, 64, 1, 1)},
 }  # fmt: skip
@@ -77,6 +83,11 @@ def annotator_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{path.name} knows {len(names)} classes, not the {CLASSES} of ADE20K, whose colours ControlNets read",
             reason="UNSUPPORTED_LAYOUT", remedy="use one that was trained on ADE20K",
         )  # fmt: skip
+    if (config.get("backbone_config") or {}).get("model_type") == "dinat":
+        raise Unsupported(
+            f"{path.name} stands on DiNAT, whose layers come with no library of this engine",
+            reason="UNSUPPORTED_LAYOUT", remedy="use a OneFormer model on Swin",
+        )  # fmt: skip
     if kind == "openpose" and names and len(names) != JOINTS:
         raise Unsupported(
             f"{path.name} finds {len(names)} points, not the {JOINTS} of COCO's people", reason="UNSUPPORTED_LAYOUT",
@@ -91,6 +102,7 @@ def annotator_facts(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def annotator_file(shapes: Shapes) -> dict[str, Any] | None:
     """What a single file's annotator is, as fields of an entry; None where it is something else."""
+    shapes = {name.removeprefix("module."): shape for name, shape in shapes.items()}
     for kind, told in _FILES.items():
         if all(shapes.get(name) == shape for name, shape in told.items()):
             return {"kind": "annotator", "control_kind": kind, "family": kind}

@@ -8,7 +8,7 @@ ControlNet, and soft masks come with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any
@@ -21,15 +21,14 @@ from diffusers.utils.torch_utils import randn_tensor
 from ..conditioning.adapters.names import components
 from ..conditioning.adapters.wear import wearing
 from ..conditioning.directions import Directed, turn
-from ..conditioning.prompt import Prompt
 from ..conditioning.steering import Conditioning
-from ..conditioning.voices import Voice
-from ..events import Artifact, Preview, Warning
+from ..events import Artifact, Preview
 from ..pixels.picture import Picture
-from ..plan import DiffusePlan, PassagePlan
+from ..plan import DiffusePlan
 from ..runtime.models import Loaded
 from ..runtime.reuse import Reuse, reusing
 from ..runtime.seams import Moment, observe
+from ..runtime.tiles import by_tiles
 from ..runtime.windows import Windows, windowed
 from ..samplers import sampler
 from ..textures.seamless import Axes, seamless
@@ -39,9 +38,11 @@ from .flow import FlowRun, unheard
 from .flow_guides import FlowGuides
 from .generic import paint_generic
 from .guides import Guides
-from .noise import Variation, generators
+from .inversion import invert
+from .noise import Variation, generators, instead
 from .references import Likeness
 from .scene import Scene, fetch, finish
+from .words import untold, voices
 
 
 def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
@@ -56,7 +57,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
     model = context.models.checkpoint(plan.model, plan.vae)
     flows = model.family.flow is not None
     guides = FlowGuides(plan, context, model) if flows else Guides(plan, context, model)
-    for warning in (*_heard(plan, model), *unheard(plan, model)):
+    for warning in (*untold(plan, model), *unheard(plan, model)):
         context.emit(warning)
     scene = fetch(plan, context)
     modules = [model.vae, model.denoiser, *guides.modules]
@@ -68,6 +69,7 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             wearing(plan.adapters, components(model.parts), plan.model.title, check=context.check, warn=context.emit),
             torch.inference_mode(),
             seamless(modules, plan.tiling.x, plan.tiling.y) as axes,
+            by_tiles(model.vae, plan.vae_tile, axes, context.check),
         ):
             if isinstance(guides, FlowGuides):  # which have the likeness with them
                 run = FlowRun(plan, context, model, scene, guides)
@@ -114,13 +116,14 @@ class _Run:
 
     def denoise(self, axes: Axes) -> torch.Tensor:
         """Latents (B, C, h, w) of the finished pictures."""
-        blend = self.blend() if self.scene.mask is not None else None
         windows = self.windows()
+        before = self.invert(axes, windows) if self.plan.invert else 0
+        blend = self.blend() if self.scene.mask is not None else None
 
         def after(moment: Moment, reuse: Reuse) -> torch.Tensor | None:
             self.context.check()
             reuse.next_step()
-            self.context.progress(moment.done, moment.total)
+            self.context.progress(before + moment.done, before + moment.total)
             self.glimpse(moment)
             part = moment.done / moment.total
             if self.conditioning:
@@ -145,6 +148,31 @@ class _Run:
             stack.enter_context(self.guides.steering(denoiser, windows))
             self.tile(0.0, axes, windows)
             return pipeline(**self.arguments()).images
+
+    def invert(self, axes: Axes, windows: Windows | None) -> int:
+        """Find the noise that the picture to start from would have been painted from, and let that be laid over it
+        wherever noise is; the evaluations that it took."""
+        plan, model = self.plan, self.model
+        steps = max(1, int(plan.steps * self.strength))
+        likely = 3 * steps  # two evaluations a step, and the painting
+
+        def after(moment: Moment) -> None:
+            self.context.check()
+            self.context.progress(moment.done, max(likely, moment.total + 1))
+
+        scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
+        scheduler.set_timesteps(plan.steps)
+        first = (plan.steps - steps) * getattr(scheduler, "order", 1)
+        self.tile(0.0, axes, windows)
+        with ExitStack() as stack:
+            if windows:
+                stack.enter_context(windowed(model.denoiser, [], windows))
+            noise = invert(
+                model, self.start, self._hearing(directed=False), timestep=float(scheduler.timesteps[first]),
+                steps=steps, factor=plan.model.latent_factor, after=after,
+            )  # fmt: skip
+        instead(self.scheduler, lambda drawn: noise.to(drawn))
+        return 2 * steps
 
     def tile(self, part: float, axes: Axes, windows: Windows | None) -> None:
         """Wrap what tiles at this part of the run, 0 to 1: layers, or windows where those cut the canvas."""
@@ -236,13 +264,19 @@ class _Run:
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
+        return self._hearing()
+
+    def _hearing(self, directed: bool = True) -> Conditioning:
+        """What the prompts mean, whatever they say; without what directions change unless `directed`."""
+        plan, model = self.plan, self.model
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)
-        told = _voices(plan.prompt, plan.passages, regions[:split])
-        plain = _voices(plan.negative, plan.negative_passages, regions[split:])
+        told = voices(plan.prompt, plan.passages, regions[:split])
+        plain = voices(plan.negative, plan.negative_passages, regions[split:])
         embedder = model.embedder(plan.clip_skip, plan.embeddings)
-        turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in plan.directions]
+        asked = plan.directions if directed else ()
+        turns = [turn(one.source, one.target, one.strength, one.keep_layout, embedder) for one in asked]
         return Conditioning(
             told,
             plain,
@@ -339,40 +373,6 @@ class _Run:
 
 def _tensor(values: np.ndarray, model: Loaded) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values)).permute(2, 0, 1)[None].to(model.device, model.dtype)
-
-
-def _voices(prompt: Prompt, passages: Sequence[PassagePlan], regions: Sequence[torch.Tensor | None]) -> list[Voice]:
-    """The whole picture's prompt, and after it what holds in places or for a time."""
-    asides = zip(passages, regions, strict=True)
-    return [Voice(prompt=prompt)] + [
-        Voice(prompt=passage.prompt, start=passage.start, end=passage.end, weight=passage.weight, mask=mask)
-        for passage, mask in asides
-    ]
-
-
-def _heard(plan: DiffusePlan, model: Loaded) -> Iterator[Warning]:
-    """What of the prompts the model cannot hear: words it never learned, and unguided ones."""
-    said = plan.negative.text or plan.negative_passages
-    if said and not plan.model.negative:
-        heard = f"{plan.model.title} has its guidance within, and hears no negative prompt"
-        yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    elif said and plan.guidance <= 1:
-        heard = f"at a guidance of {plan.guidance:g} a negative prompt is not heard; for that it must be above 1"
-        yield Warning(reason="NEGATIVE_UNHEARD", field="negative", message=heard)
-    phrases = [phrase for one in plan.directions for phrase in (*one.source, *one.target)]
-    passages = [passage.prompt for passage in plan.passages]
-    said = " ".join(prompt.words for prompt in (plan.prompt, *passages, *phrases))
-    # What it wears may have taught it words; nobody knows which.
-    learned = plan.adapters or plan.embeddings
-    unknown = model.unknown_words(said) if plan.model.vocabulary and not learned else []
-    if unknown:
-        words = ", ".join(map(repr, unknown))
-        yield Warning(
-            reason="UNKNOWN_WORDS",
-            field="prompt",
-            message=f"{plan.model.title} does not know {words} and paints the nearest it knows; "
-            "for other subjects install a full model",
-        )
 
 
 def _decode(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from math import log
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL, AutoencoderKLQwenImage
 from PIL import Image
 
 from ..errors import Unsupported
-from ..events import Warning
+from ..events import Preview, Warning
 from ..plan import DiffusePlan
+from ..runtime import autoencoder
+from ..runtime.latents import latent_space
+from ..runtime.preview import PreviewMap, fit
 from ..runtime.seams import Moment, observe
+from ..runtime.tokens import Tokens
 from .context import Context
 from .noise import generators
 from .scene import Scene
@@ -24,9 +31,10 @@ def paint_generic(plan: DiffusePlan, context: Context, scene: Scene) -> list[np.
     context.stage(f"{plan.step_id}:diffuse")
     width, height = plan.canvas
     pictures = []
+    glimpses = _Glimpses(pipeline, plan, context)
     for number, dice in enumerate(generators(plan.seeds)):
         with torch.inference_mode():
-            images = _call(pipeline, plan, context, scene, dice, number)
+            images = _call(pipeline, plan, context, scene, dice, number, glimpses)
         if images is None or len(images) != 1:
             raise Unsupported(
                 f"{plan.model.pipeline} of {plan.model.title} made no picture", field="model",
@@ -37,13 +45,17 @@ def paint_generic(plan: DiffusePlan, context: Context, scene: Scene) -> list[np.
     return pictures
 
 
-def _call(pipeline: Any, plan: DiffusePlan, context: Context, scene: Scene, dice: torch.Generator, number: int) -> Any:
+def _call(
+    pipeline: Any, plan: DiffusePlan, context: Context, scene: Scene, dice: torch.Generator, number: int,
+    glimpses: _Glimpses,
+) -> Any:  # fmt: skip
     takes, steps = plan.model.takes, len(plan.seeds)
     width, height = plan.canvas
 
     def after(moment: Moment) -> None:
         context.check()
         context.progress(number * moment.total + moment.done, steps * moment.total)
+        glimpses.show(moment, number)
 
     scheduler: Any = getattr(pipeline, "scheduler", None)
     observed = hasattr(scheduler, "step")
@@ -70,6 +82,57 @@ def _call(pipeline: Any, plan: DiffusePlan, context: Context, scene: Scene, dice
     finally:
         if observed:
             pipeline.scheduler = scheduler
+
+
+class _Glimpses:
+    """Previews of a pipeline's latents where its VAE tells what they are: those of `AutoencoderKL` and of films, in
+    rows and columns, or two by two as tokens."""
+
+    def __init__(self, pipeline: Any, plan: DiffusePlan, context: Context) -> None:
+        self.vae, self.plan, self.context = getattr(pipeline, "vae", None), plan, context
+        self.last = time.monotonic()
+        self._map: PreviewMap | None = None
+
+    def show(self, moment: Moment, number: int) -> None:
+        """A glimpse, where one is due and can be had."""
+        ask, now = self.context.preview, time.monotonic()
+        if ask is None or moment.next_timestep is None or now - self.last < ask.interval:
+            return
+        self.last = now
+        if not isinstance(self.vae, AutoencoderKL | AutoencoderKLQwenImage):
+            return
+        if self._map is None:
+            self._map = self._fitted(self.vae)
+        latents = self._grid(moment.denoised, len(self._map.matrix) - 1)
+        if latents is None:
+            return
+        pixels = self._map.picture(latents[0], ask.size)
+        self.context.emit(Preview(pixels=pixels, index=number, step=moment.done, step_id=self.plan.step_id))
+
+    def _fitted(self, vae: Any) -> PreviewMap:
+        space = latent_space(vae.config)
+
+        def encode(pictures: torch.Tensor) -> torch.Tensor:
+            return space.enter(autoencoder.encode(vae, pictures))
+
+        blank = torch.zeros(1, 3, 128, 128, device=vae.device, dtype=vae.dtype)
+        return fit(encode, 128 // encode(blank).shape[-1], vae.device, vae.dtype)
+
+    def _grid(self, latents: torch.Tensor, channels: int) -> torch.Tensor | None:
+        """Latents (1, C, h, w); None where they are of another kind."""
+        if latents.ndim == 5 and latents.shape[2] == 1:
+            latents = latents[:, :, 0]
+        if latents.ndim == 4 and latents.shape[1] == channels:
+            return latents
+        if latents.ndim != 3 or latents.shape[2] != channels * 4:
+            return None
+        # Pipelines may choose sizes of their own, near the canvas' proportions.
+        count, (width, height) = latents.shape[1], self.plan.canvas
+        rows = min(
+            (rows for rows in range(1, count + 1) if count % rows == 0),
+            key=lambda rows: abs(log(count / rows**2 * height / width)),
+        )
+        return Tokens("pairs", 2 * count // rows, 2 * rows).grid(latents)
 
 
 def _picture(values: np.ndarray) -> Image.Image:

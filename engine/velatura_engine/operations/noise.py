@@ -59,20 +59,7 @@ class Variation:
 
     def take_part(self, scheduler: Any) -> None:
         """Let a scheduler that belongs to one job alone lay the variation's noise wherever it is given the seeds'."""
-        for name in ("add_noise", "scale_noise"):
-            if hasattr(scheduler, name):
-                setattr(scheduler, name, self._instead(getattr(scheduler, name)))
-
-    def _instead(self, lay: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        signature = inspect.signature(lay)
-
-        @wraps(lay)
-        def varied(*args: Any, **kwargs: Any) -> torch.Tensor:
-            given = signature.bind(*args, **kwargs)
-            given.arguments["noise"] = self.apply(given.arguments["noise"])
-            return lay(*given.args, **given.kwargs)
-
-        return varied
+        instead(scheduler, self.apply)
 
     def _make(self, noise: torch.Tensor) -> torch.Tensor:
         small = noise if self.size is None else self._draw(self.seeds, noise)
@@ -86,6 +73,27 @@ class Variation:
         for _ in range(self.skip):
             randn_tensor(like.shape, generator=sources, device=like.device, dtype=like.dtype)
         return randn_tensor((*like.shape[:2], height, width), generator=sources, device=like.device, dtype=like.dtype)
+
+
+def instead(scheduler: Any, apply: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Let a scheduler that belongs to one job alone lay, wherever it is given noise, what `apply` makes of that."""
+    for name in ("add_noise", "scale_noise"):
+        if hasattr(scheduler, name):
+            setattr(scheduler, name, _laid(getattr(scheduler, name), apply))
+
+
+def _laid(
+    lay: Callable[..., torch.Tensor], apply: Callable[[torch.Tensor], torch.Tensor]
+) -> Callable[..., torch.Tensor]:
+    signature = inspect.signature(lay)
+
+    @wraps(lay)
+    def varied(*args: Any, **kwargs: Any) -> torch.Tensor:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["noise"] = apply(given.arguments["noise"])
+        return lay(*given.args, **given.kwargs)
+
+    return varied
 
 
 def slerp(low: torch.Tensor, high: torch.Tensor, share: float) -> torch.Tensor:

@@ -14,6 +14,11 @@ from ..plan import DiffusePlan, VariationPlan, WindowsPlan
 from ..request import Diffuse, Variation
 from .sizes import Size, Sizes, size_of
 
+VAE_WHOLE = 1536 * 1536
+"""Pixels of a canvas up to which the autoencoder sees it whole, unless asked otherwise."""
+VAE_TILE = 1024
+"""Side of its tiles beyond that, pixels."""
+
 
 def plan_variation(
     ask: Variation | None, canvas: Size, count: int, draw_seed: Callable[[], int]
@@ -60,6 +65,15 @@ def plan_windows(painting: Diffuse, model: ModelEntry, field: str) -> WindowsPla
             remedy=f"ask for {size // 2 // multiple * multiple} at most, or for larger windows",
         )  # fmt: skip
     return WindowsPlan(size=size, overlap=0 if size == multiple else overlap)
+
+
+def plan_vae_tile(ask: int | None, canvas: Size, model: ModelEntry) -> int:
+    """Side of what the autoencoder sees at once, in the model's multiples; 0 is the whole canvas."""
+    if model.pipeline:
+        return 0
+    width, height = canvas
+    side = (VAE_TILE if width * height > VAE_WHOLE else 0) if ask is None else ask
+    return -(-side // model.size_multiple) * model.size_multiple
 
 
 def mended(ask: Diffuse, done: Sizes, field: str) -> Diffuse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -89,9 +89,10 @@ class Painting:
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
             cache_interval=model.cache_interval if sampling.cache_interval is None else sampling.cache_interval,
-            knobs=part.checked(sampling.knobs, field=f"{self.field}.sampling.knobs"),
+            knobs=self._knobs(part),
             init=ask.init,
             strength=self._strength(task),
+            invert=ask.invert,
             mask=ask.mask,
             inpaint=self._inpaint(task),
             depth=ask.depth if native_depth else None,
@@ -107,6 +108,7 @@ class Painting:
             warnings=warnings,
             variation=latents.plan_variation(ask.variation, canvas, ask.count, draw_seed),
             windows=latents.plan_windows(ask, model, self.field),
+            vae_tile=latents.plan_vae_tile(ask.vae_tile, canvas, model),
         )
 
     def _guidance(self) -> float:
@@ -231,6 +233,18 @@ class Painting:
                 remedy="ask for one picture at a time, or choose another sampler",
             )
         return part, schedule
+
+    def _knobs(self, part: Part) -> Mapping[str, object]:
+        """Of the sampler; the share of fresh noise may be said in either of two places."""
+        sampling, field = self.ask.sampling, f"{self.field}.sampling"
+        asked = dict(sampling.knobs)
+        known = any(knob.name == "eta" for knob in part.knobs)
+        if known and sampling.eta is not None and asked.setdefault("eta", sampling.eta) != sampling.eta:
+            raise Invalid(
+                f"{field}.eta", f"is {sampling.eta:g}, and {field}.knobs says {asked['eta']}",
+                remedy="leave one of them out",
+            )  # fmt: skip
+        return part.checked(asked, field=f"{field}.knobs")
 
     def _strength(self, task: str) -> float:
         if task == "txt2img" or self.family.edits:

@@ -29,9 +29,26 @@ def check(ask: Diffuse, model: ModelEntry, family: Family, task: str, *, control
             f"{model.title} does not look at a picture besides", field=f"{field}.sampling.image_guidance",
             remedy="leave it out, or choose a model that edits; init.strength says how much of the picture stays",
         )  # fmt: skip
+    if ask.invert:
+        _check_inversion(ask, model, family, field)
     if model.flows:
         _check_flow(ask, model, field)
     _check_sampling(ask.sampling, model, name in family.rescaling, f"{field}.sampling")
+
+
+def _check_inversion(ask: Diffuse, model: ModelEntry, family: Family, field: str) -> None:
+    """Raises Unsupported where the noise of a picture cannot be found, Invalid where another noise is asked for too."""
+    alone = "txt2img" in family.pipelines and not (family.depth_channel or family.mask_channel or family.edits)
+    if model.flows or model.pipeline or not alone:
+        raise Unsupported(
+            f"{model.title} cannot be walked back to the noise of a picture", field=f"{field}.init.invert",
+            remedy="leave it out, or choose a model of Stable Diffusion 1, 2 or XL that paints from words",
+        )  # fmt: skip
+    if ask.variation is not None:
+        raise Invalid(
+            f"{field}.init.invert", f"finds the noise of the picture, and {field}.variation asks for another",
+            remedy="leave one of them out",
+        )  # fmt: skip
 
 
 def check_sampler(part: Part, model: ModelEntry, *, field: str) -> None:

@@ -6,13 +6,13 @@ painted again alone, to the bit, from a recipe that holds no choices.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Invalid
 from ..plan import DiffusePlan, SeriesPlan
-from ..request import Diffuse
+from ..request import Diffuse, Passage
 from ..wildcards import marks
 from ..wildcards.drawing import Drawing
 from .painting import Painting
@@ -37,12 +37,12 @@ def plan(
     texts = _texts(ask, index, field, first)
     if texts is None:
         count = ask.count or 1
-        alone = replace(_saying(ask, ask.prompt, ask.negative), seed=first, count=count)
+        alone = replace(_saying(ask, [text for text, *_ in _places(ask, field)]), seed=first, count=count)
         return Painting(alone, index, done, field, max_pixels).plan(step_id, hidden, draw_seed)
     if ask.variation is not None and ask.variation.subseed is None:
         ask = replace(ask, variation=replace(ask.variation, subseed=draw_seed()))
     parts = tuple(
-        Painting(_alone(_saying(ask, *said), first, number), index, done, field, max_pixels).plan(
+        Painting(_alone(_saying(ask, said), first, number), index, done, field, max_pixels).plan(
             step_id, hidden, draw_seed
         )
         for number, said in enumerate(texts)
@@ -65,12 +65,12 @@ def _alone(ask: Diffuse, first: int, number: int) -> Diffuse:
     return replace(ask, seed=(first + number) % 2**64, count=1, variation=variation)
 
 
-def _texts(ask: Diffuse, index: ModelIndex, field: str, first: int) -> tuple[tuple[str, str], ...] | None:
-    """Prompt and negative prompt of each picture, without choices; None where none is asked for and none was given."""
-    prompts = _of(ask.prompt, ask.texts, ask.prompt_literal, index, f"{field}.prompt")
-    negatives = _of(ask.negative, ask.negative_texts, ask.negative_literal, index, f"{field}.negative")
-    if isinstance(prompts, str) and isinstance(negatives, str):
+def _texts(ask: Diffuse, index: ModelIndex, field: str, first: int) -> tuple[tuple[str, ...], ...] | None:
+    """What each picture says, as in `SeriesPlan.texts`; None where no choice is asked for and none was given."""
+    sources = [_source(*place, index) for place in _places(ask, field)]
+    if all(isinstance(source, str) for source in sources):
         return None
+    prompts, *others = sources
     if ask.every and isinstance(prompts, Drawing):
         said = prompts.every((ask.count or ask.every) + 1)
         if not ask.count and len(said) > ask.every:
@@ -83,17 +83,34 @@ def _texts(ask: Diffuse, index: ModelIndex, field: str, first: int) -> tuple[tup
     else:
         seeds = [(first + number) % 2**64 for number in range(ask.count or 1)]
         said = _each(prompts, seeds)
-    return tuple(zip(said, _each(negatives, seeds), strict=True))
+    return tuple(zip(said, *(_each(source, seeds) for source in others), strict=True))
 
 
-def _of(
-    text: str, texts: tuple[str, ...], literal: bool, index: ModelIndex, field: str
+def _places(ask: Diffuse, field: str) -> list[tuple[str, tuple[str, ...], bool, str, str]]:
+    """All that is said: its text, its texts for each picture, whether it is literal, its field, and the name of its
+    dice. Passages have dice of their own, so that two alike may say different things; prompt and negative share some.
+    """
+    found = [
+        (ask.prompt, ask.texts, ask.prompt_literal, f"{field}.prompt", ""),
+        (ask.negative, ask.negative_texts, ask.negative_literal, f"{field}.negative", ""),
+    ]
+    for name, passages in (("prompt", ask.passages), ("negative", ask.negative_passages)):
+        spans = sum(passage.mask is None for passage in passages)
+        for number, passage in enumerate(passages):
+            kind, place = ("spans", number) if number < spans else ("regions", number - spans)
+            where = f"{name}.{kind}[{place}]"
+            found.append((passage.text, passage.texts, passage.literal, f"{field}.{where}.text", where))
+    return found
+
+
+def _source(
+    text: str, texts: tuple[str, ...], literal: bool, field: str, dice: str, index: ModelIndex
 ) -> str | tuple[str, ...] | Drawing:
     """A text that all pictures have, one for each, or what they are to be drawn from."""
     if texts:
         return texts
     if not literal and marks.has_choices(text, field=field):
-        return Drawing(text, index.wildcards, field)
+        return Drawing(text, index.wildcards, field, dice)
     return text
 
 
@@ -103,10 +120,25 @@ def _each(source: str | tuple[str, ...] | Drawing, seeds: list[int]) -> list[str
     return [source] * len(seeds) if isinstance(source, str) else list(source)
 
 
-def _saying(ask: Diffuse, prompt: str, negative: str) -> Diffuse:
+def _saying(ask: Diffuse, said: Sequence[str]) -> Diffuse:
     """The same painting of these words, their backslashes before braces and underscores taken as what they mean."""
+    prompt, negative, *passages = said
+    own = len(ask.passages)
     return replace(
         ask,
-        prompt=prompt if ask.prompt_literal else marks.plain(prompt),
-        negative=negative if ask.negative_literal else marks.plain(negative),
+        prompt=_meant(prompt, ask.prompt_literal),
+        negative=_meant(negative, ask.negative_literal),
+        passages=_passages(ask.passages, passages[:own]),
+        negative_passages=_passages(ask.negative_passages, passages[own:]),
     )
+
+
+def _passages(passages: Sequence[Passage], said: Sequence[str]) -> tuple[Passage, ...]:
+    return tuple(
+        replace(passage, text=_meant(text, passage.literal), texts=())
+        for passage, text in zip(passages, said, strict=True)
+    )
+
+
+def _meant(text: str, literal: bool) -> str:
+    return text if literal else marks.plain(text)

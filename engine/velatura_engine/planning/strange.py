@@ -60,7 +60,8 @@ def _beyond(ask: Diffuse, model: ModelEntry, task: str) -> Iterator[str]:
     yield from (name for name, (argument, asked) in given.items() if asked and argument not in model.takes)
     asked = {
         "tiling": bool(ask.tiling), "windows": ask.windows is not None, "variation": ask.variation is not None,
-        "vae": ask.vae is not None, "adapters": bool(ask.adapters), "references": bool(ask.references),
+        "vae": ask.vae is not None, "vae_tile": bool(ask.vae_tile),
+        "adapters": bool(ask.adapters), "references": bool(ask.references),
         "directions": bool(ask.directions), "controls": bool(ask.controls), "depth": ask.depth is not None,
         "prompt": bool(ask.passages) or _more(ask.prompt, ask.prompt_literal),
         "negative": bool(ask.negative_passages) or _more(ask.negative, ask.negative_literal),

@@ -12,6 +12,9 @@ Resolution = Annotated[int, Range(64, 2048, 64), "Shorter side of the picture as
 RESOLUTION = 512
 """What the models were trained with."""
 
+Levels = Annotated[int, Range(0, 16, 1), "Steps that softness is rounded to, against hidden detail; 0 is none"]
+LEVELS = 0
+
 REACH = 64
 """Pixels that are shown beyond an edge that meets the opposite one."""
 
@@ -26,3 +29,9 @@ def asked(given: Given, resolution: int) -> np.ndarray:
     padded = pad(given.colours, REACH, given)
     padded = padded[REACH - top : REACH + height + top, REACH - left : REACH + width + left]
     return given.estimate(padded, side=resolution)[top : top + height, left : left + width]
+
+
+def stepped(edges: np.ndarray, levels: int) -> np.ndarray:
+    """Edges (H, W) 0..1 rounded down to so many steps, as ControlNet's authors make them "safe": what is faint
+    vanishes, and nothing can be hidden in the rest."""
+    return np.floor(edges * (levels + 1)) / levels if levels else edges

@@ -12,10 +12,11 @@ import transformers
 
 from ..models.annotators import AREAS, DEPTH
 from ..models.entry import ModelEntry
-from .edges import Lines, StraightLines
+from .edges import ARTISTS, Lines, StraightLines
 from .eyes import IMAGENET, eyes
 from .load import settle
 from .people import Finder, Poser
+from .questions import Questioned
 
 
 def load_annotator(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Callable[..., np.ndarray]:
@@ -73,7 +74,13 @@ class Segmenter:
         return scores[0].argmax(0).numpy()
 
 
+def segmenter(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Callable[..., np.ndarray]:
+    """What tells areas, by the kind of model it is."""
+    of = Questioned if entry.family == "oneformer" else Segmenter
+    return of(entry, dtype=dtype, device=device)
+
+
 _MAKERS: dict[str, Callable[..., Callable[..., np.ndarray]]] = {
-    "depth": Estimator, "seg": Segmenter, "softedge": Lines, "lineart": Lines, "mlsd": StraightLines,
-    "openpose": Poser, "person": Finder,
+    "depth": Estimator, "seg": segmenter, "mlsd": StraightLines, "openpose": Poser, "person": Finder,
+    **dict.fromkeys(ARTISTS, Lines),
 }  # fmt: skip

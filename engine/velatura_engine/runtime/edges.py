@@ -18,6 +18,7 @@ from torch import nn
 from ..errors import Unsupported
 from ..models.entry import ModelEntry
 from .load import settle
+from .sketches import AnimeLines, PiDiNet
 
 SIDE, MULTIPLE = 512, 64
 """Pixels of the shorter side that they look at by default, and what both sides are multiples of, as they were
@@ -26,18 +27,18 @@ MOST_LINES = 200
 
 
 class Lines:
-    """HED or line art; called with a picture (H, W, 3), and the pixels that its shorter side is to have meanwhile, it
-    gives how much of a line each pixel is, (H, W) 0..1.
+    """HED, PiDiNet or line art; called with a picture (H, W, 3), and the pixels that its shorter side is to have
+    meanwhile, it gives how much of a line each pixel is, (H, W) 0..1.
     """
 
     def __init__(self, entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> None:
         self.device, self.dtype = device, dtype
-        self.net = _filled({"softedge": Hed, "lineart": LineArt}[entry.family](), entry, dtype, device)
+        self.net = _filled(ARTISTS[entry.family](), entry, dtype, device)
 
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray, side: int = SIDE) -> np.ndarray:
         """How much of a line each pixel is."""
-        seen = _seen(picture, side).to(self.device, self.dtype)
+        seen = _seen(picture, side, getattr(self.net, "multiple", MULTIPLE)).to(self.device, self.dtype)
         drawn = self.net(seen).float().cpu()
         drawn = F.interpolate(drawn, size=picture.shape[:2], mode="bilinear", antialias=True)
         return drawn[0, 0].clamp(0, 1).numpy()
@@ -69,12 +70,12 @@ class StraightLines:
         return torch.cat([ends * torch.tensor([across, down] * 2), sure[:, None]], 1).numpy().astype(np.float32)
 
 
-def _seen(picture: np.ndarray, shorter: int) -> torch.Tensor:
+def _seen(picture: np.ndarray, shorter: int, multiple: int = MULTIPLE) -> torch.Tensor:
     """A picture (H, W, 3) 0..1 at the size that the networks look at, (1, 3, h, w) 0..1."""
     height, width = picture.shape[:2]
     scale = shorter / min(height, width)
     size = tuple(
-        max(1, round(min(side * scale, 4 * shorter) / MULTIPLE)) * MULTIPLE for side in (height, width)
+        max(1, round(min(side * scale, 4 * shorter) / multiple)) * multiple for side in (height, width)
     )  # fmt: skip
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
     return F.interpolate(pixels, size=size, mode="bicubic", antialias=True).clamp(0, 1)
@@ -82,7 +83,8 @@ def _seen(picture: np.ndarray, shorter: int) -> torch.Tensor:
 
 def _filled(net: nn.Module, entry: ModelEntry, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """The network with a file's weights. Raises Unsupported where some are missing."""
-    tensors = load_file(entry.path)
+    # Whoever trained on several cards saved their names with it.
+    tensors = {name.removeprefix("module."): value for name, value in load_file(entry.path).items()}
     try:
         lacking = net.load_state_dict(tensors, strict=False).missing_keys
     except RuntimeError as trouble:
@@ -248,3 +250,9 @@ class _Inverted(nn.Module):
     def forward(self, seen: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) -> (1, C', h, w), or half as large."""
         return seen + self.conv(seen) if self.adds else self.conv(seen)
+
+
+ARTISTS: dict[str, type[nn.Module]] = {
+    "softedge": Hed, "pidinet": PiDiNet, "lineart": LineArt, "lineart_anime": AnimeLines,
+}  # fmt: skip
+"""Networks that draw lines, by the kinds of annotators."""

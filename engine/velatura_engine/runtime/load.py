@@ -218,13 +218,17 @@ def _unpacked_configs(entry: ModelEntry, kind: Family) -> Iterator[Path]:
         for part, config in single_file.configs(layout, shapes).items():
             _write(target / part / ("scheduler_config.json" if part == "scheduler" else "config.json"), config)
         for part in kind.components.keys() - kind.weights.keys():
-            for name in single_file.WORDS:
-                found = single_file.bundled_file(layout.config, part, name)
-                content = found.read_bytes()
-                beside = target / part / name.removesuffix(".gz")
-                beside.parent.mkdir(exist_ok=True)
-                beside.write_bytes(gzip.decompress(content) if found.suffix == ".gz" else content)
+            unpack_words(layout.config, part, target / part)
         yield target
+
+
+def unpack_words(layout: str, part: str, target: Path) -> None:
+    """Write the bundled vocabulary of a layout's tokenizer into a folder."""
+    target.mkdir(exist_ok=True)
+    for name in single_file.WORDS:
+        found = single_file.bundled_file(layout, part, name)
+        content = found.read_bytes()
+        (target / name.removesuffix(".gz")).write_bytes(gzip.decompress(content) if found.suffix == ".gz" else content)
 
 
 def _write(path: Path, config: Mapping[str, Any]) -> None:

@@ -57,7 +57,8 @@ class Budget:
 
 @dataclass(slots=True)
 class Drawing:
-    """A prompt with choices, to draw from. `field` is where it came from, for messages.
+    """A prompt with choices, to draw from. `field` is where it came from, for messages; by other `dice` the same seed
+    draws other things.
 
     What is drawn has no choices any more, and is written such that it is read as it stands: drawing from it changes
     nothing. Raises Invalid or NotFound, naming `field`.
@@ -66,12 +67,13 @@ class Drawing:
     text: str
     wildcards: Wildcards
     field: str
+    dice: str = ""
     _values: dict[str, tuple[Value, ...]] = dataclasses.field(default_factory=dict)
 
     def one(self, seed: int) -> str:
         """The prompt of the picture with this seed: always the same for the same files."""
         # A text as a seed is hashed, so that seeds that follow each other draw what is not alike.
-        dice = Random(f"velatura {seed}")
+        dice = Random(" ".join(filter(None, ("velatura", self.dice, str(seed)))))
         return self._sample(Budget(self.field, MAX_DRAWN, MAX_SAMPLED), dice, every=False, most=1)[0]
 
     def every(self, most: int) -> list[str]:

@@ -94,13 +94,30 @@ def _decode_file(content: bytes, kind: str, field: str, max_side: int, max_pixel
             warnings.simplefilter("error", Pillow.DecompressionBombWarning)
             with Pillow.open(io.BytesIO(content), formats=[kind]) as file:
                 _check_size(*file.size, field, max_side, max_pixels)
+                deep = _deep(file)
                 file.load()
-                return _array(file)
+                if deep is None:
+                    return _array(file)
+                fine = _array(file).astype(np.uint16)
+            with Pillow.open(io.BytesIO(content), formats=[kind]) as file:
+                file.tile = deep
+                file.load()
+                return fine << 8 | _array(file)
     except Invalid:
         raise
     except _UNREADABLE as trouble:
         raise Invalid(field, f"is not a readable {kind} file ({trouble})",
                       remedy="save the picture again; it may be cut off or of another format") from None  # fmt: skip
+
+
+def _deep(file: Any) -> list[Any] | None:
+    """How to read the lower bytes of a file with 16 bits of each colour, of which Pillow keeps the upper ones alone.
+
+    Its reader of numbers whose upper byte comes last finds the lower byte in those whose upper one comes first.
+    """
+    if file.format != "PNG" or not all(tile.args in ("RGB;16B", "RGBA;16B") for tile in file.tile):
+        return None
+    return [tile._replace(args=tile.args.replace("16B", "16L")) for tile in file.tile]
 
 
 def _array(file: Pillow.Image) -> np.ndarray:

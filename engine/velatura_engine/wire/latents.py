@@ -33,6 +33,14 @@ def windows(ask: diffuse_pb2.Diffuse, field: str) -> Windows | None:
     return Windows(size=None if size is None else int(size), overlap=None if overlap is None else int(overlap))
 
 
+def vae_tile(ask: diffuse_pb2.Diffuse, field: str) -> int | None:
+    """Side of what the autoencoder is to see at once, pixels, 0 for everything. Raises Invalid."""
+    side = optional(ask, "vae_tile", f"{field}.vae_tile", 0, 4096)
+    if side is not None and 0 < side < 64:
+        raise Invalid(f"{field}.vae_tile", f"must be 0 or 64 to 4096, got {side:g}", remedy="leave it out")
+    return None if side is None else int(side)
+
+
 def mend(ask: diffuse_pb2.Diffuse, field: str) -> int | None:
     """Width of the band along the init's edges that makes them meet, if asked for. Raises Invalid."""
     band = optional(ask.tiling, "mend", f"{field}.tiling.mend", 8, 4096)

@@ -65,7 +65,9 @@ class PaintingReader:
             negative_literal=ask.negative.syntax == diffuse_pb2.PROMPT_SYNTAX_PLAIN,
             passages=self._passages(ask.prompt, f"{field}.prompt"),
             negative_passages=self._passages(ask.negative, f"{field}.negative"),
-            texts=self._texts(ask.prompt, f"{field}.prompt", ask.allow_empty_prompt),
+            texts=self._texts(
+                ask.prompt, f"{field}.prompt", ask.allow_empty_prompt or bool(ask.prompt.spans or ask.prompt.regions)
+            ),
             negative_texts=self._texts(ask.negative, f"{field}.negative", True),
             every=limits.max_count if series.wants_every(ask) else 0,
             model=catalog_name(ask.model, f"{field}.model"),
@@ -77,6 +79,7 @@ class PaintingReader:
             sampling=self._sampling(ask.sampling, f"{field}.sampling"),
             init=init,
             strength=optional(ask.init, "strength", f"{field}.init.strength", 0, 1),
+            invert=ask.init.invert,
             mask=self.sources.mask(ask.mask, f"{field}.mask") if ask.HasField("mask") else None,
             inpaint=_inpaint(ask.inpaint, f"{field}.inpaint"),
             outpaint=outpaint,
@@ -90,6 +93,7 @@ class PaintingReader:
             windows=latents.windows(ask, field),
             views=read_views(ask, self.sources, field),
             agreement=read_agreement(ask.agreement, f"{field}.agreement"),
+            vae_tile=latents.vae_tile(ask, field),
         )
 
     def _side(self, ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
@@ -123,9 +127,10 @@ class PaintingReader:
         if not said.strip():
             raise Invalid(f"{field}.text", "is empty", remedy="say what holds there, or leave the entry out")
         weight = optional(message, "weight", f"{field}.weight", 0.01, 10)
-        return {"text": said, "weight": 1.0 if weight is None else weight}
+        texts = self._texts(message, field, False)
+        return {"text": said, "texts": texts, "weight": 1.0 if weight is None else weight}
 
-    def _texts(self, message: diffuse_pb2.Prompt, field: str, empty: bool) -> tuple[str, ...]:
+    def _texts(self, message: series.Said, field: str, empty: bool) -> tuple[str, ...]:
         return series.read_texts(message, field, self.sources.limits.max_prompt_bytes, empty=empty)
 
     def _sampling(self, ask: diffuse_pb2.Sampling, field: str) -> Sampling:

@@ -13,6 +13,18 @@ from .checks import between, given, known, text
 MAX_SHOWN = 2000
 """Wildcards that the catalog names."""
 
+Said = diffuse_pb2.Prompt | diffuse_pb2.PromptSpan | diffuse_pb2.PromptRegion
+"""What has a text, and may have one for each picture."""
+
+
+def places(ask: diffuse_pb2.Diffuse) -> list[tuple[str, Said]]:
+    """All that is said, by the names of the fields, in the order of `SeriesPlan.texts`."""
+    found: list[tuple[str, Said]] = [("prompt", ask.prompt), ("negative", ask.negative)]
+    for name, prompt in (("prompt", ask.prompt), ("negative", ask.negative)):
+        found += [(f"{name}.spans[{number}]", span) for number, span in enumerate(prompt.spans)]
+        found += [(f"{name}.regions[{number}]", region) for number, region in enumerate(prompt.regions)]
+    return found
+
 
 def read_count(ask: diffuse_pb2.Diffuse, field: str, most: int) -> int:
     """How many pictures are asked for, at most `most`; 0 for as many as the prompt stands for. Raises Invalid."""
@@ -21,7 +33,7 @@ def read_count(ask: diffuse_pb2.Diffuse, field: str, most: int) -> int:
     if ask.negative.draw == diffuse_pb2.PROMPT_DRAW_EVERY:
         why = "a negative prompt is drawn at random only"
         raise Invalid(f"{field}.negative.draw", why, remedy="leave it out, or write one negative prompt")
-    given_texts = [(name, getattr(ask, name).texts) for name in ("prompt", "negative") if getattr(ask, name).texts]
+    given_texts = [(name, said.texts) for name, said in places(ask) if said.texts]
     default = len(given_texts[0][1]) if given_texts else 1
     count = int(between(given(ask, "count", default), f"{field}.count", 1, most))
     for name, texts in given_texts:
@@ -36,7 +48,7 @@ def wants_every(ask: diffuse_pb2.Diffuse) -> bool:
     return ask.prompt.draw == diffuse_pb2.PROMPT_DRAW_EVERY and not ask.prompt.texts
 
 
-def read_texts(message: diffuse_pb2.Prompt, field: str, limit: int, *, empty: bool) -> tuple[str, ...]:
+def read_texts(message: Said, field: str, limit: int, *, empty: bool) -> tuple[str, ...]:
     """The texts of each picture. Raises Invalid, naming the one."""
     found = tuple(text(one, f"{field}.texts[{number}]", limit) for number, one in enumerate(message.texts))
     for number, one in enumerate(found):
@@ -48,17 +60,18 @@ def read_texts(message: diffuse_pb2.Prompt, field: str, limit: int, *, empty: bo
 def resolve(message: diffuse_pb2.Diffuse, plan: SeriesPlan) -> None:
     """Write down what was drawn: the texts of every picture, or of the only one."""
     message.count = len(plan.texts)
-    for place, prompt in ((0, message.prompt), (1, message.negative)):
-        texts = [said[place] for said in plan.texts]
+    for place, (name, said) in enumerate(places(message)):
+        texts = [each[place] for each in plan.texts]
         if place and not any(texts):
             continue
-        prompt.text = texts[0]
-        prompt.ClearField("draw")
-        prompt.ClearField("texts")
-        if len(texts) > 1 and (
-            not place or len(set(texts)) > 1
-        ):  # that they are painted one by one shows in the last bits
-            prompt.texts.extend(texts)
+        said.text = texts[0]
+        said.ClearField("texts")
+        # The prompt's are always given: that pictures are painted one by one shows in their last bits.
+        if len(texts) > 1 and (name == "prompt" or len(set(texts)) > 1):
+            said.texts.extend(texts)
+    message.prompt.ClearField("draw")
+    if message.HasField("negative"):
+        message.negative.ClearField("draw")
 
 
 def narrow(recipe: jobs_pb2.Recipe, plan: Plan, made: events.Artifact) -> None:
@@ -68,11 +81,11 @@ def narrow(recipe: jobs_pb2.Recipe, plan: Plan, made: events.Artifact) -> None:
         if not isinstance(step, SeriesPlan) or step.step_id != made.step_id:
             continue
         task, alone = message.diffuse, len(plan.steps) == 1
-        for place, prompt in ((0, task.prompt), (1, task.negative)):
-            if prompt.texts:
-                prompt.text = step.texts[made.index][place]
+        for place, (_, said) in enumerate(places(task)):
+            if said.texts:
+                said.text = step.texts[made.index][place]
                 if alone:
-                    prompt.ClearField("texts")
+                    said.ClearField("texts")
         if alone:
             task.seed, task.count, recipe.index = made.seed, 1, 0
 

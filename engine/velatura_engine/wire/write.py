@@ -129,6 +129,8 @@ def _resolve_diffuse(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
         set_knob(sampling.knobs[name], value)
     if plan.init is not None:
         message.init.strength = plan.strength
+        if plan.invert:
+            message.init.invert = True
     if plan.frame is not None:
         message.inpaint.fill = _FILLS[plan.inpaint.fill]
         message.inpaint.color_match = bool(plan.inpaint.color_match)
@@ -156,6 +158,8 @@ def _resolve_latents(message: diffuse_pb2.Diffuse, plan: DiffusePlan) -> None:
             message.variation.seed_width, message.variation.seed_height = plan.variation.seed_size
     if plan.windows is not None:
         message.windows.size, message.windows.overlap = plan.windows.size, plan.windows.overlap
+    if not plan.model.pipeline:
+        message.vae_tile = plan.vae_tile
 
 
 def _resolve_upscale(message: operations_pb2.Upscale, plan: UpscalePlan) -> None:

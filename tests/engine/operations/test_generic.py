@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import diffusers
@@ -13,11 +14,11 @@ import torch
 from fakes.tiny_flows import make_chroma, make_flow, make_modular, make_pixart
 from PIL import Image
 from velatura_engine.errors import Cancelled, Unsupported
-from velatura_engine.events import Artifact, Progress, Warning
+from velatura_engine.events import Artifact, Preview, Progress, Warning
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture
 from velatura_engine.planning.job import make
-from velatura_engine.request import Depth, Diffuse, Direction, Request, Sampling, Step, Tiling
+from velatura_engine.request import Depth, Diffuse, Direction, PreviewAsk, Request, Sampling, Step, Tiling
 from velatura_engine.run import Runner
 
 SIDE = 64
@@ -54,10 +55,10 @@ def runner() -> Runner:
 
 @pytest.fixture
 def events(index, runner):
-    def events(model: str, *, check=lambda: None, **more) -> list:
+    def events(model: str, *, check=lambda: None, preview=None, **more) -> list:
         fields = {"prompt": "moss", "sampling": Sampling(steps=2), "seed": 3, "width": SIDE, "height": SIDE} | more
         step, said = Step(id="0", operation=Diffuse(**fields, model=model)), []
-        runner.run(make(Request(steps=(step,)), index), check, said.append)
+        runner.run(make(Request(steps=(step,), preview=preview), index), check, said.append)
         return said
 
     return events
@@ -215,3 +216,16 @@ def test_pickled_weights_are_refused(index, tmp_path):
     weights = tmp_path / "odd" / "transformer" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
     assert "no safetensors" in ModelIndex([tmp_path], starter=False).refused["odd"]
+
+
+@pytest.mark.parametrize("model, more", [
+    ("pixart", {}), ("chroma", START), ("kontext", START), ("blocks", {}), ("klein-kv", {}),
+])  # fmt: skip
+def test_there_are_glimpses_where_the_pipelines_own_vae_tells_its_latents(events, model, more):
+    said = events(model, preview=PreviewAsk(interval=0.0, size=32), **more, sampling=Sampling(steps=3))
+    shown = [event for event in said if isinstance(event, Preview)]
+    if model == "klein-kv":  # normed four by four, by a VAE of its own kind
+        assert not shown
+        return
+    assert len(shown) >= 1 and all(one.pixels.shape == (32, 32, 3) for one in shown)
+    assert shown[0].pixels.std() > 0 and not any(np.array_equal(a.pixels, b.pixels) for a, b in pairwise(shown))

@@ -9,7 +9,7 @@ from velatura_engine.errors import Invalid, Unsupported
 from velatura_engine.models.entry import ModelEntry
 from velatura_engine.pixels.picture import Picture
 from velatura_engine.plan import VariationPlan, WindowsPlan
-from velatura_engine.planning.latents import edge_mask, mended, plan_variation, plan_windows
+from velatura_engine.planning.latents import edge_mask, mended, plan_vae_tile, plan_variation, plan_windows
 from velatura_engine.request import Diffuse, Reference, Tiling, Variation, Windows
 
 MODEL = ModelEntry(
@@ -101,3 +101,11 @@ def test_bands_that_leave_nothing_are_refused():
     with pytest.raises(Invalid) as caught:
         mended(ask, {}, "f")
     assert caught.value.field == "f.tiling.mend"
+
+
+def test_the_autoencoder_sees_large_canvases_in_tiles_unless_asked_otherwise():
+    assert plan_vae_tile(None, (1536, 1536), MODEL) == 0
+    assert plan_vae_tile(None, (1552, 1536), MODEL) == 1024
+    assert plan_vae_tile(0, (4096, 4096), MODEL) == 0
+    assert plan_vae_tile(200, (512, 512), MODEL) == 208
+    assert plan_vae_tile(None, (4096, 4096), replace(MODEL, pipeline="ChromaPipeline")) == 0

@@ -10,7 +10,8 @@ from velatura_engine.models.entry import ModelEntry
 from velatura_engine.operations.series import share
 from velatura_engine.plan import DiffusePlan, SeriesPlan
 from velatura_engine.planning import job as planning
-from velatura_engine.request import Diffuse, Request, Sampling, Step
+from velatura_engine.request import Diffuse, Passage, Request, Sampling, Step
+from velatura_engine.samplers import samplers
 from velatura_engine.wildcards.folder import Wildcards
 
 STARTER = ModelEntry(
@@ -57,6 +58,35 @@ def test_each_picture_of_a_prompt_with_choices_is_planned_as_if_it_were_alone():
     for number, (part, (prompt, negative)) in enumerate(zip(found.parts, found.texts, strict=True)):
         alone = step(replace(ask, prompt=prompt, negative=negative, seed=7 + number, count=1))
         assert part == alone
+
+
+def test_spans_and_regions_draw_for_themselves_and_are_planned_as_if_they_were_written():
+    flags = "{a|b|c|d|e|f|g|h}"
+    spans = (Passage(text=flags, end=0.5), Passage(text=flags, start=0.5), Passage(text=r"\{x|y\}"))
+    ask = Diffuse(prompt="wall", passages=spans, negative_passages=(Passage(text=flags),), seed=7, count=6)
+    found = step(ask)
+    assert isinstance(found, SeriesPlan)
+    for number, (part, said) in enumerate(zip(found.parts, found.texts, strict=True)):
+        assert said[:2] == ("wall", "") and said[4] == r"\{x|y\}"
+        written = tuple(replace(one, text=text) for one, text in zip(spans, said[2:5], strict=True))
+        alone = replace(ask, passages=written, negative_passages=(Passage(text=said[5]),), seed=7 + number, count=1)
+        assert part == step(alone) and part.passages[2].prompt.text == "{x|y}"
+    for first, second in ((2, 3), (2, 5)):  # the same words of another place draw otherwise
+        assert any(said[first] != said[second] for said in found.texts)
+    assert len({said[2] for said in found.texts}) > 1
+
+
+def test_literal_passages_and_those_with_a_text_for_each_picture_are_not_drawn_from():
+    found = step(Diffuse(prompt="wall", passages=(Passage(text="{a|b}", literal=True),)))
+    assert isinstance(found, DiffusePlan) and found.passages[0].prompt.text == "{a|b}"
+    found = step(Diffuse(prompt="wall", passages=(Passage(text="a", texts=("a", "b")),), count=2))
+    assert [part.passages[0].prompt.text for part in found.parts] == ["a", "b"]
+
+
+def test_what_a_passage_cannot_draw_is_refused_with_its_field():
+    with pytest.raises(Invalid) as caught:
+        step(Diffuse(prompt="wall", passages=(Passage(text="a"), Passage(text="{0::a|0::b}"))))
+    assert caught.value.field == "steps[0].diffuse.prompt.spans[1].text"
 
 
 def test_a_drawn_seed_decides_what_is_said_too():
@@ -122,3 +152,13 @@ def test_all_stages_of_a_series_are_the_whole_and_so_are_its_shares():
 def test_the_explanation_tells_what_each_picture_says():
     plan = make(Diffuse(prompt="{a|b|c|d} brick", count=2))
     assert all(text in plan.explain() for text, _ in plan.steps[0].texts)
+
+
+@pytest.mark.parametrize("name", [part.id for part in samplers().parts() if "eta" in {k.name for k in part.knobs}])
+def test_the_share_of_fresh_noise_reaches_every_sampler_that_knows_it(name):
+    asked = Sampling(sampler=name, eta=0.7)
+    assert step(Diffuse(prompt="moss", sampling=asked)).knobs["eta"] == 0.7
+    assert step(Diffuse(prompt="moss", sampling=replace(asked, knobs={"eta": 0.7}))).knobs["eta"] == 0.7
+    with pytest.raises(Invalid, match=r"0\.7.*0\.2") as caught:
+        step(Diffuse(prompt="moss", sampling=replace(asked, knobs={"eta": 0.2})))
+    assert caught.value.field == "steps[0].diffuse.sampling.eta"

@@ -96,7 +96,7 @@ def test_normals_of_a_slope_lean_as_depth_says():
     assert np.allclose(cut[:, :20], (0.5, 0.5, 1.0)) and np.array_equal(cut[:, 60:], made[:, 60:])
 
 
-@pytest.mark.parametrize("name", ["hed", "lineart_realistic"])
+@pytest.mark.parametrize("name", ["hed", "pidinet", "lineart_realistic", "lineart_anime"])
 def test_a_network_is_shown_what_lies_beyond_edges_that_meet(name):
     seen = []
 
@@ -110,7 +110,8 @@ def test_a_network_is_shown_what_lies_beyond_edges_that_meet(name):
     assert np.array_equal(seen[1][:, :64], PICTURE[:, -64:])
 
 
-def test_levels_make_soft_edges_hard_enough_to_hide_nothing():
+@pytest.mark.parametrize("name", ["hed", "pidinet"])
+def test_levels_make_soft_edges_hard_enough_to_hide_nothing(name):
     ramp = np.tile(np.linspace(0, 1, 96, dtype=np.float32), (64, 1))
-    made = make("hed", lambda picture, side: ramp, levels=2)[..., 0]
+    made = make(name, lambda picture, side: ramp, levels=2)[..., 0]
     assert set(np.unique(made)) == {0, 0.5, 1} and not made[:, :30].any()

@@ -7,7 +7,18 @@ import pytest
 from velatura_engine.preprocessors import Given, preprocessor, preprocessors
 
 SIDE = 48
-POINTWISE = ("depth", "invert", "threshold", "gray", "inpaint", "depth_estimate", "hed", "lineart_realistic")
+POINTWISE = (
+    "depth",
+    "invert",
+    "threshold",
+    "gray",
+    "inpaint",
+    "depth_estimate",
+    "hed",
+    "pidinet",
+    "lineart_realistic",
+    "lineart_anime",
+)
 """Those that look at one pixel at a time, and so know no edges, or whose annotator does so here."""
 ANSWERS = ("mlsd", "openpose", "seg")
 """Kinds of annotators that answer otherwise than with a number for each pixel: see test_learned.py."""
@@ -237,9 +248,3 @@ def test_what_is_farther_than_asked_is_black():
     part = preprocessor("depth_estimate")
     made = part.build(given(noise()), **part.checked({"background": 0.5}))
     assert ((made == 0) | (made >= 0.5)).all() and (made == 0).any()
-
-
-def test_parts_without_a_model_say_what_to_do_instead():
-    missing = [part for part in preprocessors().parts() if not part.available]
-    assert {"pidinet", "lineart_anime"} == {part.id for part in missing}
-    assert all(part.reason and part.description for part in missing)

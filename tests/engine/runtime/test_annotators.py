@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fakes.tiny_annotators import LINES, make_finder, make_lines, make_poser, make_segmenter
+from fakes.tiny_annotators import (
+    LINES,
+    make_finder,
+    make_lines,
+    make_poser,
+    make_questioned,
+    make_segmenter,
+)
 from fakes.tiny_models import make_estimator
 from safetensors.torch import load_file, save_file
 from velatura_engine.errors import Unsupported
@@ -16,6 +23,7 @@ from velatura_engine.models.index import ModelIndex
 from velatura_engine.preprocessors import Given, preprocessor
 from velatura_engine.runtime import edges
 from velatura_engine.runtime.models import Models
+from velatura_engine.runtime.sketches import kernel
 
 
 def installed(folder: Path) -> ModelIndex:
@@ -77,6 +85,24 @@ SHAPES = {
         "model2.2.conv_block.5.weight": (256, 256, 3, 3), "model3.0.weight": (256, 128, 3, 3),
         "model3.3.weight": (128, 64, 3, 3), "model4.1.weight": (1, 64, 7, 7),
     },
+    "pidinet": {
+        "init_block.weight": (60, 3, 3, 3), "block1_3.conv1.weight": (60, 1, 3, 3),
+        "block1_1.conv2.weight": (60, 60, 1, 1),
+        "block2_1.shortcut.weight": (120, 60, 1, 1), "block2_1.shortcut.bias": (120,),
+        "block2_1.conv1.weight": (60, 1, 3, 3), "block3_4.conv2.weight": (240, 240, 1, 1),
+        "block4_1.shortcut.weight": (240, 240, 1, 1), "block4_4.conv1.weight": (240, 1, 3, 3),
+        "dilations.0.conv1.bias": (24,), "dilations.3.conv1.weight": (24, 240, 1, 1),
+        "dilations.2.conv2_4.weight": (24, 24, 3, 3), "attentions.1.conv1.bias": (4,),
+        "attentions.3.conv2.weight": (1, 4, 3, 3), "conv_reduces.3.conv.weight": (1, 24, 1, 1),
+        "classifier.weight": (1, 4, 1, 1), "classifier.bias": (1,),
+    },
+    "lineart_anime": {
+        "model.model.0.weight": (64, 3, 4, 4), "model.model.0.bias": (64,), "model.model.3.weight": (128, 1, 4, 4),
+        "model.model.1.model.1.weight": (128, 64, 4, 4), "model.model.1.model.5.weight": (256, 64, 4, 4),
+        "model.model.1.model.3.model.3.model.1.weight": (512, 256, 4, 4),
+        "model.model.1.model.3.model.3.model.3.model.3.model.3.model.3.model.1.weight": (512, 512, 4, 4),
+        "model.model.1.model.3.model.3.model.3.model.3.model.3.model.3.model.3.weight": (512, 512, 4, 4),
+    },
     "mlsd": {
         "backbone.features.0.0.weight": (32, 4, 3, 3), "backbone.features.0.1.running_mean": (32,),
         "backbone.features.1.conv.0.0.weight": (32, 1, 3, 3), "backbone.features.1.conv.1.weight": (16, 32, 1, 1),
@@ -92,7 +118,7 @@ SHAPES = {
 """Tensors as their makers' files name them."""
 
 
-@pytest.mark.parametrize("kind", ["softedge", "lineart"])
+@pytest.mark.parametrize("kind", ["softedge", "lineart", "pidinet", "lineart_anime"])
 def test_a_network_that_draws_lines_is_told_by_its_tensors_and_draws_as_large_as_the_picture(tmp_path, kind):
     make_lines(tmp_path / "models" / "some name.safetensors", kind)
     (entry,) = installed(tmp_path / "models").annotators(kind)
@@ -132,6 +158,67 @@ def test_hed_is_the_mean_of_five_blocks_each_seen_half_as_large():
         features = torch.nn.functional.max_pool2d(features, 2)
     with torch.no_grad():
         assert torch.allclose(net(picture), 1 / (1 + torch.exp(-sum(told) / 5)), atol=1e-5)
+
+
+def test_a_pidinet_has_as_many_numbers_as_its_makers_say():
+    assert round(sum(values.numel() for values in LINES["pidinet"]().parameters()) / 1000) == 710
+
+
+@pytest.mark.parametrize("kind, far", [("central", 1), ("angular", 1), ("radial", 2)])
+def test_differences_see_nothing_where_all_is_alike_and_only_what_is_near(kind, far):
+    weight = torch.randn(1, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    made = kernel(weight, kind)
+    assert abs(float(made.sum())) < 1e-12 and made.shape[-1] == 2 * far + 1
+    if kind == "central":
+        dice = np.random.default_rng(0).random((3, 3))
+        told = sum(float(weight[0, 0, y, x]) * (dice[y, x] - dice[1, 1]) for y in range(3) for x in range(3))
+        assert np.isclose(float((made[0, 0] * torch.from_numpy(dice)).sum()), told)
+    if kind == "radial":  # along each of eight rays, the outer less the inner
+        for ray, (y, x) in enumerate([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)], 1):
+            assert made[0, 0, 2 + 2 * y, 2 + 2 * x] == -made[0, 0, 2 + y, 2 + x]
+            assert made[0, 0, 2 + 2 * y, 2 + 2 * x] in weight.flatten()[1:], ray
+    if kind == "angular":  # each neighbour of the middle less the one before it around it
+        ring = [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
+        for number, (y, x) in enumerate(ring):
+            before = ring[number - 1]
+            assert made[0, 0, y, x] == weight[0, 0, y, x] - weight[0, 0, before[0], before[1]]
+
+
+def test_lines_saved_from_several_cards_are_the_same(tmp_path):
+    file = make_lines(tmp_path / "models" / "one.safetensors", "pidinet")
+    save_file({f"module.{name}": value for name, value in load_file(file).items()}, file.with_name("two.safetensors"))
+    one, two = installed(tmp_path / "models").annotators("pidinet")
+    picture = np.random.default_rng(0).random((64, 64, 3), np.float32)
+    assert np.array_equal(*(Models(device="cpu").annotator(entry)(picture, 64) for entry in (one, two)))
+
+
+def test_a_oneformer_is_told_its_task_and_tells_a_class_for_each_pixel(tmp_path):
+    make_questioned(tmp_path / "models" / "areas")
+    (entry,) = installed(tmp_path / "models").annotators("seg")
+    tell = Models(device="cpu").annotator(entry)
+    # What transformers' own processor says to it: begin, "the task is semantic", end, nothing.
+    assert tell.task.shape == (1, 77) and tell.task[0, :7].tolist() == [49406, 518, 10549, 533, 29119, 1550, 49407]
+    assert not tell.task[0, 7:].any()
+    picture = np.random.default_rng(0).random((48, 80, 3), np.float32)
+    classes = tell(picture)
+    assert classes.shape == (48, 80) and 0 <= classes.min() < 150
+    what, where = torch.full((1, 6, 151), -9.0), torch.full((1, 6, 8, 8), -9.0)
+    what[0, :, 150] = 0.0  # nothing
+    what[0, 0, 7], what[0, 1, 30] = 9.0, 9.0
+    where[0, 0, :, :4], where[0, 1, :, 4:] = 9.0, 9.0
+    said = {"transformer_decoder_class_predictions": what, "transformer_decoder_mask_predictions": where}
+    tell.model.forward = lambda pixels, task_inputs: type("Answer", (), said)
+    classes = tell(picture)
+    assert (classes[:, :35] == 7).all() and (classes[:, 45:] == 30).all()
+
+
+def test_a_oneformer_on_layers_that_are_in_no_library_here_is_refused(tmp_path):
+    folder = make_questioned(tmp_path / "models" / "other")
+    told = json.loads((folder / "config.json").read_text("utf-8"))
+    told["backbone_config"]["model_type"] = "dinat"
+    (folder / "config.json").write_text(json.dumps(told), "utf-8")
+    index = ModelIndex([tmp_path / "models"], starter=False)
+    assert not index.entries() and "DiNAT" in index.refused["other"]
 
 
 def test_straight_lines_are_found_in_their_places_whatever_the_picture_measures(tmp_path):

@@ -7,6 +7,8 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from velatura.png import Raster
+from velatura.png import encode as write
 from velatura.v1 import pixels_pb2 as pb
 from velatura_engine.errors import Invalid, Unsupported
 from velatura_engine.pixels.picture import Picture
@@ -45,6 +47,17 @@ def test_png_round_trips_exactly(channels):
 def test_sixteen_bit_grey_keeps_its_depth():
     pixels = GENERATOR.integers(0, 65536, (5, 7, 1)).astype(np.uint16)
     assert np.array_equal(read(encode(Picture(pixels, "data"), pb.PIXEL_FORMAT_PNG, recipe=None)).pixels, pixels)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colour_keeps_its_depth(channels):
+    pixels = GENERATOR.integers(0, 65536, (5, 7, channels)).astype(np.uint16)
+    file = write(
+        Raster(width=7, height=5, channels=channels, bits=16, data=pixels.astype("<u2").tobytes())
+    )  # the client's own writer, without Pillow
+    assert np.array_equal(read(pb.Image(data=file, format=pb.PIXEL_FORMAT_PNG)).pixels, pixels)
+    with pytest.raises(Invalid):
+        read(pb.Image(data=file[:-40], format=pb.PIXEL_FORMAT_PNG))
 
 
 def test_a_png_carries_its_recipe_and_what_other_tools_read():
