@@ -99,7 +99,7 @@ def diffuse(
     """Paint with a diffusion model. What is given decides the task: text only, `init`, `mask`, `depth`, `views`, …
 
     `tile`: "x" left meets right, "y" top meets bottom, "xy" both. `strength`: 0 keeps the `init`, 1 paints anew.
-    `invert`: begin with the noise that the `init` would have been painted from by the prompt. `knobs` are the sampler's,
+    `invert`: begin with the noise that the `init` would have been painted from by the prompt. `knobs`: the sampler's,
     by the catalog's names. `every`: each picture gets another of the prompts that `{a|b}` and `__name__` stand for,
     instead of a drawn one. `spans` are texts for parts of the run, `regions` for parts of the picture. `views` are
     painted so that they agree, as `agreement` says; each with its camera and depth, and with its picture where that is
@@ -109,22 +109,10 @@ def diffuse(
     autoencoder sees at once, pixels; 0 is the whole picture. `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
-        prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions),
-        model=model,
-        vae=vae,
-        mask=mask,
-        depth=depth,
-        controls=controls,
-        references=references,
-        directions=directions,
-        adapters=adapters,
-        views=views,
-        inpaint=inpaint,
-        outpaint=outpaint,
-        variation=variation,
-        windows=windows,
-        agreement=agreement,
-    )
+        prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions), model=model, vae=vae, mask=mask, depth=depth,
+        controls=controls, references=references, directions=directions, adapters=adapters, views=views,
+        inpaint=inpaint, outpaint=outpaint, variation=variation, windows=windows, agreement=agreement,
+    )  # fmt: skip
     set_fields(task, width=width, height=height, seed=seed, count=count, vae_tile=vae_tile)
     set_fields(task.sampling, sampler=sampler, schedule=schedule, steps=steps, guidance=guidance)
     set_fields(task.sampling, image_guidance=image_guidance, cache_interval=cache_interval)
