@@ -109,8 +109,8 @@ def diffuse(
     autoencoder sees at once, pixels; 0 is the whole picture. `settings` go to the job as in `job`.
     """
     task = diffuse_pb2.Diffuse(
-        prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions), model=model, vae=vae, mask=mask, depth=depth,
-        controls=controls, references=references, directions=directions, adapters=adapters, views=views,
+        prompt=diffuse_pb2.Prompt(text=prompt, spans=spans, regions=regions), model=model, vae=vae, mask=mask,
+        depth=depth, controls=controls, references=references, directions=directions, adapters=adapters, views=views,
         inpaint=inpaint, outpaint=outpaint, variation=variation, windows=windows, agreement=agreement,
     )  # fmt: skip
     set_fields(task, width=width, height=height, seed=seed, count=count, vae_tile=vae_tile)
