@@ -76,11 +76,12 @@ def draw_status(layout):
 
 def draw_jobs(layout):
     """The queue with progress, glimpses and crosses; the last message, and what the engine warned of."""
+    running = next((task for task in session.tasks if task.preview), None)
     for number, task in enumerate(session.tasks):
         row = layout.row(align=True)
         row.progress(factor=task.job.fraction, text=task.message or task.title)
         row.operator("velatura.cancel", text="", icon="CANCEL").number = number
-        glimpse = icons.of_glimpse(task.title) if number == 0 and task.preview else 0
+        glimpse = icons.of_glimpse(task.title) if task is running and task.preview else 0
         if glimpse:
             layout.template_icon(icon_value=glimpse, scale=8.0)
     if session.message and not session.tasks:

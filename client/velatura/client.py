@@ -42,6 +42,7 @@ class Engine:
         self._loop = shared()
         self._catalog: catalog_pb2.Catalog | None = None
         self._limits: catalog_pb2.Capabilities | None = None
+        self._handing = asyncio.Lock()
         self._feeds: weakref.WeakSet[Feed] = weakref.WeakSet()
         self._closer = weakref.finalize(self, self._loop.call_soon, self._wire.close)
 
@@ -130,13 +131,15 @@ class Engine:
     ) -> Job:
         """As `submit`, but returns at once, for a thread that must not wait: a refusal too comes as the job's error.
 
-        The job's `id` is empty until it was accepted; cancelled before that, it is stopped as soon as it is.
+        Jobs reach the engine in the order in which they were handed in. The job's `id` is empty until it was accepted;
+        cancelled before that, it is stopped as soon as it is.
         """
         job = Job(on_event)
         stopping: list[bool] = []
 
         async def events() -> AsyncGenerator[jobs_pb2.JobEvent, None]:
-            job.id = (await self._create(spec, ANSWER_SECONDS)).id
+            async with self._handing:
+                job.id = (await self._create(spec, ANSWER_SECONDS)).id
             if stopping:
                 self._ask_to_stop(job)
             async with aclosing(self._watched(job.id, 0, fetch, patience)) as watched:

@@ -352,6 +352,13 @@ def test_a_handed_in_job_cancelled_at_once_is_stopped_when_it_is_accepted(engine
     assert fake.jobs[job.id].state.state == jobs_pb2.JOB_STATE_CANCELLED
 
 
+def test_jobs_are_taken_in_the_order_they_were_handed_in(engine, fake):
+    jobs = [engine.hand_in(small(seed=seed)) for seed in range(20)]
+    for job in jobs:
+        job.result(20)
+    assert [spec.steps[0].diffuse.seed for spec in fake.specs] == list(range(20))
+
+
 def test_knobs_of_the_sampler_are_sent_with_their_types(engine, fake):
     engine.generate(small(sampler="dpmpp_2m", knobs={"order": 3, "eta": 0.5})).result(10)
     sent = fake.specs[0].steps[0].diffuse.sampling.knobs
