@@ -14,6 +14,7 @@ from .operations.context import Context
 from .pixels.picture import Picture
 from .plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan, ViewsPlan
 from .runtime.models import Models
+from .textures.memory import Memory
 
 
 @singledispatch
@@ -41,6 +42,7 @@ class Runner:
         # Denormal numbers near the end of a run cost CPUs more than all the rest.
         torch.set_flush_denormal(True)
         self.models = Models(device=device, dtype=dtype)
+        self.memory = Memory()
 
     @property
     def device(self) -> str:
@@ -54,7 +56,9 @@ class Runner:
 
     def run(self, plan: Plan, check: Callable[[], None], emit: Callable[[Event], None]) -> None:
         """Run a job to its end, emitting its events. `check` is called at least once a step and raises to stop it."""
-        context = Context(models=self.models, stages=plan.stages, emit=emit, check=check, preview=plan.preview)
+        context = Context(
+            models=self.models, stages=plan.stages, emit=emit, check=check, preview=plan.preview, memory=self.memory
+        )
         emit(Started(stages=plan.stages, device=self.device))
         for warning in plan.warnings:
             emit(warning)

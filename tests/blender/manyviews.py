@@ -10,7 +10,8 @@ PROGRAM = """
 import sys
 import numpy as np
 from velatura_engine.request import Mesh
-from velatura_engine.textures.projection import ViewArrays, eye, project
+from velatura_engine.textures.projection import project
+from velatura_engine.textures.sight import ViewArrays, eye
 print("ready", flush=True)
 for file in map(str.strip, sys.stdin):
     given = dict(np.load(file))

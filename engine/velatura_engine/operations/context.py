@@ -10,6 +10,7 @@ from ..events import Event, Progress, Stage
 from ..pixels.picture import Picture
 from ..request import Output, PreviewAsk, Source
 from ..runtime.models import Models
+from ..textures.memory import Memory
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Context:
     emit: Callable[[Event], None]
     check: Callable[[], None]
     preview: PreviewAsk | None = None
+    memory: Memory = field(default_factory=Memory)
+    """What projections before found out about meshes and cameras."""
     outputs: dict[str, list[Picture]] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     _stage: str = ""

@@ -8,8 +8,8 @@ from ..events import Artifact
 from ..pixels.picture import Picture, as_single, as_srgb, to_float
 from ..plan import ProjectPlan
 from ..request import Target, View
-from ..textures.projection import ViewArrays
 from ..textures.projection import project as project_mesh
+from ..textures.sight import ViewArrays
 from .context import Context
 
 
@@ -30,7 +30,7 @@ def _paint(target: Target, index: int, views: list[ViewArrays], plan: ProjectPla
     painted = project_mesh(
         target.mesh, views, plan.outputs[index], max_angle=plan.max_angle, exponent=plan.exponent, bleed=plan.bleed,
         edge_margin=plan.edge_margin, depth_tolerance=plan.depth_tolerance, base=base, fill=plan.fill,
-        check=context.check,
+        check=context.check, memory=context.memory,
     )  # fmt: skip
     picture = Picture(painted.rgba)
     context.emit(

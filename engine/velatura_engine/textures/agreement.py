@@ -13,7 +13,7 @@ PART = 0.05
 """Part of a place's weight from which on a view counts as having had a say."""
 FAR, STEP = 100.0, 0.1
 """Differences in Lab are counted up to the first, in steps of the second."""
-EVERY = 4
+EVERY = 16
 """One place in so many is looked at."""
 
 
@@ -25,16 +25,16 @@ class Agreement:
         self.counts = np.zeros(int(FAR / STEP), np.int64)
 
     def add(self, looks: Sequence[tuple[torch.Tensor, torch.Tensor]], paint: torch.Tensor) -> None:
-        """Count what views had, colours (N, 3) and weights (N,), against the blend (N, 3)."""
+        """Count what views had, colours (N, 3) and weights (N,), against the blend (N, 3), one place in `EVERY`."""
         if len(looks) < 2:
             return
-        weights = torch.stack([weight[::EVERY] for _, weight in looks])
+        weights = torch.stack([weight for _, weight in looks])
         says = weights > PART * weights.sum(0).clamp_min(1e-30)
         several = says.sum(0) >= 2
-        blend = to_lab(paint[::EVERY][several].numpy())
+        blend = to_lab(paint[several].numpy())
         for (color, _), said in zip(looks, says, strict=True):
             here = said[several].numpy()
-            off = np.linalg.norm(to_lab(color[::EVERY][several].numpy()[here]) - blend[here], axis=1)
+            off = np.linalg.norm(to_lab(color[several].numpy()[here]) - blend[here], axis=1)
             self.counts += np.bincount(
                 (off / STEP).astype(int).clip(0, len(self.counts) - 1), minlength=len(self.counts)
             )

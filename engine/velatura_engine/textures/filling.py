@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 NEAREST = 12
@@ -12,28 +14,41 @@ TURN = 0.3
 """What a surface's direction counts against distance: one turned round is as if this much of the whole size away."""
 
 
-def colors(
-    seen: np.ndarray, seen_normals: np.ndarray, paint: np.ndarray, unseen: np.ndarray, unseen_normals: np.ndarray
-) -> np.ndarray:
-    """Colours (N, 3) float32 of `unseen` places (N, 3) with normals, from `seen` ones (M, 3) and their `paint` (M, 3).
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """For U unseen places: which of the M seen ones they take after, (U, n), and how much of each, (U, n), sum 1."""
+
+    which: np.ndarray
+    share: np.ndarray
+
+    def mix(self, paint: np.ndarray) -> np.ndarray:
+        """Colours (U, 3) float32 from those of the seen places (M, 3)."""
+        return (paint[self.which] * self.share[..., None]).sum(1).astype(np.float32)
+
+
+def neighbours(
+    seen: np.ndarray, seen_normals: np.ndarray, unseen: np.ndarray, unseen_normals: np.ndarray
+) -> Neighbours:
+    """Which `seen` places (M, 3) with normals, at least one, colour `unseen` ones (U, 3).
 
     A Gaussian mean over the nearest in position and direction, so that a thin wall's inside is not like its outside
-    where something else is near. `paint` must not be empty.
+    where something else is near.
     """
     from scipy.spatial import KDTree  # here, because few jobs need it
 
     every = max(1, -(-len(seen) // MOST))
-    seen, seen_normals, paint = seen[::every], seen_normals[::every], paint[::every]
+    seen, seen_normals = seen[::every], seen_normals[::every]
     both = np.concatenate([seen, unseen])
-    scale = max(float(np.linalg.norm(np.ptp(both, axis=0))), 1e-12)
-    tree = KDTree(_keys(seen, seen_normals, scale))
+    corner, scale = both.min(0), max(float(np.linalg.norm(np.ptp(both, axis=0))), 1e-12)
+    tree = KDTree(_keys(seen - corner, seen_normals, scale))
     count = min(NEAREST, len(seen))
-    distance, which = tree.query(_keys(unseen, unseen_normals, scale), k=count)
+    distance, which = tree.query(_keys(unseen - corner, unseen_normals, scale), k=count)
     distance, which = distance.reshape(len(unseen), count), which.reshape(len(unseen), count)
     width = np.maximum(distance[:, :1] * 1.5, distance[:, -1:] * 0.5) + 1e-9
     weight = np.exp(-((distance / width) ** 2))
-    return ((paint[which] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)).astype(np.float32)
+    return Neighbours((which * every).astype(np.int32), (weight / weight.sum(1, keepdims=True)).astype(np.float32))
 
 
 def _keys(places: np.ndarray, normals: np.ndarray, scale: float) -> np.ndarray:
-    return np.concatenate([places / scale, normals * (TURN / 2)], axis=1).astype(np.float32)
+    # Away from 0: where denormals are flushed, the tree's builder finds no number next to 0 and recurses without end.
+    return np.concatenate([places / scale, normals * (TURN / 2)], axis=1).astype(np.float32) + 1

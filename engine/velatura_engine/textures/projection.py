@@ -1,54 +1,26 @@
 """Painting pictures onto meshes: what a camera saw, gathered back into texture space.
 
-Every texel asks for its colour, so nothing is warped: triangles are drawn in UV space, which gives each texel its
-place on the surface; that place is projected into each view, and the view's depth map says whether the camera saw it
-there. The depth test is exact for flat surfaces: the plane of the texel's triangle is met with the ray of each pixel
-that is read, and only pixels whose depth agrees take part, so that colours never mix across depth edges.
-
-Lengths are metres, pictures have row 0 on top, v points up, cameras look along -z with y up (OpenGL, Blender).
-Geometry is float64 on the processor, whatever device paints; the outcome does not depend on the number of threads.
+Every texel asks for its colour, so nothing is warped: triangles are drawn in UV space (`unwrap.py`), which gives each
+texel its place on the surface; that place is projected into each view, and the view's depth map says whether the camera
+saw it there (`sight.py`). What of this does not depend on colours may be kept for the next time (`memory.py`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ..request import Mesh
 from . import filling, unwrap
-from .agreement import Agreement
+from .agreement import EVERY, Agreement
+from .memory import Memory, digest
+from .sight import Eye, Rules, Sight, ViewArrays, eye, key, sight
 from .unwrap import Check, Surface
 
 TEXELS = 1 << 19  # texels gathered at once
-JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
-SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
-BEND = 0.15  # pixel widths; pixels that lie farther off a texel's plane count little
-WAYS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-SEEN = 0.05  # part of the pixel around a point that must show its surface
-FAR = 1e9  # metres; from here on a depth map holds nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewArrays:
-    """What one camera saw and what is to be painted there.
-
-    world_to_camera (4, 4) rigid; camera_to_clip (4, 4) OpenGL convention, with lens shift; color (h, w, 3) float32, or
-    with a fourth channel that says how much each pixel counts against other views; depth (H, W) float32, metres along
-    the camera's axis (not finite, <= 0 or >= 1e9: nothing was hit); mask (h, w) 0..1 or None. Colour and depth show the
-    same frame and may differ in resolution.
-    """
-
-    world_to_camera: np.ndarray
-    camera_to_clip: np.ndarray
-    color: np.ndarray
-    depth: np.ndarray
-    mask: np.ndarray | None = None
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,172 +37,6 @@ class Projected:
     scores: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eye:
-    """A view made ready by `eye`; it may serve for several meshes.
-
-    `origin` and `direction` (3, 3): columns x, y, 1 of the affine maps from clip x, y to a pixel's ray in camera space.
-    `hit` (H, W): the depth map shows something; `usable` (h, w): so does the picture, and its colour may be trusted.
-    `color` (h, w, 4): the fourth is how much a pixel counts.
-    """
-
-    world_to_camera: torch.Tensor
-    camera_to_clip: torch.Tensor
-    origin: torch.Tensor
-    direction: torch.Tensor
-    color: torch.Tensor
-    depth: torch.Tensor
-    hit: torch.Tensor
-    usable: torch.Tensor
-    mask: torch.Tensor | None
-    weight: float
-
-    def rays(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Origins and directions (..., 3) of the rays through clip-space positions."""
-        place = torch.stack((x, y, torch.ones_like(x)), -1).double()
-        return place @ self.origin.T, place @ self.direction.T
-
-    def footprint(self, depth: torch.Tensor) -> torch.Tensor:
-        """Width in metres of a pixel of the depth map at these depths."""
-        start, step = self.origin[2, 2], self.direction[2, 2]
-        along = (-depth - start) / step
-        across = self.origin[:, 0] + along[..., None] * self.direction[:, 0]
-        return across.norm(dim=-1) * (2.0 / self.depth.shape[1])
-
-
-def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
-    """Make a view ready: its rays, and which pixels of its depth map may be trusted.
-
-    `edge_margin`: pixels of the picture beside depth edges and at the border whose colours are not used, 0 to 64.
-    """
-    to_clip = torch.tensor(np.asarray(view.camera_to_clip), dtype=torch.float64).reshape(4, 4)
-    # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
-    corners = torch.tensor([[0, 0, -1, 1], [1, 0, -1, 1], [0, 1, -1, 1]], dtype=torch.float64)
-    deeper = corners + torch.tensor([0, 0, 1, 0], dtype=torch.float64)
-    near, middle = (places @ torch.linalg.inv(to_clip).T for places in (corners, deeper))
-    near, middle = near[:, :3] / near[:, 3:], middle[:, :3] / middle[:, 3:]
-    origin, direction = (
-        torch.stack((plane[1] - plane[0], plane[2] - plane[0], plane[0]), 1) for plane in (near, middle - near)
-    )
-    depth = torch.tensor(np.asarray(view.depth), dtype=torch.float64)
-    hit = torch.isfinite(depth) & (depth > 0) & (depth < FAR)
-    bare = Eye(
-        world_to_camera=torch.tensor(np.asarray(view.world_to_camera), dtype=torch.float64).reshape(4, 4),
-        camera_to_clip=to_clip,
-        origin=origin,
-        direction=direction,
-        color=_counted(np.asarray(view.color, np.float32)),
-        depth=torch.where(hit, depth, 0.0),
-        hit=hit,
-        usable=hit,
-        mask=None if view.mask is None else torch.tensor(np.asarray(view.mask, np.float32)),
-        weight=view.weight,
-    )
-    return _trusted(bare, edge_margin)
-
-
-def _counted(color: np.ndarray) -> torch.Tensor:
-    """Colours (h, w, 4) whose fourth channel says how much they count: all alike where none is given."""
-    return F.pad(torch.tensor(color[..., :4].copy()), (0, 4 - min(color.shape[2], 4)), value=1.0)
-
-
-def _trusted(eye: Eye, edge_margin: float) -> Eye:
-    """The view with `usable` set: pixels beside depth edges take the colour of the same surface further in.
-
-    A surface is followed over neighbours whose depth differs by less than an edge; what is only margin stays unusable.
-    """
-    rows, columns = eye.depth.shape
-    height, width = eye.color.shape[:2]
-    ring = math.ceil(edge_margin * columns / width - 1e-6)
-    v = ((torch.arange(height) + 0.5) / height * rows).long()[:, None]
-    u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
-    hit, depth, color = eye.hit[v, u], eye.depth[v, u], eye.color
-    usable = hit & ~_margin(eye, ring)[v, u]
-    painted = usable if eye.mask is None else usable & (eye.mask > 0)
-    ways = [(way, _connected(eye, depth, hit, way)) for way in WAYS]
-    for _ in range(math.ceil(edge_margin) + 1 if ring else 0):
-        total, count = torch.zeros_like(color), torch.zeros_like(color[..., 0])
-        for way, connected in ways:
-            near = _beside(painted, way) & connected
-            total += near[..., None] * _beside(color, way)
-            count += near
-        found = (count > 0) & hit & ~painted
-        color = torch.where(found[..., None], total / count.clamp_min(1)[..., None], color)
-        painted = painted | found
-    return replace(eye, color=color, usable=usable | painted)
-
-
-def _connected(eye: Eye, depth: torch.Tensor, hit: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
-    """Pixels (h, w) whose neighbour that way shows the same surface: near, or on one plane with the one behind."""
-    limit = JUMP * eye.footprint(depth) * (eye.depth.shape[1] / eye.color.shape[1])
-    perspective = bool(eye.camera_to_clip[3, 2] != 0)
-    plane = torch.where(hit, 1.0 / depth, 0.0) if perspective else depth
-    behind = (2 * way[0], 2 * way[1])
-    bend = (plane - 2 * _beside(plane, way) + _beside(plane, behind)).abs()
-    if perspective:
-        bend = bend * depth * _beside(depth, way)
-    straight = (bend <= limit) & _beside(hit, behind)
-    return hit & _beside(hit, way) & (((_beside(depth, way) - depth).abs() <= limit) | straight)
-
-
-def _beside(values: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
-    """What lies (rows, columns) away from each pixel; zeros outside."""
-    (dy, dx), (height, width) = way, values.shape[:2]
-    moved = torch.zeros_like(values)
-    rows, columns = slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0))
-    moved[rows, columns] = values[max(dy, 0) : height - max(-dy, 0), max(dx, 0) : width - max(-dx, 0)]
-    return moved
-
-
-def _margin(eye: Eye, width: int) -> torch.Tensor:
-    """Pixels (H, W) less than `width` pixels beside a depth edge or the border."""
-    if width <= 0:
-        return torch.zeros_like(eye.hit)
-    edge = torch.zeros_like(eye.hit)
-    limit = JUMP * eye.footprint(eye.depth)
-    perspective = bool(eye.camera_to_clip[3, 2] != 0)
-    for axis in (0, 1):
-        jump = _jumps(eye.depth.movedim(axis, 1), eye.hit.movedim(axis, 1), limit.movedim(axis, 1), perspective)
-        beside = edge.movedim(axis, 1)  # a view
-        beside[:, :-1] |= jump
-        beside[:, 1:] |= jump
-    reach = 2 * width - 1
-    wide = F.max_pool2d(edge[None, None].float(), (reach, 1), 1, (width - 1, 0))
-    wide = F.max_pool2d(wide, (1, reach), 1, (0, width - 1))[0, 0] > 0
-    wide[:width] = wide[-width:] = True
-    wide[:, :width] = wide[:, -width:] = True
-    return wide
-
-
-def _jumps(depth: torch.Tensor, hit: torch.Tensor, limit: torch.Tensor, perspective: bool) -> torch.Tensor:
-    """Whether a depth edge lies between each pixel and its right neighbour, (H, W - 1).
-
-    Steep surfaces are no edges: the neighbour is compared with what a plane through this pixel and the one before
-    would give (1 / z is affine across the picture in perspective, z itself without), from both sides.
-    """
-    plane = torch.where(hit, 1.0 / depth, 0.0) if perspective else depth
-    left, right = plane[:, :-1], plane[:, 1:]
-    bend = plane[:, 2:] - 2 * plane[:, 1:-1] + plane[:, :-2]
-    bend = torch.where(hit[:, 2:] & hit[:, 1:-1] & hit[:, :-2], bend.abs(), math.inf)
-    steps = (right - left).abs()
-    steps = torch.minimum(steps, F.pad(bend, (1, 0), value=math.inf))
-    steps = torch.minimum(steps, F.pad(bend, (0, 1), value=math.inf))
-    if perspective:
-        steps = steps * depth[:, :-1] * depth[:, 1:]  # dz = z^2 d(1 / z)
-    both = hit[:, :-1] & hit[:, 1:]
-    far = steps > torch.minimum(limit[:, :-1], limit[:, 1:])
-    return torch.where(both, far, hit[:, :-1] | hit[:, 1:])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Which surfaces count: steepest angle in degrees, weight = cos^exponent, tolerance as a part of the distance."""
-
-    max_angle: float
-    exponent: float
-    depth_tolerance: float
-
-
 def project(
     mesh: Mesh,
     views: Sequence[ViewArrays | Eye],
@@ -244,6 +50,7 @@ def project(
     base: np.ndarray | None = None,
     fill: bool = False,
     check: Check = lambda: None,
+    memory: Memory | None = None,
 ) -> Projected:
     """Paint views onto one mesh, as a texture of `size` (width, height) texels. The knobs are those of `Project`.
 
@@ -251,11 +58,15 @@ def project(
     (H, W, 3 or 4) float 0..1, of the texture's size, stays where nothing is painted; without one, paint is bled over
     all texels within `bleed`, with one only past the islands. With `fill` texels that no view saw are coloured like the
     nearest painted ones of the surface, in space; their alpha stays 0. Paint may reach one pixel behind what hides a
-    surface, in the surface's own colours. `check` is called often and may raise to stop.
+    surface, in the surface's own colours. `check` is called often and may raise to stop. `memory` makes the same mesh
+    under the same cameras quicker the next time; the outcome is the same to the bit.
     """
+    memory = Memory(0) if memory is None else memory
     rules = Rules(max_angle=max_angle, exponent=exponent, depth_tolerance=depth_tolerance)
     eyes = [view if isinstance(view, Eye) else eye(view, edge_margin) for view in views]
-    surface = unwrap.unwrap(mesh, size, check)
+    name = digest(mesh.positions, mesh.triangles, mesh.uvs, size)
+    surface = memory.get(name, lambda: unwrap.unwrap(mesh, size, check))
+    blend = _Blend(surface, name, [(one, key(one, rules)) for one in eyes], exponent, memory)
     width, height = size
     color = torch.zeros(height * width, 3)
     if base is not None:
@@ -263,121 +74,92 @@ def project(
     alpha = torch.zeros(height * width)
     owner = surface.owner.view(-1)
     covered = torch.nonzero(owner < len(surface.triangles))[:, 0]
-    sights = [_camera_space(surface, eye) for eye in eyes]
-    agreement = Agreement()
-    for texels in covered.split(TEXELS):
+    for number, texels in enumerate(covered.split(TEXELS)):
         check()
-        paint, strength = _blend(surface, texels, list(zip(eyes, sights, strict=True)), rules, agreement)
+        paint, strength = blend.paint(number, texels, rules)
         color[texels] = (
             color[texels] * (1 - strength[:, None]) + paint * strength[:, None] if base is not None else paint
         )
         alpha[texels] = strength
     known = (alpha > 0) if base is None else (owner < len(surface.triangles))
-    if fill and len(unseen := covered[alpha[covered] == 0]) and len(unseen) < len(covered):
-        seen = covered[alpha[covered] > 0]
-        near = filling.colors(*unwrap.places(surface, seen), color[seen].numpy(), *unwrap.places(surface, unseen))
-        color[unseen], known = torch.from_numpy(near), owner < len(surface.triangles)
-    color = unwrap.bleed(color.view(height, width, 3), known.view(height, width), bleed, check)
+    seen = alpha[covered] > 0
+    if fill and seen.any() and not seen.all():
+        color[covered[~seen]] = _fill(surface, covered, seen, color, memory, name)
+        known = owner < len(surface.triangles)
+    known = known.view(height, width)
+    to, of = memory.get(digest(known, bleed), lambda: unwrap.nearest(known, bleed, check))
+    color[to] = color[of]
     painted = float((alpha > 0).sum()) / max(len(covered), 1)
-    rgba = torch.cat((color, alpha.view(height, width, 1)), 2)
-    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores, **agreement.scores})
+    rgba = torch.cat((color, alpha[:, None]), 1).view(height, width, 4)
+    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores, **blend.agreement.scores})
 
 
-def _camera_space(surface: Surface, eye: Eye) -> torch.Tensor:
-    """Corners of all triangles as this camera sees them, (T, 3, 3)."""
-    matrix = eye.world_to_camera
-    return (surface.positions @ matrix[:3, :3].T + matrix[:3, 3])[surface.triangles]
-
-
-def _blend(
-    surface: Surface,
-    texels: torch.Tensor,
-    views: Sequence[tuple[Eye, torch.Tensor]],
-    rules: Rules,
-    agreement: Agreement,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Colours (N, 3) of texels and how much they are painted (N,)."""
-    triangle, parts = unwrap.on_triangles(surface, texels)
-    total, paint, strength = torch.zeros(len(texels)), torch.zeros(len(texels), 3), torch.zeros(len(texels))
-    looks = []
-    for eye, corners in views:
-        corners = corners[triangle]
-        points = (parts[..., None] * corners).sum(1)
-        normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normal = normal / normal.norm(dim=1, keepdim=True)
-        color, mask, cosine = look(eye, points, normal, rules)
-        weight = torch.where(mask > 0, eye.weight * color[:, 3] * cosine.float() ** rules.exponent, 0.0)
-        total += weight
-        paint += weight[:, None] * color[:, :3]
-        strength = torch.maximum(strength, torch.where(weight > 0, mask, 0.0))
-        looks.append((color[:, :3], weight))
-    paint /= total.clamp_min(1e-30)[:, None]
-    agreement.add(looks, paint)
-    return paint, strength
-
-
-def look(
-    eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a view has for points (N, 3) with normals, in camera space: colour (N, 4), mask (N,), cosine (N,).
-
-    The mask is 0 where the point is hidden, turned away, out of the picture or beside a depth edge.
-    """
-    clip = F.pad(points, (0, 1), value=1.0) @ eye.camera_to_clip.T
-    ahead = (clip[:, 3] > 0) & (points[:, 2] < 0)
-    x, y = (torch.where(ahead, clip[:, k] / clip[:, 3], 9.0).clamp(-9, 9) for k in (0, 1))
-    direction = eye.rays(x, y)[1]
-    cosine = -(direction * normal).sum(1) / direction.norm(dim=1)
-    facing = ahead & (cosine > math.cos(math.radians(min(rules.max_angle, 89.99))))
-    color, mask = torch.zeros(len(points), 4), torch.zeros(len(points))
-    chosen = torch.nonzero(facing & (x.abs() <= 1) & (y.abs() <= 1))[:, 0]
-    if len(chosen):
-        color[chosen], mask[chosen] = _sample(eye, points[chosen], normal[chosen], x[chosen], y[chosen], rules)
-    return color, mask, cosine.clamp_min(0)
-
-
-def _sample(
-    eye: Eye, points: torch.Tensor, normal: torch.Tensor, x: torch.Tensor, y: torch.Tensor, rules: Rules
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Bilinear colour and mask at clip-space places, of those of the four pixels that show the points' own plane."""
-    height, width = eye.color.shape[:2]
-    column, row = (x + 1) / 2 * width - 0.5, (1 - y) / 2 * height - 0.5
-    left, top = column.floor(), row.floor()
-    color, mask, total = torch.zeros(len(points), 4), torch.zeros(len(points)), torch.zeros(len(points))
-    seen = torch.zeros(len(points))
-    for across, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        i, j = (left + across).long(), (top + down).long()
-        share = (1 - (column - i).abs()) * (1 - (row - j).abs())
-        inside = (i >= 0) & (i < width) & (j >= 0) & (j < height)
-        i, j = i.clamp(0, width - 1), j.clamp(0, height - 1)
-        soft = torch.ones(len(points)) if eye.mask is None else eye.mask[j, i]
-        agreement = _agreement(eye, points, normal, i, j, rules.depth_tolerance)
-        good = inside & (soft > 0) & (agreement > 0)
-        share = torch.where(good, share, 0.0).float()
-        seen += share
-        share = share * agreement.float()
-        color += share[:, None] * eye.color[j, i]
-        mask += share * soft
-        total += share
-    total = total.clamp_min(1e-12)
-    return color / total[:, None], torch.where(seen > SEEN, mask / total, 0.0)
-
-
-def _agreement(
-    eye: Eye, points: torch.Tensor, normal: torch.Tensor, i: torch.Tensor, j: torch.Tensor, tolerance: float
+def _fill(
+    surface: Surface, covered: torch.Tensor, seen: torch.Tensor, color: torch.Tensor, memory: Memory, name: bytes
 ) -> torch.Tensor:
-    """How well pixel (i, j) of the colour picture fits the plane through each point by the depth map, 0..1.
+    """Colours (U, 3) of those of the covered texels that are not seen."""
 
-    0: it shows something else. Far less than 1: the same surface round a bend, to be read only where nothing better is.
-    """
-    (height, width), (rows, columns) = eye.color.shape[:2], eye.depth.shape
-    u, v = ((i + 0.5) / width * columns).long(), ((j + 0.5) / height * rows).long()
-    origin, direction = eye.rays((u + 0.5) * (2.0 / columns) - 1, 1 - (v + 0.5) * (2.0 / rows))
-    along = (normal * (points - origin)).sum(1) / (normal * direction).sum(1)
-    expected = -(origin + along[:, None] * direction)[:, 2]
-    here = -points[:, 2]
-    pixel = eye.footprint(here)
-    slope = torch.minimum(0.5 * (expected - here).abs(), SLACK * pixel)
-    off = (expected - eye.depth[v, u]).abs()
-    same = (off <= tolerance * here + pixel + slope) & eye.usable[j, i] & (expected > 0)
-    return torch.where(same, torch.exp(-((off / (BEND * pixel)) ** 2)).clamp_min(1e-4), 0.0)
+    def neighbours() -> filling.Neighbours:
+        return filling.neighbours(*unwrap.places(surface, covered[seen]), *unwrap.places(surface, covered[~seen]))
+
+    near = memory.get(digest(name, seen), neighbours)
+    return torch.from_numpy(near.mix(color[covered[seen]].numpy()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Blend:
+    """Views of one surface, each with the name of what it shows there, and how well they agree."""
+
+    surface: Surface
+    name: bytes
+    eyes: Sequence[tuple[Eye, bytes]]
+    exponent: float
+    memory: Memory
+    agreement: Agreement = field(default_factory=Agreement)
+
+    def paint(self, number: int, texels: torch.Tensor, rules: Rules) -> tuple[torch.Tensor, torch.Tensor]:
+        """Colours (N, 3) of the texels of a portion, and how much they are painted (N,)."""
+        count = len(texels)
+        sums, strength = torch.zeros(count, 4), torch.zeros(count)
+        places = _Places(self.surface, texels)
+        looks = []
+        for one, name in self.eyes:
+            where = digest(self.name, name, number)
+            shown = self.memory.get(where, lambda one=one: sight(one, *places.seen_from(one), rules))
+            color, at = shown.colors(one), shown.places.long()
+            weight = one.weight * color[:, 3] * shown.cosine**self.exponent
+            looks.append(_every(shown, color, weight, count))
+            color[:, 3] = 1
+            sums.index_add_(0, at, weight[:, None] * color)
+            strength[at] = torch.maximum(strength[at], torch.where(weight > 0, shown.mask, 0.0))
+        paint = sums[:, :3] / sums[:, 3:].clamp_min(1e-30)
+        self.agreement.add(looks, paint[::EVERY])
+        return paint, strength
+
+
+def _every(shown: Sight, color: torch.Tensor, weight: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours (n, 3) and weights (n,) of one place in so many of `count`, where not seen zeros."""
+    some = shown.places % EVERY == 0
+    at, length = (shown.places[some] // EVERY).long(), -(-count // EVERY)
+    colors, weights = torch.zeros(length, 3), torch.zeros(length)
+    colors[at], weights[at] = color[some, :3], weight[some]
+    return colors, weights
+
+
+class _Places:
+    """Texels as places on the surface, worked out when first asked for."""
+
+    def __init__(self, surface: Surface, texels: torch.Tensor) -> None:
+        self.surface, self.texels = surface, texels
+        self._on: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def seen_from(self, eye: Eye) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions and normals (N, 3) in a camera's space."""
+        if self._on is None:
+            self._on = unwrap.on_triangles(self.surface, self.texels)
+        triangle, parts = self._on
+        matrix = eye.world_to_camera
+        there = self.surface.positions @ matrix[:3, :3].T + matrix[:3, 3]
+        corners = there[self.surface.triangles[triangle]]
+        normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        return (parts[..., None] * corners).sum(1), normal / normal.norm(dim=1, keepdim=True)

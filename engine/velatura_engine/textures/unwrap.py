@@ -158,13 +158,14 @@ def barycentric(corners: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     return parts / parts.sum(1, keepdim=True)
 
 
-def bleed(color: torch.Tensor, known: torch.Tensor, reach: int, check: Check) -> torch.Tensor:
-    """Each unknown texel within `reach` texels of a known one takes the nearest's colour (H, W, 3).
+def nearest(known: torch.Tensor, reach: int, check: Check) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unknown texels of `known` (H, W) within `reach` texels of a known one, and the nearest known one of each: numbers
+    (N,) row by row.
 
     Jump flooding (Rong and Tan 2006), with one more pass of step 1 against its few wrong answers.
     """
     if reach <= 0 or not known.any() or known.all():
-        return color
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     height, width = known.shape
     y, x = torch.arange(height, dtype=torch.int32)[:, None], torch.arange(width, dtype=torch.int32)[None]
     from_y, from_x = torch.where(known, y, -FAR), torch.where(known, x, -FAR)
@@ -178,9 +179,7 @@ def bleed(color: torch.Tensor, known: torch.Tensor, reach: int, check: Check) ->
             for own, new in ((from_y, before_y[of]), (from_x, before_x[of]), (best, distance)):
                 own[to] = torch.where(better, new, own[to])
     reached = (best <= reach**2) & ~known
-    color = color.clone()
-    color[reached] = color[from_y[reached].long(), from_x[reached].long()]
-    return color
+    return torch.nonzero(reached.view(-1))[:, 0], from_y[reached].long() * width + from_x[reached].long()
 
 
 def neighbours(step: int, height: int, width: int) -> Iterator[tuple[Place, Place]]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from ..pixels import masks
 from ..pixels.fills import spread
-from .projection import Eye, Rules, look
+from .sight import Eye, Rules, look
 
 SURE, UNSURE = 0.35, 0.15
 """Cosines: what an earlier view saw from a flatter angle than the second is unknown, from the first on it is known."""

@@ -1,12 +1,14 @@
 """Projection against a ray caster that shares no code with it: every face carries its number, every texel is asked."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from velatura_engine.request import Mesh
-from velatura_engine.textures.projection import ViewArrays, eye, project
+from velatura_engine.textures.memory import Memory
+from velatura_engine.textures.projection import project
+from velatura_engine.textures.sight import ViewArrays, eye
 
 MAGENTA = (1.0, 0.0, 1.0)
 
@@ -429,3 +431,28 @@ def test_two_hundred_thousand_triangles_take_seconds():
     made = project(mesh, [view], (1024, 1024), depth_tolerance=0.1)
     assert time.process_time() - began < 40  # of processor time; about 3 s on two idle cores
     assert len(triangles) > 199000 and made.scores["coverage"] > 0.9 and made.scores["overlap"] == 0
+
+
+def test_what_was_seen_before_is_painted_again_with_other_colors_to_the_bit():
+    memory = Memory()
+    views = [view_of([box()], camera) for camera in list(CAMERAS.values())[:2]]
+    project(box(), views, (96, 96), fill=True, memory=memory)
+    kept = memory.size
+    other = [
+        replace(view, color=view.color[::-1].copy(), weight=weight) for view, weight in zip(views, (1, 3), strict=True)
+    ]
+    again = project(box(), other, (96, 96), exponent=2.0, fill=True, memory=memory)
+    assert memory.size == kept > 0, "nothing was worked out anew"
+    plain = project(box(), other, (96, 96), exponent=2.0, fill=True)
+    np.testing.assert_array_equal(again.rgba, plain.rgba)
+    assert again.scores == plain.scores
+
+
+def test_another_camera_or_depth_or_size_is_not_mistaken_for_one_seen_before():
+    memory = Memory()
+    near, far = (view_of([box()], camera) for camera in list(CAMERAS.values())[:2])
+    nothing = replace(near, depth=np.full_like(near.depth, np.inf))
+    for view, size in ((near, (64, 64)), (far, (64, 64)), (nothing, (64, 64)), (near, (32, 64))):
+        np.testing.assert_array_equal(
+            project(box(), [view], size, memory=memory).rgba, project(box(), [view], size).rgba
+        )
