@@ -53,8 +53,8 @@ def plan(
 def settled(ask: Diffuse, index: ModelIndex, field: str, first: int) -> Diffuse:
     """The same painting without choices: what seed `first` draws. Raises Invalid or NotFound."""
     texts = _texts(replace(ask, count=1, every=0), index, field, first)
-    said = (ask.prompt, ask.negative) if texts is None else texts[0]
-    return replace(_saying(ask, *said), texts=(), negative_texts=())
+    said = [text for text, *_ in _places(ask, field)] if texts is None else texts[0]
+    return replace(_saying(ask, said), texts=(), negative_texts=())
 
 
 def _alone(ask: Diffuse, first: int, number: int) -> Diffuse:
