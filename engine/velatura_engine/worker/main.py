@@ -70,7 +70,7 @@ def _make(factory: str, inbox: _Inbox) -> Any:
     _keep_bars_in_process()
     module, name = factory.split(":")
     began = time.monotonic()
-    with _uncollected():
+    with _uncollected(), _hidden("scipy"):
         make = getattr(importlib.import_module(module), name)
     made = time.monotonic()
     options = inbox.options()
@@ -97,6 +97,23 @@ def _uncollected() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextlib.contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Let libraries believe that a package is not installed, for good: those that could use it look while imported.
+
+    diffusers and transformers would read scipy's statistics and optimisers, a second of every start, for what is never
+    asked of them. Whoever imports it afterwards gets it.
+    """
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def _keep_bars_in_process() -> None:

@@ -1,9 +1,11 @@
 """How the worker's process gets ready."""
 
 import gc
+import importlib.util
+import sys
 
 import pytest
-from velatura_engine.worker.main import _uncollected
+from velatura_engine.worker.main import _hidden, _uncollected
 
 
 @pytest.fixture
@@ -23,3 +25,14 @@ def test_garbage_is_collected_again_where_an_import_fails(thawed):
     with pytest.raises(ImportError), _uncollected():
         raise ImportError
     assert gc.isenabled()
+
+
+def test_a_hidden_package_cannot_be_found_until_afterwards_and_one_in_use_stays():
+    sys.modules.pop("colorsys", None)
+    with _hidden("colorsys"):
+        assert importlib.util.find_spec("colorsys") is None
+        with pytest.raises(ImportError):
+            importlib.import_module("colorsys")
+    assert importlib.import_module("colorsys").rgb_to_hsv
+    with _hidden("colorsys"):
+        assert importlib.util.find_spec("colorsys") is not None
