@@ -5,11 +5,11 @@ import importlib.metadata as metadata
 import importlib.util
 import re
 import sys
-import tomllib
 from functools import cache
 from pathlib import Path
 
 import pytest
+import tomllib
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
