@@ -40,7 +40,7 @@ def renamed(folder: Path, kind: str) -> Path:
 def index(tmp_path_factory) -> ModelIndex:
     home = tmp_path_factory.mktemp("models")
     renamed(make_flow(home / "kontext", "flux"), "FluxKontextPipeline")
-    renamed(make_flow(home / "fill", "flux", in_channels=384, out_channels=64), "FluxFillPipeline")
+    renamed(make_flow(home / "klein-fill", "flux2"), "Flux2KleinInpaintPipeline")
     renamed(make_flow(home / "klein-kv", "flux2"), "Flux2KleinKVPipeline")
     make_pixart(home / "pixart")
     make_chroma(home / "chroma")
@@ -77,7 +77,7 @@ def test_each_does_what_its_arguments_allow(index):
     told = {entry.id: (entry.family, entry.pipeline, entry.tasks) for entry in index.entries()}
     assert told == {
         "kontext": ("generic", "FluxKontextPipeline", ("txt2img", "edit")),
-        "fill": ("generic", "FluxFillPipeline", ("inpaint",)),
+        "klein-fill": ("generic", "Flux2KleinInpaintPipeline", ("inpaint",)),
         "chroma": ("generic", "ChromaImg2ImgPipeline", ("img2img",)),
         "blocks": ("generic", "FluxModularPipeline", ("txt2img", "img2img")),
         "klein-kv": ("generic", "Flux2KleinKVPipeline", ("txt2img", "edit")),
@@ -125,7 +125,7 @@ def test_a_picture_that_comes_in_a_size_of_its_own_is_brought_to_the_one_asked(p
 
 @pytest.mark.parametrize(
     ("model", "more"),
-    [("pixart", {}), ("fill", MASKED), ("blocks", {}), ("blocks", START), ("chroma", START | {"strength": 0.6})],
+    [("pixart", {}), ("klein-fill", MASKED), ("blocks", {}), ("blocks", START), ("chroma", START | {"strength": 0.6})],
 )
 def test_a_seed_means_the_same_again_and_in_a_batch(events, paint, model, more):
     alone = paint(model, **more)
@@ -135,7 +135,7 @@ def test_a_seed_means_the_same_again_and_in_a_batch(events, paint, model, more):
 
 
 def test_what_is_outside_a_mask_is_left_alone_and_what_is_inside_is_not(paint):
-    painted = paint("fill", **MASKED)
+    painted = paint("klein-fill", **MASKED)
     assert np.array_equal(painted[:, SIDE // 2 :], NOISE.pixels[:, SIDE // 2 :])
     assert not np.array_equal(painted[:, : SIDE // 2], NOISE.pixels[:, : SIDE // 2])
 
@@ -174,8 +174,8 @@ RAMP = Depth(image=Picture(np.ones((SIDE, SIDE, 1), np.float32), "data"))
     ("pixart", "model", {"init": NOISE}),
     ("pixart", "model", {"depth": RAMP}),
     ("kontext", "init.strength", {"init": NOISE, "strength": 0.5}),
-    ("fill", "negative", MASKED | {"negative": "people"}),
-    ("fill", "model", {}),
+    ("klein-fill", "negative", MASKED | {"negative": "people"}),
+    ("klein-fill", "model", {}),
 ])  # fmt: skip
 def test_what_a_pipeline_has_no_argument_for_is_refused_by_name(events, model, field, more):
     with pytest.raises(Unsupported) as refusal:
