@@ -269,14 +269,4 @@ CLASSES = (
     VELATURA_OT_project,
 )
 
-
-def register() -> None:
-    """Make them callable."""
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-
-
-def unregister() -> None:
-    """Take them away."""
-    for each in reversed(CLASSES):
-        bpy.utils.unregister_class(each)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -270,14 +270,4 @@ CLASSES = (
     *(_beside(part, editor) for editor in host.EDITORS for part in (Sampling, Hints, Adapters, History)),
 )
 
-
-def register() -> None:
-    """Show them."""
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-
-
-def unregister() -> None:
-    """Hide them."""
-    for each in reversed(CLASSES):
-        bpy.utils.unregister_class(each)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -153,14 +153,4 @@ CLASSES = (
     VELATURA_OT_remove_style,
 )
 
-
-def register() -> None:
-    """Make them known."""
-    for each in CLASSES:
-        bpy.utils.register_class(each)
-
-
-def unregister() -> None:
-    """Take them away."""
-    for each in reversed(CLASSES):
-        bpy.utils.unregister_class(each)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
