@@ -166,28 +166,39 @@ def main(chosen: argparse.Namespace) -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the renders")
-    parser.add_argument("--engine", default="", help="host:port; default: this computer's, started if need be")
-    parser.add_argument("--token", default="", help="the engine's token")
+    parser = options(__doc__, size=512, width=640)
     parser.add_argument("--texture", default="red brick wall", help="prompt of the texture")
     parser.add_argument("--project", default="orange wooden planks", help="prompt of the projection")
-    parser.add_argument("--size", type=int, default=512, help="longer side of what is painted, pixels")
-    parser.add_argument("--seed", type=int, default=7, help="seed of both")
-    parser.add_argument("--steps", type=int, default=0, help="0: the model's own")
-    parser.add_argument("--width", type=int, default=640, help="width of the renders, pixels")
-    parser.add_argument("--samples", type=int, default=16, help="samples of the renders")
     return parser.parse_args()
 
 
-if __name__ == "__main__":
+def options(description: str, *, size: int, width: int) -> argparse.ArgumentParser:
+    """A command line with what all demonstrations take; `size` and `width` are its defaults, pixels."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the renders")
+    parser.add_argument("--engine", default="", help="host:port; default: this computer's, started if need be")
+    parser.add_argument("--token", default="", help="the engine's token")
+    parser.add_argument("--size", type=int, default=size, help="longer side of what is painted, pixels")
+    parser.add_argument("--seed", type=int, default=7, help="seed of what is painted first")
+    parser.add_argument("--steps", type=int, default=0, help="0: the model's own")
+    parser.add_argument("--width", type=int, default=width, help="width of the renders, pixels")
+    parser.add_argument("--samples", type=int, default=16, help="samples of the renders")
+    return parser
+
+
+def run(demonstrate: Callable[[argparse.Namespace], None], chosen: argparse.Namespace) -> None:
+    """Run a demonstration and end the process: Blender 4.5 as a module hangs at the interpreter's exit."""
     status = 1
     try:
-        main(arguments())
+        demonstrate(chosen)
         status = 0
     except Exception as error:
         print(error, file=sys.stderr)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)  # Blender 4.5 as a module hangs at the interpreter's exit
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    run(main, arguments())

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import blender_demo as demo
@@ -73,29 +72,12 @@ def main(chosen: argparse.Namespace) -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the renders")
-    parser.add_argument("--engine", default="", help="host:port; default: this computer's, started if need be")
-    parser.add_argument("--token", default="", help="the engine's token")
+    parser = demo.options(__doc__, size=256, width=480)
     parser.add_argument("--prompt", default="orange wooden planks", help="what it is made of")
     parser.add_argument("--views", type=int, default=8, help="how many at most, 4 to 10")
-    parser.add_argument("--size", type=int, default=256, help="side of a view, pixels")
     parser.add_argument("--texture", type=int, default=1024, help="side of the texture, pixels")
-    parser.add_argument("--seed", type=int, default=7, help="seed of the first view")
-    parser.add_argument("--steps", type=int, default=0, help="0: the model's own")
-    parser.add_argument("--width", type=int, default=480, help="width of the renders, pixels")
-    parser.add_argument("--samples", type=int, default=16, help="samples of the renders")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    status = 1
-    try:
-        main(arguments())
-        status = 0
-    except Exception as error:
-        print(error, file=sys.stderr)
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)  # Blender 4.5 as a module hangs at the interpreter's exit
+    demo.run(main, arguments())
