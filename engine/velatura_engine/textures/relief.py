@@ -19,21 +19,6 @@ class Surface:
     uvs: np.ndarray
 
 
-def pinhole(width: int, height: int, field_of_view: float) -> np.ndarray:
-    """Camera space to clip space (4, 4) of a camera with square pixels; `field_of_view` along the longer side, degrees.
-
-    Its planes, which play no part here, are at 0.1 and 1000 m.
-    """
-    focal = max(width, height) / np.tan(np.radians(field_of_view) / 2)
-    near, far = 0.1, 1000.0
-    return np.array([
-        [focal / width, 0, 0, 0],
-        [0, focal / height, 0, 0],
-        [0, 0, (far + near) / (near - far), 2 * far * near / (near - far)],
-        [0, 0, -1, 0],
-    ])  # fmt: skip
-
-
 def unproject(z: np.ndarray, camera_to_clip: np.ndarray) -> np.ndarray:
     """Places (H, W, 3) float64 in camera space (x right, y up, looking along -z) of the centres of pixels `z` (H, W)
     metres along the camera's axis; for perspective and orthographic cameras, shifted or not."""
