@@ -28,13 +28,13 @@ def joined(z: np.ndarray, one: np.ndarray, other: np.ndarray, jump: float) -> np
 def thinned(z: np.ndarray, jump: float, most: int) -> np.ndarray:
     """Triangles (T, 3) of `z` (H, W), named by y * W + x, counter-clockwise, at most `most`, as exact as these allow.
 
-    Along cuts and holes all pixels are used; where that is too many, every other row and column is looked at, and so on.
+    Along cuts and holes all pixels are used; where that is too many, fewer rows and columns are looked at.
     """
     share = 1.0
     while True:
         tree = _tree(z, jump, share, most)
         if tree is None or tree.count(ANY) > most:
-            share /= 2
+            share *= 0.75
             continue
         if tree.count(FLAT) <= most:
             return tree.triangles(FLAT)
@@ -86,15 +86,11 @@ class _Tree:
         ])  # fmt: skip
 
 
-def _lattice(side: int, share: float) -> int:
-    return max(1, int((side - 1) * share))
-
-
 def _tree(z: np.ndarray, jump: float, share: float, most: int) -> _Tree | None:
     """The triangles over `share` of the rows and columns; None where their largest are too many already."""
     height, width = z.shape
-    steps = _lattice(height, share), _lattice(width, share)
-    tile = 1 << min(TILE, min(steps)).bit_length() - 1
+    steps = tuple(max(1, int((side - 1) * share)) for side in (height, width))
+    tile = 1 << max(1, min(TILE, min(steps) // 8)).bit_length() - 1  # an eighth of the pixels at most is left out
     tiles = tuple(side // tile for side in steps)
     if 2 * tiles[0] * tiles[1] > most and min(steps) > 1:
         return None
