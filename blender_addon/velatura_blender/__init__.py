@@ -11,6 +11,8 @@ from . import (
     panel,
     picture,
     preferences,
+    relief,
+    relief_panel,
     resume,
     session,
     units,
@@ -21,7 +23,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel,
+    views, whole, whole_panel, relief, relief_panel,
 )  # fmt: skip
 
 

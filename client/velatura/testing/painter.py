@@ -17,7 +17,7 @@ from ..v1 import diffuse_pb2, geometry_pb2, jobs_pb2, pixels_pb2
 
 MODEL = "fake/painter"
 CONTROL_MODEL = "fake/depth-control"
-PREPROCESSORS = {"canny": "image", "normal_from_depth": "depth"}
+PREPROCESSORS = {"canny": "image", "normal_from_depth": "depth", "depth_estimate": "image"}
 """Those that it has, and what they are made of."""
 NATIVE = 512  # pixels
 INLINE = 4 << 20  # bytes
