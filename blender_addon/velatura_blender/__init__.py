@@ -5,6 +5,8 @@ from . import (
     history,
     icons,
     knobs,
+    lines,
+    lines_panel,
     memory,
     operators,
     painting,
@@ -23,7 +25,8 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel, relief, relief_panel,
+    views, whole, whole_panel, relief, relief_panel, lines,
+    lines_panel,
 )  # fmt: skip
 
 
