@@ -44,7 +44,7 @@ def draw():
     for number, line in enumerate(held.lines):
         a, b = (region.view2d.view_to_region(*getattr(line, name), clip=False) for name in ("start", "end"))
         shader.uniform_float("color", COLORS[line.axis])
-        shader.uniform_float("lineWidth", 3.5 if number == held.index else 2.0)
+        shader.uniform_float("lineWidth", 4.0 if number == held.index else 2.5)
         batch_for_shader(shader, "LINES", {"pos": [(*a, 0), (*b, 0)]}).draw(shader)
         for x, y in (a, b):
             square = [(x + dx, y + dy, 0) for dx, dy in ((-5, -5), (5, -5), (5, 5), (-5, 5), (-5, -5))]
