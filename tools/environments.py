@@ -21,7 +21,7 @@ STAMP = "velatura.stamp"
 TORCH = "torch==2.13.0"
 TEST_TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "ruff", "grpcio-status")
 BLENDER_TOOLS = ("bpy==4.5.*", "numpy<2", "pytest", "pytest-timeout", "OpenEXR")
-NODE_TOOLS = ("@bufbuild/buf@1.75.0", "pyright@1.1.414")
+NODE_TOOLS = ("@bufbuild/buf@1.75.0", "pyright@1.1.414", "gltf-validator@2.0.0-dev.3.10")
 STUB_TOOLS = ("grpcio-tools==1.67.1", "setuptools<81")
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
 
@@ -132,7 +132,7 @@ def ensure_stub_tools() -> Path:
 
 
 def ensure_node() -> Path | None:
-    """The folder of buf's and pyright's programs; None where npm is absent."""
+    """The folder of buf's and pyright's programs, beside which gltf-validator lies; None where npm is absent."""
     folder = BUILD / "node"
     stamp = digest(*NODE_TOOLS)
     if not fresh(folder, stamp):
@@ -141,7 +141,7 @@ def ensure_node() -> Path | None:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         options = ("--no-audit", "--no-fund", "--no-save", "--loglevel", "error")
-        must([npm, "install", "--prefix", folder, *options, *NODE_TOOLS], "Installing buf and pyright")
+        must([npm, "install", "--prefix", folder, *options, *NODE_TOOLS], "Installing buf, pyright and the validator of glTF")
         (folder / STAMP).write_text(stamp, "utf-8")
     return folder / "node_modules" / ".bin"
 

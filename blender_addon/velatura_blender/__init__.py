@@ -5,12 +5,16 @@ from . import (
     history,
     icons,
     knobs,
+    lines,
+    lines_panel,
     memory,
     operators,
     painting,
     panel,
     picture,
     preferences,
+    relief,
+    relief_panel,
     resume,
     session,
     units,
@@ -21,7 +25,8 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel,
+    views, whole, whole_panel, relief, relief_panel, lines,
+    lines_panel,
 )  # fmt: skip
 
 

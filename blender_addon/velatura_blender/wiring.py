@@ -11,6 +11,9 @@ from . import place
 GREY = {"roughness": "Roughness", "metallic": "Metallic"}
 """Maps that go straight into an input of the shader."""
 
+EXPORTED = "glTF Material Output"
+"""Group in which Blender's glTF exporter looks for what its shader has no input for; it changes no render."""
+
 ROWS = ("albedo", "metallic", "roughness", "normal", "height", "occlusion")
 """From the top of the node editor to its bottom."""
 
@@ -28,7 +31,8 @@ def surface(
     """A new material of maps by their names, of which albedo must be there; normals with green up.
 
     `depth`: metres from height 0 to 1. Heights displace about their middle where `displace` says so; else the node is
-    there and not linked, because normals already show what the heights say. Occlusion is there to be used by hand.
+    there and not linked, because normals already show what the heights say. Occlusion is for glTF export alone: lights
+    make their own.
     """
     made = place.material(name, maps["albedo"], layer, repeat=repeat, recipe=recipe)
     nodes, links = made.node_tree.nodes, made.node_tree.links
@@ -58,10 +62,27 @@ def surface(
         if displace:
             made.displacement_method = "DISPLACEMENT"
             links.new(lift.outputs["Displacement"], output.inputs["Displacement"])
+    if "occlusion" in textures:
+        group = nodes.new("ShaderNodeGroup")
+        group.node_tree = _exported()
+        group.location = (shader.location.x - 280, textures["occlusion"].location.y)
+        links.new(textures["occlusion"].outputs["Color"], group.inputs["Occlusion"])
     mapping = albedo.inputs["Vector"].links[0].from_node
     where = mapping.inputs["Vector"].links[0].from_node
     mapping.location.x, where.location.x = albedo.location.x - 300, albedo.location.x - 600
     nodes.active = albedo
+    return made
+
+
+def _exported() -> bpy.types.NodeTree:
+    """The file's group for glTF export, made where there is none."""
+    for group in bpy.data.node_groups:
+        if group.name.startswith(EXPORTED) and any(item.name == "Occlusion" for item in group.interface.items_tree):
+            return group
+    made = bpy.data.node_groups.new(EXPORTED, "ShaderNodeTree")
+    made.interface.new_socket("Occlusion", in_out="INPUT", socket_type="NodeSocketFloat")
+    made.nodes.new("NodeGroupInput").location.x = -200
+    made.nodes.new("NodeGroupOutput")
     return made
 
 

@@ -91,7 +91,9 @@ async def lift(wire: Wire, spec: jobs_pb2.JobSpec, budget: int, timeout: float |
 
 
 async def land(wire: Wire, event: jobs_pb2.JobEvent, timeout: float | None) -> None:
-    """Puts the bytes of an artifact's picture where its blob id stands."""
+    """Puts the bytes of an artifact's picture where its blob id stands, and those of its file beside it."""
     if event.WhichOneof("event") == "artifact" and event.artifact.image.WhichOneof("source") == "blob_id":
         image = event.artifact.image
         image.data = await get(wire, image.blob_id, timeout)
+    elif event.WhichOneof("event") == "artifact" and event.artifact.blob_id and not event.artifact.file:
+        event.artifact.file = await get(wire, event.artifact.blob_id, timeout)

@@ -298,6 +298,30 @@ def project(
     return _step(more, project=task)
 
 
+def relief(
+    image: pixels_pb2.Image,
+    depth: pixels_pb2.DepthMap | None = None,
+    *,
+    camera: geometry_pb2.Camera | None = None,
+    format: str = "",
+    field_of_view: float | None = None,
+    nearest: float | None = None,
+    relief: float | None = None,
+    jump: float | None = None,
+    max_triangles: int | None = None,
+    **more: Any,
+) -> jobs_pb2.JobSpec:
+    """Make a mesh of a picture and its depth, which a model estimates where it is left out; `format` "glb" or "ply".
+
+    `field_of_view`: of a camera at the origin, degrees, instead of a `camera`. `nearest` metres and `relief`, the
+    farthest in times of it: for relative depth. `jump`: change of distance from which on the mesh is cut, as a part.
+    """
+    task = operations_pb2.Relief(image=image, depth=depth, camera=camera, format=format)
+    set_fields(task, field_of_view=field_of_view, nearest=nearest, relief=relief, jump=jump)
+    set_fields(task, max_triangles=max_triangles)
+    return _step(more, relief=task)
+
+
 def mesh(positions: Any, triangles: Any, uvs: Any) -> geometry_pb2.Mesh:
     """A mesh of three bytes-likes (or numpy arrays of these types, made contiguous).
 

@@ -23,6 +23,7 @@ from .commands import (
     importing,
     listing,
     material,
+    mesh,
     preprocess,
     stop,
     texture,
@@ -54,6 +55,7 @@ EXAMPLES = """examples:
   velatura upscale wall.png --factor 2 --prompt "old brick wall"
   velatura seamless photo.png "pebbles"
   velatura material wall.png --tile xy --out materials
+  velatura mesh --init photo.jpg --depth near-is-white.png --max-triangles 50000 --out photo.glb
   velatura generate --replay textures/mossy-cobblestone-7.png
   velatura generate "oak planks" --control canny=photo.png --preprocess canny=canny
   velatura preprocess canny photo.png --out lines.png --knob low=50
@@ -79,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"velatura {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the engine in this terminal (velatura serve --help)", add_help=False)
-    for module in (texture, generate, upscale, material, preprocess, explore, listing, importing, doctor, stop):
+    for module in (texture, generate, upscale, material, mesh, preprocess, explore, listing, importing, doctor, stop):
         module.add(commands)
     return whole
 

@@ -50,12 +50,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A result: a picture with its seed, place on the canvas, target or map name, and measures."""
+    """A result: a picture with its seed, place on the canvas, target or map name, and measures; or a `file`, whose
+    format is its name."""
 
     step_id: str
     index: int
     kind: str
-    picture: Picture
+    picture: Picture | None = None
+    file: bytes = b""
     seed: int = 0
     name: str = ""
     offset: tuple[int, int] = (0, 0)

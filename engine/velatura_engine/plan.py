@@ -267,7 +267,28 @@ class MaterialPlan:
     warnings: tuple[Warning, ...] = ()
 
 
-StepPlan = DiffusePlan | SeriesPlan | ViewsPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliefPlan:
+    """One mesh of a picture: `depth` is as it was asked for, or how it is estimated. A file comes out, no picture."""
+
+    step_id: str
+    hidden: bool
+    image: Source
+    depth: Depth | Preparation
+    size: Size
+    """Of the depth."""
+    world_to_camera: np.ndarray | None
+    camera_to_clip: np.ndarray
+    format: str
+    field_of_view: float
+    nearest: float
+    relief: float
+    jump: float
+    max_triangles: int | None
+    outputs: tuple[Size, ...] = ()
+
+
+StepPlan = DiffusePlan | SeriesPlan | ViewsPlan | ProjectPlan | UpscalePlan | PreprocessPlan | MaterialPlan | ReliefPlan
 
 
 def paintings(step: StepPlan) -> tuple[DiffusePlan, ...]:
@@ -304,6 +325,8 @@ def _explain(step: StepPlan) -> str:
         return f"{step.step_id}: enlarge {step.factor:g} times to {width} x {height} with {step.upscaler}"
     if isinstance(step, MaterialPlan):
         return f"{step.step_id}: make {', '.join(step.maps)} by {step.model.title if step.model else 'rules of thumb'}"
+    if isinstance(step, ReliefPlan):
+        return f"{step.step_id}: make a mesh of {step.size[0]} x {step.size[1]} pixels, as {step.format}"
     if isinstance(step, ViewsPlan):
         return f"{len(paintings(step))} of {len(step.views)} views in turn, the first: {_explain(paintings(step)[0])}"
     if isinstance(step, SeriesPlan):

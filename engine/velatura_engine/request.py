@@ -330,7 +330,28 @@ class Material:
     tile_y: bool = False
 
 
-Operation = Diffuse | Project | Upscale | Preprocess | Material
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relief:
+    """Make a mesh of a picture and its depth, which is estimated where it is None.
+
+    The camera is that of the matrices (4, 4), with which the mesh lies in world space; without them one at the origin
+    with `field_of_view` degrees along the longer side. Relative depth reaches from `nearest` metres to `relief` times
+    as far. `jump` is the change from pixel to pixel, as a part of the distance, from which on the mesh is cut.
+    """
+
+    image: Source
+    depth: Depth | None = None
+    world_to_camera: np.ndarray | None = None
+    camera_to_clip: np.ndarray | None = None
+    format: str = "glb"
+    field_of_view: float = 50.0
+    nearest: float = 1.0
+    relief: float = 5.0
+    jump: float = 0.05
+    max_triangles: int | None = None
+
+
+Operation = Diffuse | Project | Upscale | Preprocess | Material | Relief
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

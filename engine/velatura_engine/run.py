@@ -9,10 +9,20 @@ import torch
 
 from .events import Done, Event, Started
 from .models.entry import ModelEntry
-from .operations import diffuse, material, preprocess, project, series, upscale, views
+from .operations import diffuse, material, preprocess, project, relief, series, upscale, views
 from .operations.context import Context
 from .pixels.picture import Picture
-from .plan import DiffusePlan, MaterialPlan, Plan, PreprocessPlan, ProjectPlan, SeriesPlan, UpscalePlan, ViewsPlan
+from .plan import (
+    DiffusePlan,
+    MaterialPlan,
+    Plan,
+    PreprocessPlan,
+    ProjectPlan,
+    ReliefPlan,
+    SeriesPlan,
+    UpscalePlan,
+    ViewsPlan,
+)
 from .runtime.models import Models
 from .textures.memory import Memory
 
@@ -30,6 +40,7 @@ perform.register(ProjectPlan, project.project)
 perform.register(UpscalePlan, upscale.enlarge)
 perform.register(PreprocessPlan, preprocess.preprocess)
 perform.register(MaterialPlan, material.make_maps)
+perform.register(ReliefPlan, relief.make_mesh)
 
 
 class Runner:

@@ -24,6 +24,12 @@ for folder in sys.argv[1:]:
 """
 
 
+def run(program, *arguments):
+    """Runs a program of the engine's own environment."""
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([PYTHON, "-c", program, *arguments], check=True, cwd=ROOT / "engine", env=alone)
+
+
 def install(monkeypatch, fake, folder, paint):
     """From now on `fake` projects for real; `paint(width, height)` is what it paints, (H, W, 3) uint8."""
     from velatura import pixels
@@ -64,8 +70,7 @@ def install(monkeypatch, fake, folder, paint):
                 size=np.array([target.width, target.height]),
                 max_angle=step.project.max_angle,
             )
-        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([PYTHON, "-c", PROGRAM, *places], check=True, cwd=ROOT / "engine", env=alone)
+        run(PROGRAM, *places)
         for place, target in zip(places, step.project.targets, strict=True):
             with np.load(place / "made.npz") as found:
                 scores = {name: float(found[name]) for name in found.files if name != "rgba"}

@@ -1,8 +1,5 @@
 """A material's maps as Blender sees them: each means in the render, and in glTF, what the engine meant by it."""
 
-import json
-import struct
-
 import bpy
 import numpy as np
 import pytest
@@ -99,14 +96,11 @@ def test_height_keeps_its_16_bits_and_waits_for_whoever_wants_it(scene):
     assert moved.displacement_method == "DISPLACEMENT"
 
 
-def test_gltf_takes_colour_normals_roughness_and_metal_along(scene, tmp_path):
-    bpy.ops.preferences.addon_enable(module="io_scene_gltf2")
-    ground = add("plane", "Ground")
-    place.wear(ground, wiring.surface("Even", maps(roughness=0.25, metallic=1.0), "UVMap"))
-    file = tmp_path / "even.glb"
-    bpy.ops.export_scene.gltf(filepath=str(file), export_format="GLB", use_selection=False)
-    content = file.read_bytes()
-    (length,) = struct.unpack_from("<I", content, 12)
-    (told,) = json.loads(content[20 : 20 + length])["materials"]
-    assert "normalTexture" in told
-    assert {"baseColorTexture", "metallicRoughnessTexture"} <= told["pbrMetallicRoughness"].keys()
+def test_occlusion_changes_no_render_and_waits_for_export(scene):
+    made = wiring.surface("Even", maps(), "UVMap")
+    groups = [node for node in made.node_tree.nodes if node.type == "GROUP"]
+    assert [group.node_tree.name for group in groups] == ["glTF Material Output"]
+    assert groups[0].inputs["Occlusion"].links[0].from_node.image.name.startswith("occlusion")
+    assert not any(socket.is_linked for socket in groups[0].outputs)
+    wiring.surface("Other", maps(), "UVMap")
+    assert sum(group.name.startswith("glTF") for group in bpy.data.node_groups) == 1  # the file's own is used again

@@ -11,7 +11,7 @@ SHELVES = {
     "preprocessors": list(painter.PREPROCESSORS),
     "controls": ["depth", "canny", "normal"],
     "upscalers": ["bicubic", "lanczos", "nearest"],
-    "operations": ["diffuse", "upscale", "preprocess", "project", "material"],
+    "operations": ["diffuse", "upscale", "preprocess", "project", "material", "relief"],
     "wildcards": ["stones"],
     "families": ["fake"],
 }

@@ -17,7 +17,7 @@ from ..v1 import diffuse_pb2, geometry_pb2, jobs_pb2, pixels_pb2
 
 MODEL = "fake/painter"
 CONTROL_MODEL = "fake/depth-control"
-PREPROCESSORS = {"canny": "image", "normal_from_depth": "depth"}
+PREPROCESSORS = {"canny": "image", "normal_from_depth": "depth", "depth_estimate": "image"}
 """Those that it has, and what they are made of."""
 NATIVE = 512  # pixels
 INLINE = 4 << 20  # bytes
@@ -28,6 +28,25 @@ PREVIEW = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAKBueIx4ZKCMgoy0qqC+8P//8Nzc8P///////////////////////////////////////////////////"
     "///////wAALCAAQABABAREA/8QAFgABAQEAAAAAAAAAAAAAAAAAAwAC/8QAFRABAQAAAAAAAAAAAAAAAAAAAQD/2gAIAQEAAD8AMJAoLYX/2Q=="
 )
+
+QUAD = b"""ply
+format binary_little_endian 1.0
+element vertex 4
+property float x
+property float y
+property float z
+property float s
+property float t
+property uchar red
+property uchar green
+property uchar blue
+element face 2
+property list uchar int vertex_indices
+end_header
+""" + b"".join(
+    struct.pack("<5f3B", x, y, -2 - x, (1 + x) / 2, (1 + y) / 2, 0, 0, 0) for x, y in ((-1, 1), (-1, -1), (1, -1), (1, 1))
+) + struct.pack("<B3i", 3, 0, 1, 2) + struct.pack("<B3i", 3, 0, 2, 3)
+"""The mesh that it makes of every picture: a square that leans away, its left side 1 m from the camera."""
 
 
 @lru_cache(maxsize=32)
@@ -221,6 +240,11 @@ class Checker:
             return self.depth(task.depth, f"{where}.depth")
         return self.image(task.image, f"{where}.image")
 
+    def _relief(self, task: Any, where: str) -> Size:
+        if task.HasField("depth"):
+            self.depth(task.depth, f"{where}.depth")
+        return self.image(task.image, f"{where}.image")
+
     def _project(self, task: Any, where: str) -> Size:
         if not task.targets or not task.views:
             raise Invalid("a projection needs targets and views", field=where)
@@ -316,6 +340,8 @@ def _outputs(step: jobs_pb2.Step, size: tuple[int, int]) -> Iterator[jobs_pb2.Ar
             if name == "height":
                 made.scores["relief"] = 4.0
             yield made
+    elif kind == "relief":
+        yield jobs_pb2.Artifact(kind="file", name=task.format or "glb", file=QUAD if task.format == "ply" else b"glTF")
     elif kind == "segment":
         for name in task.texts or ["foreground"]:
             yield _image("mask", size, channels=1, name=name)
@@ -341,6 +367,8 @@ def _image(kind: str, size: tuple[int, int], seed: int = 0, channels: int = 3, n
 def pack(artifact: jobs_pb2.Artifact, output: jobs_pb2.OutputSettings) -> None:
     """Brings an artifact's raw picture into the format that was asked for: PNG, or RGBA8, else as it is."""
     image = artifact.image
+    if not artifact.HasField("image"):
+        return
     if output.format in (0, pixels_pb2.PIXEL_FORMAT_PNG):
         channels = LAYOUT[image.format][0]
         texts = {} if output.omit_recipe else {recipe.KEY: recipe.dumps(artifact.recipe)}

@@ -182,7 +182,7 @@ class Preview(_message.Message):
     def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., index: _Optional[int] = ..., step: _Optional[int] = ..., step_id: _Optional[str] = ...) -> None: ...
 
 class Artifact(_message.Message):
-    __slots__ = ("step_id", "index", "kind", "image", "text", "blob_id", "seed", "name", "offset_x", "offset_y", "recipe", "scores")
+    __slots__ = ("step_id", "index", "kind", "image", "text", "blob_id", "seed", "name", "offset_x", "offset_y", "recipe", "scores", "file")
     class ScoresEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +202,7 @@ class Artifact(_message.Message):
     OFFSET_Y_FIELD_NUMBER: _ClassVar[int]
     RECIPE_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
     step_id: str
     index: int
     kind: str
@@ -214,7 +215,8 @@ class Artifact(_message.Message):
     offset_y: int
     recipe: Recipe
     scores: _containers.ScalarMap[str, float]
-    def __init__(self, step_id: _Optional[str] = ..., index: _Optional[int] = ..., kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., text: _Optional[str] = ..., blob_id: _Optional[str] = ..., seed: _Optional[int] = ..., name: _Optional[str] = ..., offset_x: _Optional[int] = ..., offset_y: _Optional[int] = ..., recipe: _Optional[_Union[Recipe, _Mapping]] = ..., scores: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    file: bytes
+    def __init__(self, step_id: _Optional[str] = ..., index: _Optional[int] = ..., kind: _Optional[str] = ..., image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., text: _Optional[str] = ..., blob_id: _Optional[str] = ..., seed: _Optional[int] = ..., name: _Optional[str] = ..., offset_x: _Optional[int] = ..., offset_y: _Optional[int] = ..., recipe: _Optional[_Union[Recipe, _Mapping]] = ..., scores: _Optional[_Mapping[str, float]] = ..., file: _Optional[bytes] = ...) -> None: ...
 
 class Warning(_message.Message):
     __slots__ = ("reason", "message", "field")

@@ -137,16 +137,26 @@ class Project(_message.Message):
     def __init__(self, targets: _Optional[_Iterable[_Union[_geometry_pb2.ProjectionTarget, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[_geometry_pb2.View, _Mapping]]] = ..., max_angle: _Optional[float] = ..., exponent: _Optional[float] = ..., edge_margin: _Optional[float] = ..., depth_tolerance: _Optional[float] = ..., bleed: _Optional[int] = ..., fill: bool = ...) -> None: ...
 
 class Relief(_message.Message):
-    __slots__ = ("image", "depth", "camera", "format")
+    __slots__ = ("image", "depth", "camera", "format", "field_of_view", "nearest", "relief", "jump", "max_triangles")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     DEPTH_FIELD_NUMBER: _ClassVar[int]
     CAMERA_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    FIELD_OF_VIEW_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_FIELD_NUMBER: _ClassVar[int]
+    RELIEF_FIELD_NUMBER: _ClassVar[int]
+    JUMP_FIELD_NUMBER: _ClassVar[int]
+    MAX_TRIANGLES_FIELD_NUMBER: _ClassVar[int]
     image: _pixels_pb2.Image
     depth: _pixels_pb2.DepthMap
     camera: _geometry_pb2.Camera
     format: str
-    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., camera: _Optional[_Union[_geometry_pb2.Camera, _Mapping]] = ..., format: _Optional[str] = ...) -> None: ...
+    field_of_view: float
+    nearest: float
+    relief: float
+    jump: float
+    max_triangles: int
+    def __init__(self, image: _Optional[_Union[_pixels_pb2.Image, _Mapping]] = ..., depth: _Optional[_Union[_pixels_pb2.DepthMap, _Mapping]] = ..., camera: _Optional[_Union[_geometry_pb2.Camera, _Mapping]] = ..., format: _Optional[str] = ..., field_of_view: _Optional[float] = ..., nearest: _Optional[float] = ..., relief: _Optional[float] = ..., jump: _Optional[float] = ..., max_triangles: _Optional[int] = ...) -> None: ...
 
 class Merge(_message.Message):
     __slots__ = ("models", "weights", "method", "name")

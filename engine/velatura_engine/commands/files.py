@@ -91,7 +91,7 @@ def place(out: str, name: str, *parts: str) -> list[Path]:
     `out` is a folder, or a file whose name then replaces `name`. `parts` are endings such as ".png". Raises Invalid.
     """
     target = Path(out).expanduser()
-    if target.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"):
+    if target.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".glb", ".ply"):
         target, name = target.parent, target.stem
     try:
         target.mkdir(parents=True, exist_ok=True)

@@ -15,15 +15,17 @@ from ..plan import (
     Preparation,
     PreprocessPlan,
     ProjectPlan,
+    ReliefPlan,
     StepPlan,
     UpscalePlan,
     paintings,
 )  # fmt: skip
-from ..request import Diffuse, Material, Preprocess, Request, Upscale
+from ..request import Diffuse, Material, Preprocess, Relief, Request, Upscale
 from . import latents, pairing, series
 from .controls import plan_preprocess
 from .materials import plan_material
 from .projection import plan_projection
+from .reliefs import plan_relief
 from .sizes import Size
 from .upscaling import plan_upscale
 from .views import plan_views
@@ -56,6 +58,8 @@ def make(request: Request, index: ModelIndex, draw_seed: Callable[[], int] = lam
             planned = plan_preprocess(step.operation, index, done, f"{field}.preprocess", step.id, step.hidden)
         elif isinstance(step.operation, Material):
             planned = plan_material(step.operation, index, done, request, f"{field}.material", step.id, step.hidden)
+        elif isinstance(step.operation, Relief):
+            planned = plan_relief(step.operation, index, done, f"{field}.relief", step.id, step.hidden)
         else:
             planned = plan_projection(step.operation, done, f"{field}.project", step.id, step.hidden)
             pairing.check_texels(planned.outputs, request.max_texels, field=f"{field}.project")
@@ -82,6 +86,8 @@ def _entries(step: StepPlan) -> list[ModelEntry]:
     """The models that take part in a step."""
     if isinstance(step, PreprocessPlan):
         return _annotators(step.preparation)
+    if isinstance(step, ReliefPlan):
+        return _annotators(step.depth)
     if isinstance(step, MaterialPlan):
         return [entry for entry in (step.model, step.beside) if entry is not None]
     return [entry for part in paintings(step) for entry in _used(part)]
@@ -117,6 +123,8 @@ def _stages(steps: list[StepPlan]) -> tuple[Stage, ...]:
         elif isinstance(step, UpscalePlan):
             width, height = step.outputs[0]
             costs.append((f"{step.step_id}:upscale", width * height / 2**20 * 0.2))
+        elif isinstance(step, ReliefPlan):
+            costs.append((f"{step.step_id}:relief", step.size[0] * step.size[1] / 2**20 + 0.01))
         elif isinstance(step, ProjectPlan):
             texels = sum(width * height for width, height in step.outputs) / 2**20
             costs.append((f"{step.step_id}:project", texels * len(step.views) * 2))

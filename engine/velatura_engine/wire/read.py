@@ -14,13 +14,14 @@ from .hints import preprocess
 from .materials import read_material
 from .painting import PaintingReader
 from .projection import ProjectionReader
+from .reliefs import read_relief
 from .sources import Sources
 from .upscaling import read_upscale
 
 if TYPE_CHECKING:
     from ..server.limits import Limits
 
-_LATER = ("segment", "caption", "restore", "relief", "merge", "convert", "train")
+_LATER = ("segment", "caption", "restore", "merge", "convert", "train")
 
 
 def read(spec: jobs_pb2.JobSpec, *, limits: Limits, blob: Callable[[str], bytes]) -> Request:
@@ -85,8 +86,10 @@ def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Operatio
         return preprocess(message.preprocess, sources, f"{field}.preprocess")
     if kind == "material":
         return read_material(message.material, sources, f"{field}.material")
+    if kind == "relief":
+        return read_relief(message.relief, sources, f"{field}.relief")
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
                           reason="UNIMPLEMENTED_OPERATION",
-                          remedy="it can diffuse, project, upscale, preprocess and make materials")  # fmt: skip
+                          remedy="it can diffuse, project, upscale, preprocess, make materials and reliefs")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")

@@ -19,6 +19,7 @@ from ..plan import (
     Plan,
     PreprocessPlan,
     ProjectPlan,
+    ReliefPlan,
     SeriesPlan,
     UpscalePlan,
     ViewsPlan,
@@ -28,7 +29,7 @@ from ..request import Fill
 from ..samplers import samplers
 from ..shelf import Part, Shelf
 from ..upscalers import upscalers
-from . import hints, images, materials, series, views
+from . import hints, images, materials, reliefs, series, views
 from .sources import set_knob
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def resolve(spec: jobs_pb2.JobSpec, plan: Plan, put_blob: PutBlob) -> jobs_pb2.J
             hints.resolve(message.preprocess, step.preparation)
         elif isinstance(step, MaterialPlan):
             materials.resolve(message.material, step)
+        elif isinstance(step, ReliefPlan):
+            reliefs.resolve(message.relief, step)
         else:
             _resolve_project(message.project, step)
     _store_inline(resolved, put_blob)
@@ -203,7 +206,9 @@ def recipe(resolved: jobs_pb2.JobSpec, plan: Plan, made: events.Artifact) -> job
 def artifact(
     made: events.Artifact, *, output: jobs_pb2.OutputSettings, recipe: jobs_pb2.Recipe, put_blob: PutBlob
 ) -> jobs_pb2.Artifact:
-    """A result with its picture encoded as asked; over 4 MiB it goes to the blob store."""
+    """A result with its picture encoded as asked; over 4 MiB it goes to the blob store, as files do."""
+    if made.picture is None:
+        return reliefs.file(made, recipe, put_blob if len(made.file) > INLINE else None)
     text = None if output.omit_recipe else json_format.MessageToDict(recipe, preserving_proto_field_name=True)
     picture = images.encode(
         made.picture, output.format, recipe=text, parameters="" if output.omit_recipe else _parameters(recipe, made)
@@ -252,6 +257,9 @@ def catalog(index: ModelIndex) -> catalog_pb2.Catalog:
             id="material", title="Material", description="Read a material's maps off a picture.", available=True
         ),
         catalog_pb2.Part(id="project", title="Project", description="Paint pictures onto meshes.", available=True),
+        catalog_pb2.Part(
+            id="relief", title="Relief", description="Make a mesh of a picture and its depth.", available=True
+        ),
         catalog_pb2.Part(id="upscale", title="Upscale", description="Make a picture larger.", available=True),
     ]
     return catalog_pb2.Catalog(

@@ -204,6 +204,7 @@ def steps():
     yield from texture_by_click()
     yield from cancel_by_click()
     yield from picture_by_click(settings)
+    yield from lines_by_drag()
     yield from nodes_and_preferences()
     yield from fold_out(settings)
     yield from trouble()
@@ -277,6 +278,41 @@ def picture_by_click(settings):
     yield 0.5
     yield from shot("part")
     settings.source = "WORDS"
+
+
+def lines_by_drag():
+    """Lines over the picture: an end is dragged with the mouse, and the lines give a camera."""
+    area, window = biggest(), bpy.context.window_manager.windows[0]
+    region = next(each for each in area.regions if each.type == "WINDOW")
+    picture = area.spaces.active.image
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.image.view_all(fit_view=True)
+        bpy.ops.velatura.lines_edit("INVOKE_DEFAULT")
+    yield from drawn_anew()
+    held = picture.velatura_perspective
+    line = held.lines[1]
+    x, y = (round(part) for part in region.view2d.view_to_region(*line.end, clip=False))
+    way = [(region.x + x, region.y + y + step) for step in (0, 6, 12, 18)]
+    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=way[0][0], y=way[0][1])
+    yield 0.1
+    window.event_simulate(type="LEFTMOUSE", value="PRESS", x=way[0][0], y=way[0][1])
+    before = tuple(line.end)
+    for place in way[1:]:
+        window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=place[0], y=place[1])
+        yield 0.1
+    window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=way[-1][0], y=way[-1][1])
+    yield 0.3
+    wanted = region.view2d.region_to_view(x, y + 18)
+    off = max(abs(a - b) for a, b in zip(line.end, wanted, strict=True))
+    check("the mouse moves a line's end", off < 0.01 and tuple(line.end) != before, (before, tuple(line.end)))
+    check("the moved line is chosen", held.index == 1, held.index)
+    yield from shot("lines")
+    window.event_simulate(type="RET", value="PRESS")
+    window.event_simulate(type="RET", value="RELEASE")
+    yield 0.5
+    cameras = len(bpy.data.cameras)
+    bpy.ops.velatura.camera_from_lines(image=picture.name)
+    check("the lines give a camera", len(bpy.data.cameras) == cameras + 1, session().message)
 
 
 def nodes_and_preferences():
