@@ -5,6 +5,8 @@ from . import (
     history,
     icons,
     knobs,
+    local,
+    local_panel,
     memory,
     operators,
     painting,
@@ -21,7 +23,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel,
+    views, whole, whole_panel, local, local_panel,
 )  # fmt: skip
 
 
