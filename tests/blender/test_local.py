@@ -146,7 +146,7 @@ def test_a_mask_image_says_texel_by_texel_how_far_it_changes(scene, paints):
     image = dress(box)
     mask = bpy.data.images.new("Where", SIDE // 2, SIDE // 2, is_data=True)
     values = np.zeros((SIDE // 2, SIDE // 2, 4), np.float32)
-    values[..., :3], values[..., 3] = np.linspace(0, 1, SIDE // 2)[:, None], 1
+    values[..., :3], values[..., 3] = np.linspace(0, 1, SIDE // 2)[:, None, None], 1
     mask.pixels.foreach_set(values.ravel())
     before = numbers(image)
     assert edit(part="IMAGE", mask="Where", way="UV") == {"FINISHED"}
