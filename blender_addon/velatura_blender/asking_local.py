@@ -18,12 +18,14 @@ STEEPEST = 85.0  # degrees; beyond, a pixel of the view is smeared over many tex
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What is painted over: `image` (H, W, 3) uint8, the part of it `mask` (H, W) uint8, and how far, 0 keeps it and 1
-    paints anew. `context`: pixels around the part that are shown to the model; None is the whole picture."""
+    paints anew. `context`: pixels around the part that are shown to the model; None is the whole picture. `match`: bring
+    the new colours to those around."""
 
     image: np.ndarray
     mask: np.ndarray
     strength: float
     context: int | None = None
+    match: bool = False
 
 
 def from_view(
@@ -58,7 +60,9 @@ def seamless(wish: asking.Wish, image: np.ndarray, band: int, strength: float, t
 
 
 def _said(wish: asking.Wish, change: Change, *, layer: bool = False) -> dict[str, object]:
-    inpaint = spec.inpaint(color_match=True, context=change.context, layer=layer)
+    # Anew, nothing of what is there shall tint it, unless it is to fit in.
+    fill = "" if change.match or change.strength < 1 else "neutral"
+    inpaint = spec.inpaint(fill=fill, color_match=change.match, context=change.context, layer=layer)
     height, width = change.image.shape[:2]
     return wish.said() | {
         "width": width, "height": height, "init": pixels.from_array(change.image), "strength": change.strength,

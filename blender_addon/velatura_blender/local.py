@@ -46,6 +46,10 @@ class VelaturaLocal(bpy.types.PropertyGroup):
     follow_depth: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Follow Depth", description="Let the surface lead the painting, where the model can be led", default=True
     )
+    match: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Match Colours",
+        description="Bring the new colours to those around: for repairs, not where something else is to be there",
+    )
     edges: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Seamless", description="Which edges of the texture meet, and are to meet after it",
         items=[("NONE", "Nowhere", ""), *preferences.TILING],
@@ -66,6 +70,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
     strength: bpy.props.FloatProperty(name="Strength", default=1.0, min=0, max=1, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     surroundings: bpy.props.FloatProperty(name="Surroundings", default=0.4, min=0, max=4, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     follow_depth: bpy.props.BoolProperty(name="Follow Depth", default=True, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    match: bpy.props.BoolProperty(name="Match Colours", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     edges: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Seamless", items=[("NONE", "Nowhere", ""), *preferences.TILING], options={"SKIP_SAVE"}
     )
@@ -139,8 +144,9 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         if not mask.any():
             raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")
         change = asking_local.Change(
-            image=flat.colors(seen, pieces), mask=mask, strength=self.value(context, "strength")
-        )
+            image=flat.colors(seen, pieces), mask=mask, strength=self.value(context, "strength"),
+            match=self.value(context, "match"),
+        )  # fmt: skip
         follow = self.value(context, "follow_depth") and asking_local.follows_depth(
             session.catalog.models, wish.model
         )
@@ -157,7 +163,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         picture, box = texels.filled(place.read(found.image)[..., :3], islands), (0, 0, *found.size)
         rows, columns = np.flatnonzero(weights.any(1)), np.flatnonzero(weights.any(0))
         longest = max(np.ptp(rows), np.ptp(columns)) + 1
-        around, size = max(round(longest * self.value(context, "surroundings")), 8), found.size
+        around, size = max(round(longest * self.value(context, "surroundings")), 2), found.size
         if not tile:
             left, top = max(columns[0] - around, 0), max(rows[0] - around, 0)
             box = (int(left), int(top), int(min(columns[-1] + around + 1, found.size[0]) - left),
@@ -168,6 +174,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         change = asking_local.Change(
             image=texels.resized(picture[part], *size), mask=texels.resized(weights[part], *size),
             strength=self.value(context, "strength"), context=None if tile else max(size),
+            match=self.value(context, "match"),
         )  # fmt: skip
         wish = self.wish(context, size)
         session.connect(preferences.endpoint(context))

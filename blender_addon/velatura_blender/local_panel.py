@@ -19,6 +19,7 @@ def draw(layout, context):
     row.operator("velatura.new_mask", text="" if settings.part in ("AUTO", "IMAGE") else "New Mask", icon="ADD")
     column.prop(settings, "strength", slider=True)
     column.prop(settings, "surroundings")
+    column.prop(settings, "match")
     if settings.way == "VIEW":
         column.prop(settings, "look_from")
         column.prop(settings, "follow_depth")

@@ -165,7 +165,7 @@ def test_the_view_shows_the_textures_as_they_are_and_only_the_part_around_the_ma
     edit(surroundings=0.1)
     painting, projection = fake.specs[0].steps
     task = painting.diffuse
-    assert painting.hidden and task.inpaint.color_match and task.HasField("depth")
+    assert painting.hidden and not task.inpaint.color_match and task.HasField("depth")
     shown, mask = (pixels.to_array(each) for each in (task.init.image, task.mask.image))
     assert max(shown.shape[:2]) == 128 and (task.width, task.height) == shown.shape[1::-1]
     assert 0.4 < (mask > 0).mean() < 0.9
