@@ -13,6 +13,7 @@ from . import (
     panel,
     picture,
     preferences,
+    repeating,
     resume,
     session,
     units,
@@ -23,7 +24,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel, local, local_panel,
+    views, whole, whole_panel, local, local_panel, repeating,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import asking
-from .client import geometry_pb2, jobs_pb2, pixels, pixels_pb2, spec
+from .client import geometry_pb2, jobs_pb2, pixels, pixels_pb2, spec, tiles
 
 PAINTING, TEXTURE = "painting", "texture"
 """Names of a job's steps."""
@@ -52,11 +52,18 @@ def in_texture(wish: asking.Wish, change: Change, tile: str) -> jobs_pb2.JobSpec
     return _job(spec.diffuse(**_said(wish, change, layer=True), tile=tile, id=TEXTURE))
 
 
-def seamless(wish: asking.Wish, image: np.ndarray, band: int, strength: float, tile: str) -> jobs_pb2.JobSpec:
+def seamless(wish: asking.Wish, image: np.ndarray, band: int, tile: str) -> jobs_pb2.JobSpec:
     """Make the edges of a picture (H, W, 3) uint8 meet; `band` pixels along them are painted anew."""
     said = wish.said() | {"width": None, "height": None}
     prompt = said.pop("prompt")
-    return _job(spec.make_seamless(pixels.from_array(image), prompt, band=band, tile=tile, strength=strength, **said))
+    return _job(spec.make_seamless(pixels.from_array(image), prompt, band=band, tile=tile, **said))
+
+
+def tile_set(wish: asking.Wish, count: int, band: int, tile: str) -> jobs_pb2.JobSpec:
+    """Tiles that share a band of pixels along their edges; 0: what suits their size."""
+    said = wish.said()
+    size = said.pop("width"), said.pop("height")
+    return _job(tiles.tile_set(said.pop("prompt"), count, size=size, band=band or None, tile=tile, **said))
 
 
 def _said(wish: asking.Wish, change: Change, *, layer: bool = False) -> dict[str, object]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import capture, place, texels
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
     """An object's image as one of its materials lays it; `slot` is that material's number."""
@@ -91,7 +92,9 @@ def look_of(thing: bpy.types.Object, worn: bpy.types.Material) -> place.Look | N
 def _need_pixels(image: bpy.types.Image) -> None:
     if image.source in ("FILE", "GENERATED") and not image.size[0]:
         where = image.filepath or "a file that is not named"
-        raise ValueError(f"The pixels of {image.name} cannot be read ({where}): find or pack its file, then press again")
+        raise ValueError(
+            f"The pixels of {image.name} cannot be read ({where}): find or pack its file, then press again"
+        )
 
 
 @contextmanager
@@ -147,7 +150,9 @@ def covered(canvas: Canvas) -> np.ndarray:
         if thing.type != "MESH" or not thing.data.uv_layers:
             continue
         for slot, each in enumerate(thing.material_slots):
-            look = canvas.look if (thing, slot) == (canvas.thing, canvas.slot) else _look_with(thing, each, canvas.image)
+            look = (
+                canvas.look if (thing, slot) == (canvas.thing, canvas.slot) else _look_with(thing, each, canvas.image)
+            )
             if look is None:
                 continue
             with still(thing) as mesh:

@@ -5,7 +5,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import asking, asking_local, canvas, capture, flat, host, place, preferences, resume, texels, vantage
+from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, vantage
 from .operators import Asking
 from .session import session
 
@@ -15,7 +15,11 @@ WAYS = [
     ("UV", "In Texture", "Painted in the flat texture, also where nothing can be seen"),
 ]
 PARTS = [
-    ("AUTO", "Automatic", "Selected faces in Edit Mode and with the paint mask, else the stencil mask, else the mask image"),
+    (
+        "AUTO",
+        "Automatic",
+        "Selected faces in Edit Mode and with the paint mask, else the stencil mask, else the mask image",
+    ),
     ("FACES", "Selected Faces", "The faces that are selected"),
     ("STENCIL", "Stencil Mask", "What is white in the stencil image of Texture Paint's masking"),
     ("IMAGE", "Mask Image", "What is white in an image that lies over the texture's UV map"),
@@ -105,7 +109,9 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         if self.mask and given is None:
             raise ValueError(f"There is no image «{self.mask}»: name the mask as it is called in the file")
         if part == "AUTO":
-            selects = found.thing.mode == "EDIT" or (found.thing.mode == "TEXTURE_PAINT" and found.thing.data.use_paint_mask)
+            selects = found.thing.mode == "EDIT" or (
+                found.thing.mode == "TEXTURE_PAINT" and found.thing.data.use_paint_mask
+            )
             stencil = paint.stencil_image is not None and not self.mask
             part = "FACES" if selects else "STENCIL" if stencil else "IMAGE"
         if part == "FACES":
@@ -132,7 +138,9 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         own = [n for n, piece in enumerate(pieces)
                if (piece.name, piece.slot, piece.whole) == (found.thing.name, found.slot, True)]  # fmt: skip
         if not own or pieces[own[0]].uvs is None:
-            raise ValueError(f"{found.thing.name} is hidden, or loses its UV map in its modifiers: show it, keep the map")
+            raise ValueError(
+                f"{found.thing.name} is hidden, or loses its UV map in its modifiers: show it, keep the map"
+            )
         part = _part(flat.see(lens, pieces, *size), own[0], weights)
         if not part.any():
             raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
@@ -147,9 +155,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
             image=flat.colors(seen, pieces), mask=mask, strength=self.value(context, "strength"),
             match=self.value(context, "match"),
         )  # fmt: skip
-        follow = self.value(context, "follow_depth") and asking_local.follows_depth(
-            session.catalog.models, wish.model
-        )
+        follow = self.value(context, "follow_depth") and asking_local.follows_depth(session.catalog.models, wish.model)
         spec = asking_local.from_view(
             wish, change, seen.depth, asking.camera(lens.world_to_camera, lens.camera_to_clip, lens.orthographic),
             (seen.patch == own[0]) & seen.front, [_target(found, pieces[own[0]], lens)], follow,

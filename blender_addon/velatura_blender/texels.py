@@ -35,7 +35,9 @@ def drawn(corners: np.ndarray, width: int, height: int) -> np.ndarray:
         count = last - first
         for part in _portions(count):
             columns = np.arange(count[part].sum()) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
-            found[np.repeat(rows[part], count[part]) % height, (columns + np.repeat(first[part], count[part])) % width] = True
+            found[
+                np.repeat(rows[part], count[part]) % height, (columns + np.repeat(first[part], count[part])) % width
+            ] = True
     return found
 
 

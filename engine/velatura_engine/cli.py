@@ -81,7 +81,19 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"velatura {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the engine in this terminal (velatura serve --help)", add_help=False)
-    for module in (texture, tileset, generate, upscale, material, preprocess, explore, listing, importing, doctor, stop):
+    for module in (
+        texture,
+        tileset,
+        generate,
+        upscale,
+        material,
+        preprocess,
+        explore,
+        listing,
+        importing,
+        doctor,
+        stop,
+    ):
         module.add(commands)
     return whole
 

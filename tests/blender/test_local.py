@@ -195,7 +195,9 @@ def test_depth_leads_only_where_it_is_wanted(scene, fake):
     dress(box)
     choose(box, lambda polygon: polygon.normal.y < -0.9)
     edit(follow_depth=False)
-    assert not fake.specs[0].steps[0].diffuse.HasField("depth") and fake.specs[0].steps[1].project.views[0].HasField("depth")
+    assert not fake.specs[0].steps[0].diffuse.HasField("depth") and fake.specs[0].steps[1].project.views[0].HasField(
+        "depth"
+    )
 
 
 @pytest.mark.parametrize("mode", ["OBJECT", "EDIT", "TEXTURE_PAINT"])

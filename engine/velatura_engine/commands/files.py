@@ -149,7 +149,9 @@ def mixed(tiles: Sequence[bytes], tile: str) -> bytes:
     for row in range(down):
         for column in range(across):
             beside = {laid.get((row - 1, column)), laid.get((row, column - 1))}
-            laid[row, column] = dice.choice([n for n in range(len(pictures)) if n not in beside] or range(len(pictures)))
+            laid[row, column] = dice.choice(
+                [n for n in range(len(pictures)) if n not in beside] or range(len(pictures))
+            )
             whole.paste(pictures[laid[row, column]], (column * width, row * height))
     factor = min(1.0, PREVIEW_SIDE / max(whole.size))
     if factor < 1:

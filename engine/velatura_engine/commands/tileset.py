@@ -22,7 +22,9 @@ def add(commands: Any) -> None:
     command.add_argument("prompt", help='what they are made of, such as "mossy cobblestone"')
     command.add_argument("--size", metavar="N|WxH", help="pixels of a tile (default: the model's own)")
     command.add_argument("--tile", choices=("xy", "x", "y"), default="xy", help="edges that meet (default xy)")
-    command.add_argument("--band", type=int, metavar="N", help="pixels along them that all share (default: 1/16 of a side)")
+    command.add_argument(
+        "--band", type=int, metavar="N", help="pixels along them that all share (default: 1/16 of a side)"
+    )
     texture.add_painting(command)
     connect.add_options(command)
     command.set_defaults(run=run)
