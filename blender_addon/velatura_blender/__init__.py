@@ -7,6 +7,8 @@ from . import (
     knobs,
     lines,
     lines_panel,
+    local,
+    local_panel,
     memory,
     operators,
     painting,
@@ -15,6 +17,7 @@ from . import (
     preferences,
     relief,
     relief_panel,
+    repeating,
     resume,
     session,
     units,
@@ -25,8 +28,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel, relief, relief_panel, lines,
-    lines_panel,
+    views, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
 )  # fmt: skip
 
 

@@ -102,14 +102,14 @@ def solids(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
             shapes[key] = _shape(shown)
         shape = shapes[key]
         if shape is not None:
-            yield _placed(shape, np.array(instance.matrix_world, np.float64), owner.original.name)
+            yield placed(shape, np.array(instance.matrix_world, np.float64), owner.original.name)
 
 
 def surface(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, layer: str) -> Piece | None:
     """An object's evaluated surface with a layer's UVs; None where it has no faces, `uvs` None without the layer."""
     shown = thing.evaluated_get(depsgraph)
     shape = _shape(shown, layer)
-    return None if shape is None else _placed(shape, np.array(shown.matrix_world, np.float64), thing.name)
+    return None if shape is None else placed(shape, np.array(shown.matrix_world, np.float64), thing.name)
 
 
 def _shape(shown: bpy.types.Object, layer: str | None = None) -> Shape | None:
@@ -121,15 +121,15 @@ def _shape(shown: bpy.types.Object, layer: str | None = None) -> Shape | None:
         mesh.calc_loop_triangles()
         uvs = None
         if layer is not None and layer in mesh.uv_layers:
-            loops = _numbers(mesh.loop_triangles, "loops", np.int32, 3)
-            uvs = _numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)[loops]
-        triangles = _numbers(mesh.loop_triangles, "vertices", np.int32, 3)
-        return _numbers(mesh.vertices, "co", np.float32, 3), triangles, uvs
+            loops = numbers(mesh.loop_triangles, "loops", np.int32, 3)
+            uvs = numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)[loops]
+        triangles = numbers(mesh.loop_triangles, "vertices", np.int32, 3)
+        return numbers(mesh.vertices, "co", np.float32, 3), triangles, uvs
     finally:
         shown.to_mesh_clear()
 
 
-def _placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
+def placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
     """A shape in the world."""
     positions, triangles, uvs = shape
     if np.linalg.det(matrix[:3, :3]) < 0:  # mirrored: turn it outwards again
@@ -139,7 +139,7 @@ def _placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
     return Piece(name=name, positions=places, triangles=triangles, uvs=uvs)
 
 
-def _numbers(rows: object, field: str, kind: type, width: int) -> np.ndarray:
+def numbers(rows: object, field: str, kind: type, width: int) -> np.ndarray:
     values = np.empty(len(rows) * width, kind)  # type: ignore[arg-type]
     rows.foreach_get(field, values)  # type: ignore[attr-defined]
     return values.reshape(-1, width)
@@ -168,7 +168,7 @@ def _cast(
         first += len(positions)
     tree = BVHTree.FromPolygons(np.concatenate(places).tolist(), np.concatenate(triangles).tolist(), all_triangles=True)
     owner = np.concatenate(owners)
-    start, way = _rays(lens, width, height)
+    start, way = rays(lens, width, height)
     for row in range(height):
         for column in range(width):
             hit, _, index, _ = tree.ray_cast(start[row, column], way[row, column])
@@ -177,7 +177,7 @@ def _cast(
     return depth, objects
 
 
-def _rays(lens: Lens, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def rays(lens: Lens, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Origins on the near plane and directions (H, W, 3) through the pixels' centres, in camera space."""
     x, y = np.meshgrid((np.arange(width) + 0.5) / width * 2 - 1, 1 - (np.arange(height) + 0.5) / height * 2)
     back = np.linalg.inv(lens.camera_to_clip)

@@ -11,6 +11,8 @@ from .status import OFFLINE
 
 EDITORS = ("VIEW_3D", "IMAGE_EDITOR", "NODE_EDITOR")
 """Those that show our panels."""
+PARTS_MARKED_IN = ("EDIT_MESH", "PAINT_TEXTURE")
+"""Modes in which an artist marks a part of a surface."""
 
 
 def selected_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -59,6 +61,20 @@ def _image_editors():
         for area in window.screen.areas:
             if area.type == "IMAGE_EDITOR":
                 yield area.spaces.active
+
+
+def view_of(context: bpy.types.Context) -> tuple[bpy.types.Region, bpy.types.RegionView3D] | None:
+    """The 3D view that is worked in, else the largest one; None where nobody looks."""
+    if not has_window():
+        return None
+    here, shown = context.space_data, context.region_data
+    areas = [area for window in context.window_manager.windows for area in window.screen.areas]
+    for area in sorted(areas, key=lambda area: -area.width * area.height):
+        if area.type != "VIEW_3D" or (here is not None and here.type == "VIEW_3D" and area.spaces.active != here):
+            continue
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        return region, shown or area.spaces.active.region_3d
+    return None
 
 
 def edited_material(context: bpy.types.Context) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import bpy
@@ -77,6 +77,23 @@ def _shader() -> gpu.types.GPUShader:
 def draw(things: Sequence[Drawable], to_clip: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Depth (H, W) float32, infinity for nothing, and object numbers (H, W) int32, -1 for nothing."""
     shader = _shader()
+
+    def draw() -> None:
+        shader.bind()
+        shader.uniform_float("to_clip", Matrix(to_clip.tolist()))
+        for number, positions, triangles in things:
+            batch = batch_for_shader(shader, "TRIS", {"place": positions}, indices=triangles.astype(np.int32))
+            shader.uniform_float("number", float(number))
+            batch.draw(shader)
+
+    seen = read(draw, width, height)
+    hit = seen[..., 3] > 0.5
+    depth = np.where(hit, seen[..., 0], np.float32(np.inf)).astype(np.float32)
+    return depth, np.where(hit, np.rint(seen[..., 1]), -1).astype(np.int32)
+
+
+def read(draw: Callable[[], None], width: int, height: int) -> np.ndarray:
+    """What `draw` draws off screen, nearest first: (H, W, 4) float32, row 0 on top, zeros for nothing."""
     target = gpu.types.GPUOffScreen(width, height, format="RGBA32F")
     try:
         with target.bind():
@@ -85,19 +102,11 @@ def draw(things: Sequence[Drawable], to_clip: np.ndarray, width: int, height: in
             gpu.state.depth_test_set("LESS_EQUAL")
             gpu.state.depth_mask_set(True)
             gpu.state.blend_set("NONE")
-            shader.bind()
-            shader.uniform_float("to_clip", Matrix(to_clip.tolist()))
-            for number, positions, triangles in things:
-                batch = batch_for_shader(shader, "TRIS", {"place": positions}, indices=triangles.astype(np.int32))
-                shader.uniform_float("number", float(number))
-                batch.draw(shader)
+            draw()
             pixels = buffer.read_color(0, 0, width, height, 4, 0, "FLOAT")
             gpu.state.depth_test_set("NONE")
             gpu.state.depth_mask_set(False)
     finally:
         target.free()
     pixels.dimensions = width * height * 4
-    seen = np.array(pixels, np.float32).reshape(height, width, 4)[::-1]
-    hit = seen[..., 3] > 0.5
-    depth = np.where(hit, seen[..., 0], np.float32(np.inf)).astype(np.float32)
-    return depth, np.where(hit, np.rint(seen[..., 1]), -1).astype(np.int32)
+    return np.array(pixels, np.float32).reshape(height, width, 4)[::-1]

@@ -16,6 +16,8 @@ class Asking:
     """What the operators share: settings come from the operator where given, else from the scene."""
 
     bl_options = {"REGISTER"}  # noqa: RUF012
+    editing = False
+    """Whether it can be asked for in Edit Mode."""
 
     prompt: bpy.props.StringProperty(name="Prompt", options={"SKIP_SAVE"})  # type: ignore[valid-type]
     negative: bpy.props.StringProperty(name="Avoid", options={"SKIP_SAVE"})  # type: ignore[valid-type]
@@ -33,7 +35,7 @@ class Asking:
     def execute(self, context):
         """Ask, and with `wait` place."""
         try:
-            if context.mode.startswith("EDIT"):
+            if context.mode.startswith("EDIT") and not self.editing:
                 raise ValueError(EDITING)
             task = self.ask(context)
             if self.wait:

@@ -112,22 +112,31 @@ def look_of(thing: bpy.types.Object, layer: str, side: int) -> np.ndarray:
         if (worn.scale, worn.shift) == ((1, 1), (0, 0)):
             return _resized(pixels, side)
         return _laid(pixels, side, worn.scale, worn.shift)
-    color: Sequence[float] = (0.8, 0.8, 0.8)
-    found = _material_of(thing)
-    if found is not None:
-        shader = _shader_of(found)
-        color = found.diffuse_color if shader is None else shader.inputs["Base Color"].default_value
-    return np.broadcast_to(_to_bytes(_srgb(np.array(color[:3]))), (side, side, 3)).copy()
+    return np.broadcast_to(base_color(_material_of(thing), (0.8, 0.8, 0.8)), (side, side, 3)).copy()
 
 
-def look(thing: bpy.types.Object) -> Look | None:
-    """The image that an object wears; None where its look is a colour, or is made by other nodes."""
-    found = _material_of(thing)
+def base_color(worn: bpy.types.Material | None, other: Sequence[float]) -> np.ndarray:
+    """A material's base colour without its images, (3,) uint8 on the sRGB curve; `other`, linear, where there is none."""
+    color = other
+    if worn is not None:
+        shader = _shader_of(worn)
+        color = worn.diffuse_color if shader is None else shader.inputs["Base Color"].default_value
+    return _to_bytes(_srgb(np.array(color[:3])))
+
+
+def look(thing: bpy.types.Object, worn: bpy.types.Material | None = None) -> Look | None:
+    """The image that an object wears, of its first material or of `worn`, another one of its materials; None where
+    its look is a colour, or is made by other nodes."""
+    found = _material_of(thing) if worn is None else worn
     shader = None if found is None else _shader_of(found)
     socket = None if shader is None else shader.inputs["Base Color"]
     if socket is None or not socket.is_linked or socket.links[0].from_node.type != "TEX_IMAGE":
         return None
-    texture = socket.links[0].from_node
+    return laid_by(thing, socket.links[0].from_node)
+
+
+def laid_by(thing: bpy.types.Object, texture: bpy.types.Node) -> Look | None:
+    """How an image texture node lays its image onto an object; None where other nodes have a say in it."""
     if texture.image is None or not texture.image.size[0] or texture.projection != "FLAT":  # asking its size loads it
         return None
     scale, shift, vector = (1.0, 1.0), (0.0, 0.0), texture.inputs["Vector"]
@@ -177,6 +186,11 @@ def _pixels(picture: bpy.types.Image) -> np.ndarray:
 def _srgb(linear: np.ndarray) -> np.ndarray:
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def linear(srgb: np.ndarray) -> np.ndarray:
+    """Colours 0..1 off the sRGB curve."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def _to_bytes(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ with Engine.connect() as engine:
     open("cobbles.png", "wb").write(job.result().images[0].data)
 """
 
-from . import errors, explore, pixels, recipe, spec
+from . import errors, explore, pixels, recipe, spec, tiles
 from .client import Engine
 from .discovery import find, start
 from .endpoint import Endpoint
@@ -31,4 +31,5 @@ __all__ = [
     "recipe",
     "spec",
     "start",
+    "tiles",
 ]

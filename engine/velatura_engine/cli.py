@@ -27,6 +27,7 @@ from .commands import (
     preprocess,
     stop,
     texture,
+    tileset,
     upscale,
 )
 from .worker.launch import Launched
@@ -49,6 +50,7 @@ INTERRUPTED = 130
 EXAMPLES = """examples:
   velatura texture "red brick wall"
   velatura texture "mossy cobblestone" --size 512 --count 4 --out textures
+  velatura tileset "mossy cobblestone" --count 4 --out textures
   velatura depth "stone floor" depth.npy --out room.png
   velatura generate "oak planks" --init sketch.png --strength 0.6
   velatura generate "moss" --hires 2 --hires-strength 0.5
@@ -81,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"velatura {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the engine in this terminal (velatura serve --help)", add_help=False)
-    for module in (texture, generate, upscale, material, mesh, preprocess, explore, listing, importing, doctor, stop):
+    for module in (
+        texture, tileset, generate, upscale, material, mesh, preprocess, explore, listing, importing, doctor, stop,
+    ):  # fmt: skip
         module.add(commands)
     return whole
 

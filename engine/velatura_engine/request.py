@@ -52,6 +52,8 @@ class Tiling:
     end: float = 1.0
     mend: int | None = None
     """Width of the band along the init's edges that is painted anew so that they meet, pixels."""
+    keep: int | None = None
+    """Width of the band along the init's edges that alone stays, pixels; the init is shifted to its quietest border."""
 
     def __bool__(self) -> bool:
         return self.x or self.y

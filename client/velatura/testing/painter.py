@@ -221,8 +221,9 @@ class Checker:
         if task.windows.HasField("size") and not 64 <= task.windows.size <= 4096:
             raise Invalid(f"must be 64 to 4096, got {task.windows.size}", field=f"{where}.windows.size")
         fits = task.HasField("init") and not task.HasField("mask") and (task.tiling.x or task.tiling.y)
-        if task.tiling.HasField("mend") and not fits:
-            raise Invalid("needs a picture without a mask, and edges that meet", field=f"{where}.tiling.mend")
+        for name in ("mend", "keep"):
+            if task.tiling.HasField(name) and not fits:
+                raise Invalid("needs a picture without a mask, and edges that meet", field=f"{where}.tiling.{name}")
 
     def _upscale(self, task: Any, where: str) -> Size:
         size = self.image(task.image, f"{where}.image")

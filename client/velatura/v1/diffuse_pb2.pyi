@@ -258,18 +258,20 @@ class Adapter(_message.Message):
     def __init__(self, model: _Optional[str] = ..., weight: _Optional[float] = ..., text_weight: _Optional[float] = ..., block_weights: _Optional[_Mapping[str, float]] = ..., force: bool = ...) -> None: ...
 
 class Tiling(_message.Message):
-    __slots__ = ("x", "y", "start", "end", "mend")
+    __slots__ = ("x", "y", "start", "end", "mend", "keep")
     X_FIELD_NUMBER: _ClassVar[int]
     Y_FIELD_NUMBER: _ClassVar[int]
     START_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     MEND_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
     x: bool
     y: bool
     start: float
     end: float
     mend: int
-    def __init__(self, x: bool = ..., y: bool = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mend: _Optional[int] = ...) -> None: ...
+    keep: int
+    def __init__(self, x: bool = ..., y: bool = ..., start: _Optional[float] = ..., end: _Optional[float] = ..., mend: _Optional[int] = ..., keep: _Optional[int] = ...) -> None: ...
 
 class Windows(_message.Message):
     __slots__ = ("size", "overlap")

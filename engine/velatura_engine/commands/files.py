@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,31 @@ def sheet(file: bytes, tile: str) -> bytes:
     for column in range(across):
         for row in range(down):
             whole.paste(picture, (column * picture.width, row * picture.height))
+    buffer = io.BytesIO()
+    whole.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def mixed(tiles: Sequence[bytes], tile: str) -> bytes:
+    """Tiles of a set laid four times along the axes they tile, no two alike side by side where there are enough, as a PNG
+    file; the same way each time."""
+    from PIL import Image
+
+    pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in tiles]
+    across, down = (4 if axis in tile else 1 for axis in "xy")
+    width, height = pictures[0].size
+    whole = Image.new("RGB", (width * across, height * down))
+    dice, laid = random.Random(0), {}
+    for row in range(down):
+        for column in range(across):
+            beside = {laid.get((row - 1, column)), laid.get((row, column - 1))}
+            laid[row, column] = dice.choice(
+                [n for n in range(len(pictures)) if n not in beside] or range(len(pictures))
+            )
+            whole.paste(pictures[laid[row, column]], (column * width, row * height))
+    factor = min(1.0, PREVIEW_SIDE / max(whole.size))
+    if factor < 1:
+        whole = whole.resize((max(1, round(whole.width * factor)), max(1, round(whole.height * factor))))
     buffer = io.BytesIO()
     whole.save(buffer, "PNG")
     return buffer.getvalue()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..pixels import colour, masks
+from ..pixels.borders import shifted
 from ..pixels.depth import disparity
 from ..pixels.fills import Wrap, fill
 from ..pixels.picture import Picture, as_single, as_srgb, srgb_to_linear
@@ -43,6 +44,8 @@ def fetch(plan: DiffusePlan, context: Context) -> Scene:
     if plan.init is None:
         return Scene(depth=depth, regions=regions)
     picture = context.picture(plan.init)
+    if plan.tiling.keep is not None:
+        picture = shifted(picture, plan.tiling)
     if plan.frame is None:
         return Scene(original=picture, init=framed(as_srgb(picture), plan), depth=depth, regions=regions)
     given = None if plan.mask is None else as_single(context.picture(plan.mask))

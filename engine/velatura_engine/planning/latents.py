@@ -77,22 +77,25 @@ def plan_vae_tile(ask: int | None, canvas: Size, model: ModelEntry) -> int:
 
 
 def mended(ask: Diffuse, done: Sizes, field: str) -> Diffuse:
-    """A painting that is to mend an init's edges, with the mask of the bands along them.
+    """A painting that is to mend an init's edges, or to keep nothing else, with the mask of the bands along them.
 
     No rolling by half is needed: layers that wrap do not know where a picture begins. Raises Invalid where the bands
-    would leave nothing of the picture.
+    would leave nothing, or next to nothing, of the picture.
     """
-    band = ask.tiling.mend
+    name, part = ("mend", 2) if ask.tiling.mend is not None else ("keep", 4)
+    band = getattr(ask.tiling, name)
     if band is None or ask.init is None:
         return ask
     size = size_of(ask.init, done, f"{field}.init.image")
     for side, tiled in zip(size, (ask.tiling.x, ask.tiling.y), strict=True):
-        if tiled and 2 * band >= side:
+        if tiled and part * band >= side:
             raise Invalid(
-                f"{field}.tiling.mend", f"two bands of {band} pixels cover a side of {side}",
-                remedy=f"ask for less than {side / 2:g}",
+                f"{field}.tiling.{name}",
+                f"two bands of {band} pixels cover {'a' if part == 2 else 'half and more of a'} side of {side}",
+                remedy=f"ask for less than {side / part:g}",
             )  # fmt: skip
-    return replace(ask, mask=Picture(edge_mask(size, band, x=ask.tiling.x, y=ask.tiling.y), "data"))
+    mask = (edge_mask if name == "mend" else inner_mask)(size, band, x=ask.tiling.x, y=ask.tiling.y)
+    return replace(ask, mask=Picture(mask, "data"))
 
 
 def edge_mask(size: Size, band: int, *, x: bool, y: bool) -> np.ndarray:
@@ -102,6 +105,15 @@ def edge_mask(size: Size, band: int, *, x: bool, y: bool) -> np.ndarray:
         away = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
         profiles.append(np.clip(2 - 2 * away / band, 0, 1) * tiled)
     return np.maximum(profiles[0][None, :], profiles[1][:, None]).astype(np.float32)[..., None]
+
+
+def inner_mask(size: Size, band: int, *, x: bool, y: bool) -> np.ndarray:
+    """Mask (H, W, 1): 0 in the band along the edges that meet, rising to 1 over twice as many pixels again."""
+    profiles = []
+    for side, tiled in zip(size, (x, y), strict=True):
+        away = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
+        profiles.append(np.clip((away - band) / (2 * band), 0, 1) if tiled else np.ones(side))
+    return np.minimum(profiles[0][None, :], profiles[1][:, None]).astype(np.float32)[..., None]
 
 
 def check_noise(plan: DiffusePlan, limit: int | None, field: str) -> None:

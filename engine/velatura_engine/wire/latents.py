@@ -41,16 +41,18 @@ def vae_tile(ask: diffuse_pb2.Diffuse, field: str) -> int | None:
     return None if side is None else int(side)
 
 
-def mend(ask: diffuse_pb2.Diffuse, field: str) -> int | None:
-    """Width of the band along the init's edges that makes them meet, if asked for. Raises Invalid."""
-    band = optional(ask.tiling, "mend", f"{field}.tiling.mend", 8, 4096)
-    if band is None:
+def band(ask: diffuse_pb2.Diffuse, name: str, field: str) -> int | None:
+    """Width of the band along the init's edges to "mend" or to "keep", if asked for. Raises Invalid."""
+    where = f"{field}.tiling.{name}"
+    width = optional(ask.tiling, name, where, 8 if name == "mend" else 1, 4096)
+    if width is None:
         return None
-    where = f"{field}.tiling.mend"
     if not ask.HasField("init"):
-        raise Invalid(where, f"needs {field}.init: there is nothing to mend", remedy="send init too")
+        raise Invalid(where, f"needs {field}.init: there is nothing to {name}", remedy="send init too")
+    if name == "keep" and ask.tiling.HasField("mend"):
+        raise Invalid(where, f"{field}.tiling.mend paints what is to be kept", remedy="leave one of them out")
     if not (ask.tiling.x or ask.tiling.y):
         raise Invalid(where, "says no edges", remedy="set tiling.x, tiling.y or both")
     if ask.HasField("mask"):
         raise Invalid(where, f"makes a mask of its own, and {field}.mask is another", remedy="leave one of them out")
-    return int(band)
+    return int(width)

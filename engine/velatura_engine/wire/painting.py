@@ -46,8 +46,8 @@ class PaintingReader:
         if ask.HasField("outpaint") and not ask.HasField("init"):
             raise Invalid(f"{field}.outpaint", f"needs {field}.init: there is nothing to grow", remedy="send init too")
         outpaint = _outpaint(ask.outpaint, f"{field}.outpaint", self.sources.limits.max_side)
-        band = latents.mend(ask, field)
-        if ask.inpaint.ListFields() and not ask.HasField("mask") and not outpaint and band is None:
+        bands = {name: latents.band(ask, name, field) for name in ("mend", "keep")}
+        if ask.inpaint.ListFields() and not ask.HasField("mask") and not outpaint and not any(bands.values()):
             name = ask.inpaint.ListFields()[0][0].name
             raise Invalid(
                 f"{field}.inpaint.{name}", f"is about repainting, and {field}.mask and {field}.outpaint are missing",
@@ -88,7 +88,7 @@ class PaintingReader:
             adapters=tuple(adapter(a, f"{field}.adapters[{n}]") for n, a in enumerate(ask.adapters)),
             references=read_references(ask.references, self.sources, f"{field}.references"),
             directions=read_directions(ask.directions, f"{field}.directions", limits.max_prompt_bytes),
-            tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), mend=band),
+            tiling=replace(_tiling(ask.tiling, f"{field}.tiling"), **bands),
             variation=latents.variation(ask, field),
             windows=latents.windows(ask, field),
             views=read_views(ask, self.sources, field),

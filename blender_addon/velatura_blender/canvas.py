@@ -1,0 +1,232 @@
+"""The texture of an object that is edited in place: which image it is, which texels its faces have, and the parts of it
+that an artist marked. The artist's image is never written: a copy takes its place, in a copy of the material.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from . import capture, place, texels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canvas:
+    """An object's image as one of its materials lays it; `slot` is that material's number."""
+
+    thing: bpy.types.Object
+    slot: int
+    look: place.Look
+
+    @property
+    def image(self) -> bpy.types.Image:
+        """The image."""
+        return self.look.image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, texels."""
+        return tuple(self.look.image.size)
+
+    @property
+    def material(self) -> bpy.types.Material:
+        """The material."""
+        return self.thing.material_slots[self.slot].material
+
+
+def canvas_of(thing: bpy.types.Object | None) -> Canvas:
+    """The active image texture of an object's active material. Raises ValueError that says what is missing."""
+    if thing is None or thing.type != "MESH":
+        raise ValueError("Make the mesh object active whose texture is to be changed")
+    if thing.library is not None:
+        raise ValueError(f"{thing.name} is linked from another file: Object > Relations > Make Local, then press again")
+    if not thing.data.uv_layers:
+        raise ValueError(f"{thing.name} has no UV map: unwrap it (Edit Mode, U), and give it a texture")
+    slot = min(thing.active_material_index, max(len(thing.material_slots) - 1, 0))
+    worn = thing.material_slots[slot].material if thing.material_slots else None
+    look = None if worn is None else look_of(thing, worn)
+    if look is None:
+        raise ValueError(
+            f"The active material of {thing.name} shows no image texture through a UV map: make one with Seamless "
+            "Texture or Texture Object, or bake what other nodes make of it"
+        )
+    if look.image.source == "TILED":
+        raise ValueError(f"{look.image.name} has UDIM tiles, which cannot be edited yet: use one image for each")
+    if look.image.source not in ("FILE", "GENERATED"):
+        raise ValueError(f"{look.image.name} is no still image: save the frame that is meant, and use that")
+    return Canvas(thing=thing, slot=slot, look=look)
+
+
+def key(block: bpy.types.ID) -> list[str]:
+    """Words by which an image or material is found again: its name, and the file of its library or ""."""
+    return [block.name, block.library.filepath if block.library is not None else ""]
+
+
+def found(blocks: bpy.types.bpy_prop_collection, words: list[str]) -> bpy.types.ID | None:
+    """What such words name, or None."""
+    return blocks.get((words[0], words[1] or None))
+
+
+def look_of(thing: bpy.types.Object, worn: bpy.types.Material) -> place.Look | None:
+    """The active image texture of a material, where it holds colours; else the one of its base colour. Raises
+    ValueError for an image whose pixels cannot be read."""
+    nodes = worn.node_tree.nodes if worn.use_nodes and worn.node_tree is not None else ()
+    active = nodes.active if nodes else None
+    for node in [active] if active is not None else []:
+        if node.type == "TEX_IMAGE" and node.image is not None and not node.image.is_multiview:
+            _need_pixels(node.image)
+            if not node.image.colorspace_settings.is_data:
+                found = place.laid_by(thing, node)
+                if found is not None:
+                    return found
+    for node in nodes:
+        if node.type == "TEX_IMAGE" and node.image is not None and node.outputs["Color"].is_linked:
+            _need_pixels(node.image)
+    return place.look(thing, worn)
+
+
+def _need_pixels(image: bpy.types.Image) -> None:
+    if image.source in ("FILE", "GENERATED") and not image.size[0]:
+        where = image.filepath or "a file that is not named"
+        raise ValueError(
+            f"The pixels of {image.name} cannot be read ({where}): find or pack its file, then press again"
+        )
+
+
+@contextmanager
+def still(thing: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
+    """An object's own mesh, readable also while it is edited."""
+    if thing.mode != "EDIT":
+        thing.data.calc_loop_triangles()
+        yield thing.data
+        return
+    thing.update_from_editmode()
+    copy = thing.data.copy()
+    try:
+        copy.calc_loop_triangles()
+        yield copy
+    finally:
+        bpy.data.meshes.remove(copy)
+
+
+def faces(canvas: Canvas) -> np.ndarray:
+    """Texels (H, W) uint8 of the selected faces, 255. Raises ValueError where none is selected."""
+    width, height = canvas.size
+    with still(canvas.thing) as mesh:
+        chosen = capture.numbers(mesh.polygons, "select", bool, 1)[:, 0]
+        slots = _slots(mesh, canvas.thing)
+        owner = capture.numbers(mesh.loop_triangles, "polygon_index", np.int32, 1)[:, 0]
+        some = (chosen & (slots == canvas.slot))[owner]
+        if not chosen.any():
+            raise ValueError("No face is selected: choose some in Edit Mode, or with the paint mask of Texture Paint")
+        if not some.any():
+            raise ValueError(f"The selected faces do not wear {canvas.material.name}: make their material slot active")
+        found = texels.drawn(texels.corners_of(_laid(mesh, canvas.look)[some], width, height), width, height)
+    if not found.any():
+        raise ValueError("The selected faces have no texels: they are smaller than one, or have no area in the UV map")
+    return np.where(found, 255, 0).astype(np.uint8)
+
+
+def marked(canvas: Canvas, mask: bpy.types.Image) -> np.ndarray:
+    """Texels (H, W) uint8 as white as a mask image that lies over the same UV map. Raises ValueError for a black one."""
+    if not mask.size[0]:
+        raise ValueError(f"The pixels of the mask {mask.name} cannot be read: find or pack its file")
+    given = place.read(mask)
+    found = texels.resized(np.rint(given[..., :3].max(2) * (given[..., 3] / 255)).astype(np.uint8), *canvas.size)
+    if not found.any():
+        raise ValueError(f"The mask {mask.name} is black everywhere: paint white where the texture is to change")
+    return found
+
+
+def covered(canvas: Canvas) -> np.ndarray:
+    """Texels (H, W) that any face has whose material shows the image, on this object and on others."""
+    width, height = canvas.size
+    found = np.zeros((height, width), bool)
+    for thing in bpy.data.objects:
+        if thing.type != "MESH" or not thing.data.uv_layers:
+            continue
+        for slot, each in enumerate(thing.material_slots):
+            look = (
+                canvas.look if (thing, slot) == (canvas.thing, canvas.slot) else _look_with(thing, each, canvas.image)
+            )
+            if look is None:
+                continue
+            with still(thing) as mesh:
+                owner = capture.numbers(mesh.loop_triangles, "polygon_index", np.int32, 1)[:, 0]
+                some = (_slots(mesh, thing) == slot)[owner]
+                found |= texels.drawn(texels.corners_of(_laid(mesh, look)[some], width, height), width, height)
+    return found
+
+
+def _look_with(thing, slot, image) -> place.Look | None:
+    found = None if slot.material is None else place.look(thing, slot.material)
+    return found if found is not None and found.image == image else None
+
+
+def _slots(mesh: bpy.types.Mesh, thing: bpy.types.Object) -> np.ndarray:
+    """The number of each polygon's material."""
+    return np.minimum(capture.numbers(mesh.polygons, "material_index", np.int32, 1)[:, 0],
+                      max(len(thing.material_slots) - 1, 0))  # fmt: skip
+
+
+def _laid(mesh: bpy.types.Mesh, look: place.Look) -> np.ndarray:
+    """UVs (T, 3, 2) of all triangles as the look lays them."""
+    loops = capture.numbers(mesh.loop_triangles, "loops", np.int32, 3)
+    found = capture.numbers(mesh.uv_layers[look.layer].uv, "vector", np.float32, 2)[loops]
+    if not np.isfinite(found).all():
+        raise ValueError(f"The UV map {look.layer} holds numbers that are none: unwrap again")
+    return found * np.float32(look.scale) + np.float32(look.shift)
+
+
+def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, recipe: str) -> bpy.types.Image:
+    """A packed copy of an image with paint (H, W, 3) uint8 sRGB laid over it by a share (H, W) 0..1; row 0 on top.
+
+    Where the share is 0 every number is the image's own, also in floats; its alpha stays everywhere.
+    """
+    (width, height), channels = image.size, image.channels
+    flat = np.empty(width * height * channels, np.float32)
+    image.pixels.foreach_get(flat)
+    given = flat.reshape(height, width, channels)[::-1]
+    found = np.ones((height, width, 4), np.float32)
+    found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
+    if channels in (2, 4):
+        found[..., 3] = given[..., -1]
+    touched = share > 0
+    there, part = found[touched, :3], share[touched][:, None].astype(np.float32)
+    wanted = paint[touched].astype(np.float32) / 255
+    if image.is_float:
+        wanted = place.linear(wanted)
+    found[touched, :3] = there + (wanted - there) * part
+    made = bpy.data.images.new(
+        image.name, width, height, alpha=channels in (2, 4), float_buffer=image.is_float,
+        is_data=image.colorspace_settings.is_data,
+    )  # fmt: skip
+    made.colorspace_settings.name = image.colorspace_settings.name
+    # Floats are multiplied by their alpha already, and would be once more whenever the file is opened.
+    made.alpha_mode = "PREMUL" if image.is_float and image.alpha_mode == "STRAIGHT" else image.alpha_mode
+    made.pixels.foreach_set(np.ascontiguousarray(found[::-1]).ravel())
+    made.update()
+    made.pack()
+    made[place.RECIPE] = recipe
+    return made
+
+
+def wear(thing: bpy.types.Object, worn: bpy.types.Material, before: bpy.types.Image, after: bpy.types.Image) -> None:
+    """Show one image instead of another on an object: in a copy of the material that shows it, worn at the object."""
+    made = worn.copy()
+    made[place.RECIPE] = after[place.RECIPE]
+    for node in made.node_tree.nodes:
+        if node.type == "TEX_IMAGE" and node.image == before:
+            node.image = after
+    for slot in thing.material_slots:
+        if slot.material == worn:
+            if slot.link == "OBJECT" and worn.library is None:
+                worn.use_fake_user = True  # it would be gone with the next save
+            slot.link = "OBJECT"
+            slot.material = made
+    if before.is_dirty and before.library is None:
+        before.use_fake_user = True  # and so would what was painted on it by hand

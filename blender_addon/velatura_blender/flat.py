@@ -1,0 +1,197 @@
+"""What a lens sees of the scene without any light: the images and colours that surfaces wear, as plain pixels.
+
+A render would bake its lights into the texture that is painted over it. So surfaces are drawn with their UVs, on the
+graphics card or ray by ray, and every pixel looks up what its surface wears there. Arrays as in `capture`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import bpy
+import gpu
+import numpy as np
+from gpu_extras.batch import batch_for_shader
+from mathutils import Matrix
+from mathutils.bvhtree import BVHTree
+
+from . import capture, offscreen, place, texels
+
+VERTEX = "void main() { depth = -place.z; laid = uv; gl_Position = to_clip * vec4(place, 1.0); }"
+FRAGMENT = "void main() { seen = vec4(depth, gl_FrontFacing ? number : -number, laid); }"
+NOTHING = (128, 128, 128)
+"""Colour of what is behind everything."""
+PLAIN = (0.8, 0.8, 0.8)
+"""Colour of what has no material, before it is put on the sRGB curve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """The faces of one thing that have one material: positions (V, 3) in the world, triangles (T, 3) turned outwards.
+
+    `uvs` (T, 3, 2) say where in `look` they are; without a look they have `color`, sRGB uint8. `slot` is the number of
+    the material; `whole` says that it is the object itself and no instance of it.
+    """
+
+    name: str
+    slot: int
+    whole: bool
+    positions: np.ndarray
+    triangles: np.ndarray
+    uvs: np.ndarray | None = None
+    look: place.Look | None = None
+    color: tuple[int, int, int] = NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Depth (H, W) float32 metres, number of the patch (H, W) int32 or -1, whether its front is seen (H, W) bool, and
+    UVs (H, W, 2)."""
+
+    lens: capture.Lens
+    depth: np.ndarray
+    patch: np.ndarray
+    front: np.ndarray
+    uvs: np.ndarray
+
+
+def patches(depsgraph: bpy.types.Depsgraph, looks: Callable[[bpy.types.Object, int], place.Look | None]) -> list[Patch]:
+    """Everything solid that `capture.solids` knows; `looks(object, slot)` is what a material of an object shows."""
+    found: list[Patch] = []
+    for instance in depsgraph.object_instances:
+        shown = instance.object
+        if shown.type not in capture.SOLID or shown.hide_render or not shown.visible_camera or not instance.show_self:
+            continue
+        owner = (instance.parent if instance.is_instance else shown).original
+        found += _split(shown, np.array(instance.matrix_world, np.float64), owner.name, not instance.is_instance, looks)
+    return found
+
+
+def _split(shown, matrix, name, whole, looks) -> Iterator[Patch]:
+    mesh = shown.to_mesh()
+    try:
+        if mesh is None or not len(mesh.polygons):
+            return
+        mesh.calc_loop_triangles()
+        places = capture.numbers(mesh.vertices, "co", np.float32, 3)
+        triangles = capture.numbers(mesh.loop_triangles, "vertices", np.int32, 3)
+        loops = capture.numbers(mesh.loop_triangles, "loops", np.int32, 3)
+        slots = np.minimum(capture.numbers(mesh.loop_triangles, "material_index", np.int32, 1)[:, 0],
+                           max(len(shown.material_slots) - 1, 0))  # fmt: skip
+        for slot in np.unique(slots).tolist():
+            look, uvs, some = looks(shown.original, slot), None, slots == slot
+            if look is not None and look.layer in mesh.uv_layers:
+                laid = capture.numbers(mesh.uv_layers[look.layer].uv, "vector", np.float32, 2)[loops[some]]
+                uvs = laid * np.float32(look.scale) + np.float32(look.shift)
+            piece = capture.placed((places, triangles[some], uvs), matrix, name)
+            yield Patch(
+                name=name, slot=slot, whole=whole, positions=piece.positions, triangles=piece.triangles, uvs=piece.uvs,
+                look=None if uvs is None else look, color=_color(shown, slot),
+            )  # fmt: skip
+    finally:
+        shown.to_mesh_clear()
+
+
+def _color(shown: bpy.types.Object, slot: int) -> tuple[int, int, int]:
+    worn = shown.material_slots[slot].material if slot < len(shown.material_slots) else None
+    return tuple(place.base_color(worn, PLAIN).tolist())
+
+
+def see(lens: capture.Lens, pieces: Sequence[Patch], width: int, height: int, *, drawn: bool = True) -> Seen:
+    """What a lens sees of these patches; `drawn` on the graphics card where there is one."""
+    turn = lens.world_to_camera
+    there = [(piece.positions @ turn[:3, :3].T + turn[:3, 3])[piece.triangles] for piece in pieces]
+    uvs = [np.zeros((*piece.triangles.shape, 2)) if piece.uvs is None else piece.uvs for piece in pieces]
+    way = _draw if drawn and offscreen.ready() else _cast
+    depth, signed, laid = way(there, uvs, lens, width, height)
+    patch = np.abs(signed) - 1
+    return Seen(lens=lens, depth=depth, patch=patch, front=signed > 0, uvs=laid)
+
+
+def _draw(there, uvs, lens, width, height):
+    info = gpu.types.GPUShaderCreateInfo()
+    info.push_constant("MAT4", "to_clip")
+    info.push_constant("FLOAT", "number")
+    info.vertex_in(0, "VEC3", "place")
+    info.vertex_in(1, "VEC2", "uv")
+    between = gpu.types.GPUStageInterfaceInfo("velatura_flat")
+    between.smooth("FLOAT", "depth")
+    between.smooth("VEC2", "laid")
+    info.vertex_out(between)
+    info.fragment_out(0, "VEC4", "seen")
+    info.vertex_source(VERTEX)
+    info.fragment_source(FRAGMENT)
+    shader = gpu.shader.create_from_info(info)
+
+    def draw() -> None:
+        shader.bind()
+        shader.uniform_float("to_clip", Matrix(lens.camera_to_clip.tolist()))
+        for number, (corners, laid) in enumerate(zip(there, uvs, strict=True), 1):
+            given = {"place": corners.reshape(-1, 3).astype(np.float32), "uv": laid.reshape(-1, 2).astype(np.float32)}
+            shader.uniform_float("number", float(number))
+            batch_for_shader(shader, "TRIS", given).draw(shader)
+
+    seen = offscreen.read(draw, width, height)
+    signed = np.rint(seen[..., 1]).astype(np.int32)
+    return np.where(signed != 0, seen[..., 0], np.float32(np.inf)), signed, seen[..., 2:]
+
+
+def _cast(there, uvs, lens, width, height):
+    """The same by casting a ray through each pixel's centre."""
+    depth, signed = np.full((height, width), np.inf, np.float32), np.zeros((height, width), np.int32)
+    laid = np.zeros((height, width, 2), np.float32)
+    if not there:
+        return depth, signed, laid
+    corners, given = np.concatenate(there), np.concatenate(uvs)
+    owner = np.repeat(np.arange(len(there)), [len(each) for each in there])
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    tree = BVHTree.FromPolygons(
+        corners.reshape(-1, 3).tolist(), np.arange(len(corners) * 3).reshape(-1, 3).tolist(), all_triangles=True
+    )
+    start, way = capture.rays(lens, width, height)
+    for row in range(height):
+        for column in range(width):
+            hit, _, index, _ = tree.ray_cast(start[row, column], way[row, column])
+            if index is None:
+                continue
+            a, b, c = corners[index]
+            parts = np.linalg.lstsq(np.stack([b - a, c - a], 1), np.array(hit) - a, rcond=None)[0]
+            laid[row, column] = given[index][0] + parts @ (given[index][1:] - given[index][0])
+            depth[row, column] = -hit.z
+            signed[row, column] = (owner[index] + 1) * (1 if normals[index] @ way[row, column] < 0 else -1)
+    return depth, signed, laid
+
+
+def colors(seen: Seen, pieces: Sequence[Patch]) -> np.ndarray:
+    """What is seen, (H, W, 3) uint8 on the sRGB curve; images are averaged where a pixel shows many texels of them."""
+    found = np.empty((*seen.patch.shape, 3), np.uint8)
+    found[...] = NOTHING
+    images: dict[str, np.ndarray] = {}
+    for number, piece in enumerate(pieces):
+        here = seen.patch == number
+        if not here.any():
+            continue
+        if piece.look is None:
+            found[here] = piece.color
+            continue
+        image = piece.look.image
+        if image.name not in images:
+            images[image.name] = place.read(image)[..., :3]
+        found[here] = np.rint(values(seen, here, images[image.name]))
+    return found
+
+
+def values(seen: Seen, here: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """What a picture (H, W, C) uint8 shows at the pixels `here` (H, W): (N, C) float32."""
+    height, width = pixels.shape[:2]
+    fine = 2 ** int(np.log2(max(_texels_a_pixel(seen, here, width, height), 1)))
+    small = texels.resized(pixels, max(width // fine, 1), max(height // fine, 1)) if fine > 1 else pixels
+    return texels.sampled(small, texels.corners_of(seen.uvs[here], small.shape[1], small.shape[0]))
+
+
+def _texels_a_pixel(seen: Seen, here: np.ndarray, width: int, height: int) -> float:
+    """How many texels a pixel is wide, in the middle of what is seen."""
+    steps = np.abs(np.diff(seen.uvs, axis=1)) * (width, height)
+    both = here[:, 1:] & here[:, :-1]
+    return float(np.median(steps.max(2)[both])) if both.any() else 1.0

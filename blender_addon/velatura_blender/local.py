@@ -1,0 +1,308 @@
+"""Local edit: a marked part of an object's texture is painted anew, as it is seen from here or in the texture itself."""
+
+from functools import partial
+
+import bpy
+import numpy as np
+
+from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, vantage
+from .operators import Asking
+from .session import session
+
+SCOUT = 384  # pixels; longer side of the picture in which the marked part is looked for
+WAYS = [
+    ("VIEW", "From View", "Painted as it is seen from here, following the surface, and laid onto what is seen"),
+    ("UV", "In Texture", "Painted in the flat texture, also where nothing can be seen"),
+]
+PARTS = [
+    (
+        "AUTO",
+        "Automatic",
+        "Selected faces in Edit Mode and with the paint mask, else the stencil mask, else the mask image",
+    ),
+    ("FACES", "Selected Faces", "The faces that are selected"),
+    ("STENCIL", "Stencil Mask", "What is white in the stencil image of Texture Paint's masking"),
+    ("IMAGE", "Mask Image", "What is white in an image that lies over the texture's UV map"),
+]
+PLACES = [
+    ("AUTO", "Automatic", "The 3D view; in background mode the camera"),
+    ("VIEWPORT", "3D View", "The 3D view as it is now"),
+    ("CAMERA", "Camera", "The scene's camera"),
+]
+
+
+class VelaturaLocal(bpy.types.PropertyGroup):
+    """How a part of a texture is changed, kept with the scene."""
+
+    way: bpy.props.EnumProperty(name="Paint", items=WAYS)  # type: ignore[valid-type]
+    part: bpy.props.EnumProperty(name="Part", items=PARTS)  # type: ignore[valid-type]
+    mask: bpy.props.PointerProperty(name="Mask Image", type=bpy.types.Image)  # type: ignore[valid-type]
+    look_from: bpy.props.EnumProperty(name="Look From", items=PLACES)  # type: ignore[valid-type]
+    strength: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Strength", description="0 keeps what is there, 1 paints anew", default=1.0, min=0.0, max=1.0
+    )
+    surroundings: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Surroundings",
+        description="How much around the part is shown to the model, as a share of the part; more fits in better, less "
+        "paints finer",
+        default=0.4, min=0.0, max=4.0,
+    )  # fmt: skip
+    follow_depth: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Follow Depth", description="Let the surface lead the painting, where the model can be led", default=True
+    )
+    match: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Match Colours",
+        description="Bring the new colours to those around: for repairs, not where something else is to be there",
+    )
+    edges: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Seamless", description="Which edges of the texture meet, and are to meet after it",
+        items=[("NONE", "Nowhere", ""), *preferences.TILING],
+    )  # fmt: skip
+
+
+class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
+    """Paint the marked part of the active object's texture anew, into a new image; all other texels stay as they are"""
+
+    bl_idname = "velatura.local_edit"
+    bl_label = "Change Part"
+    editing = True
+
+    way: bpy.props.EnumProperty(name="Paint", items=WAYS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    part: bpy.props.EnumProperty(name="Part", items=PARTS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    mask: bpy.props.StringProperty(name="Mask Image", description="Its name", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    look_from: bpy.props.EnumProperty(name="Look From", items=PLACES, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    strength: bpy.props.FloatProperty(name="Strength", default=1.0, min=0, max=1, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    surroundings: bpy.props.FloatProperty(name="Surroundings", default=0.4, min=0, max=4, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    follow_depth: bpy.props.BoolProperty(name="Follow Depth", default=True, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    match: bpy.props.BoolProperty(name="Match Colours", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    edges: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Seamless", items=[("NONE", "Nowhere", ""), *preferences.TILING], options={"SKIP_SAVE"}
+    )
+
+    def value(self, context, name):
+        """The operator's own value where it was given, else the scene's."""
+        own = context.scene.velatura_local
+        if not self.properties.is_property_set(name) and hasattr(own, name):
+            return getattr(own, name)
+        return super().value(context, name)
+
+    def ask(self, context):
+        """Find the part, look at it, and send it."""
+        found = canvas.canvas_of(context.view_layer.objects.active)
+        marked = self.marked(context, found)
+        islands = canvas.covered(found)
+        weights = texels.padded(marked, islands)
+        if not weights.any():
+            raise ValueError("What is marked lies beside the faces' UVs: no texel that is seen would change")
+        kept = {
+            "thing": found.thing.name, "material": canvas.key(found.material), "image": canvas.key(found.image),
+            "words": texels.write(weights=weights, islands=islands),
+        }  # fmt: skip
+        if self.value(context, "way") == "UV":
+            return self.in_texture(context, found, weights, islands, kept)
+        return self.from_view(context, found, weights, kept)
+
+    def marked(self, context, found):
+        """The part (H, W) uint8. Raises ValueError where nothing is marked."""
+        part, paint = self.value(context, "part"), context.scene.tool_settings.image_paint
+        given = bpy.data.images.get(self.mask) if self.mask else context.scene.velatura_local.mask
+        if self.mask and given is None:
+            raise ValueError(f"There is no image «{self.mask}»: name the mask as it is called in the file")
+        if part == "AUTO":
+            selects = found.thing.mode == "EDIT" or (
+                found.thing.mode == "TEXTURE_PAINT" and found.thing.data.use_paint_mask
+            )
+            stencil = paint.stencil_image is not None and not self.mask
+            part = "FACES" if selects else "STENCIL" if stencil else "IMAGE"
+        if part == "FACES":
+            return canvas.faces(found)
+        mask = paint.stencil_image if part == "STENCIL" else given
+        layer = found.thing.data.uv_layer_stencil
+        if part == "STENCIL" and layer is not None and layer.name != found.look.layer:
+            raise ValueError(
+                f"The stencil mask lies in the UV map {layer.name}, the texture in {found.look.layer}: choose that one "
+                "in Texture Paint's masking"
+            )
+        if mask is None:
+            raise ValueError(
+                "Nothing is marked: select faces in Edit Mode, or press New Mask and paint white where the texture is "
+                "to change"
+            )
+        return canvas.marked(found, mask)
+
+    def from_view(self, context, found, weights, kept):
+        """Paint over what is seen of the part."""
+        depsgraph = context.evaluated_depsgraph_get()
+        lens, size = vantage.lens_of(context, self.value(context, "look_from"), SCOUT)
+        pieces = flat.patches(depsgraph, partial(_look_of, found))
+        own = [n for n, piece in enumerate(pieces)
+               if (piece.name, piece.slot, piece.whole) == (found.thing.name, found.slot, True)]  # fmt: skip
+        if not own or pieces[own[0]].uvs is None:
+            raise ValueError(
+                f"{found.thing.name} is hidden, or loses its UV map in its modifiers: show it, keep the map"
+            )
+        part = _part(flat.see(lens, pieces, *size), own[0], weights)
+        if not part.any():
+            raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
+        lens, size = vantage.zoomed(lens, part > 0, self.value(context, "size"), self.value(context, "surroundings"))
+        wish = self.wish(context, size)
+        session.connect(preferences.endpoint(context))
+        seen = flat.see(lens, pieces, *size)
+        mask = _part(seen, own[0], weights)
+        if not mask.any():
+            raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")
+        change = asking_local.Change(
+            image=flat.colors(seen, pieces), mask=mask, strength=self.value(context, "strength"),
+            match=self.value(context, "match"),
+        )  # fmt: skip
+        follow = self.value(context, "follow_depth") and asking_local.follows_depth(session.catalog.models, wish.model)
+        spec = asking_local.from_view(
+            wish, change, seen.depth, asking.camera(lens.world_to_camera, lens.camera_to_clip, lens.orthographic),
+            (seen.patch == own[0]) & seen.front, [_target(found, pieces[own[0]], lens)], follow,
+        )  # fmt: skip
+        return session.run("Local Edit", spec, partial(put_from_view, **kept))
+
+    def in_texture(self, context, found, weights, islands, kept):
+        """Paint over the part in the texture."""
+        edges = self.value(context, "edges")
+        tile = "" if edges == "NONE" else edges
+        picture, box = texels.filled(place.read(found.image)[..., :3], islands), (0, 0, *found.size)
+        rows, columns = np.flatnonzero(weights.any(1)), np.flatnonzero(weights.any(0))
+        longest = max(np.ptp(rows), np.ptp(columns)) + 1
+        around, size = max(round(longest * self.value(context, "surroundings")), 2), found.size
+        if not tile:
+            left, top = max(columns[0] - around, 0), max(rows[0] - around, 0)
+            box = (int(left), int(top), int(min(columns[-1] + around + 1, found.size[0]) - left),
+                   int(min(rows[-1] + around + 1, found.size[1]) - top))  # fmt: skip
+            scale = min(self.value(context, "size") / max(box[2:]), 1.0)
+            size = tuple(max(round(side * scale), 16) for side in box[2:])
+        part = slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2])
+        change = asking_local.Change(
+            image=texels.resized(picture[part], *size), mask=texels.resized(weights[part], *size),
+            strength=self.value(context, "strength"), context=None if tile else max(size),
+            match=self.value(context, "match"),
+        )  # fmt: skip
+        wish = self.wish(context, size)
+        session.connect(preferences.endpoint(context))
+        put = partial(put_in_texture, box=box, **kept)
+        return session.run("Local Edit", asking_local.in_texture(wish, change, tile), put)
+
+
+def _look_of(found, thing, slot):
+    """What a material of an object shows: the canvas' own image, or that of its base colour."""
+    if (thing, slot) == (found.thing, found.slot):
+        return found.look
+    worn = thing.material_slots[slot].material if slot < len(thing.material_slots) else None
+    return None if worn is None or thing.type != "MESH" else place.look(thing, worn)
+
+
+def _part(seen, own, weights):
+    """How far the pixels (H, W) uint8 of a view show marked texels from their front."""
+    here = (seen.patch == own) & seen.front
+    found = np.zeros(here.shape, np.uint8)
+    found[here] = np.rint(flat.values(seen, here, weights[..., None])[:, 0])
+    return found
+
+
+def _target(found, piece, lens):
+    """The faces of the canvas for the engine; where several share their texels those that face the lens come first."""
+    uvs, which = texels.in_square(piece.uvs)
+    triangles = piece.triangles[which]
+    there = piece.positions @ lens.world_to_camera[:3, :3].T + lens.world_to_camera[:3, 3]
+    a, b, c = np.moveaxis(there[triangles], 1, 0)
+    towards = np.array([0.0, 0.0, 1.0]) if lens.orthographic else -a
+    order = np.argsort((np.cross(b - a, c - a) * towards).sum(1) <= 0, kind="stable")
+    width, height = found.size
+    return asking_local.target(found.thing.name, piece.positions, triangles[order], uvs[order], width, height)
+
+
+def _lay(result, artifact, paint, share, thing, material, image):
+    """The new image on the object; says what was done. Raises ValueError where something is gone."""
+    owner, before = bpy.data.objects.get(thing), canvas.found(bpy.data.images, image)
+    worn = canvas.found(bpy.data.materials, material)
+    wears = owner is not None and worn is not None and any(slot.material == worn for slot in owner.material_slots)
+    if before is None or tuple(before.size) != share.shape[::-1]:
+        raise ValueError(f"the image {image[0]} is gone, or has another size now: press again")
+    made = canvas.copy_with(before, paint, share, asking.recipe_of(artifact))
+    host.show_image(made, before.name)
+    seeds = [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
+    notes = [f"{(share > 0).mean():.1%} of «{made.name}» changed", *seeds]
+    if not wears:
+        notes.append(f"{thing} does not wear {material[0]} any more, so the image is only in the file")
+    else:
+        if before.is_dirty:
+            notes.append(f"«{before.name}» has strokes that are not saved: save or pack it")
+        canvas.wear(owner, worn, before, made)
+    return "Changed: " + "; ".join(notes)
+
+
+@resume.resumable
+def put_from_view(result, thing, material, image, words):
+    """The texture with what the view saw of the part; says what was done."""
+    artifact, kept = result.artifacts[-1], texels.read(words)
+    given = asking.picture(artifact)
+    seen = np.where(kept["islands"], given[..., 3], 0)
+    seen = texels.padded(seen, kept["islands"])
+    # The view's picture has been blended by the mask; from half on it is taken whole, below it fades into the texels.
+    share = np.minimum(kept["weights"] / np.float32(127.5), 1) * (seen / np.float32(255))
+    if not share.any():
+        raise ValueError("the view saw no texel of the part: turn it, or make the texture larger")
+    told = _lay(result, artifact, given[..., :3], share, thing, material, image)
+    shared = artifact.scores.get("overlap", 0) > 0.02
+    return told + (f"; faces of {thing} share texels, and change together" if shared else "")
+
+
+@resume.resumable
+def put_in_texture(result, thing, material, image, words, box):
+    """The texture with its part painted anew; says what was done."""
+    artifact, kept = result.artifacts[-1], texels.read(words)
+    left, top, width, height = box
+    first = result.resolved.steps[0].diffuse
+    paint, alpha = asking_local.layer_of(artifact, first.height, first.width)
+    whole, share = np.zeros((*kept["islands"].shape, 3), np.uint8), np.zeros(kept["islands"].shape, np.float32)
+    part = slice(top, top + height), slice(left, left + width)
+    exact = (first.width, first.height) == (width, height)
+    whole[part] = paint if exact else texels.resized(paint, width, height)
+    share[part] = alpha if exact else kept["weights"][part] / np.float32(255)
+    share[kept["weights"] == 0] = 0
+    return _lay(result, artifact, whole, share, thing, material, image)
+
+
+class VELATURA_OT_new_mask(bpy.types.Operator):
+    """Make a black mask for the active object's texture and set it as the stencil: paint it white with the Mask brush"""
+
+    bl_idname = "velatura.new_mask"
+    bl_label = "New Mask"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    def execute(self, context):
+        """Make it."""
+        try:
+            found = canvas.canvas_of(context.view_layer.objects.active)
+        except ValueError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        made = bpy.data.images.new(f"{found.image.name} mask", *found.size, is_data=True)
+        context.scene.velatura_local.mask = made
+        paint, mesh = context.scene.tool_settings.image_paint, found.thing.data
+        paint.stencil_image, paint.use_stencil_layer = made, True
+        if mesh.library is None:
+            mesh.uv_layer_stencil = mesh.uv_layers[found.look.layer]
+        return {"FINISHED"}
+
+
+CLASSES = (VelaturaLocal, VELATURA_OT_local_edit, VELATURA_OT_new_mask)
+
+
+def register() -> None:
+    """Make them callable."""
+    for each in CLASSES:
+        bpy.utils.register_class(each)
+    bpy.types.Scene.velatura_local = bpy.props.PointerProperty(type=VelaturaLocal)
+
+
+def unregister() -> None:
+    """Take them away."""
+    del bpy.types.Scene.velatura_local
+    for each in reversed(CLASSES):
+        bpy.utils.unregister_class(each)

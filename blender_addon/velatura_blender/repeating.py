@@ -1,0 +1,181 @@
+"""Pictures that repeat: the edges of one that is there made to meet, and sets of tiles that fit beside each other."""
+
+from functools import partial
+
+import bpy
+import numpy as np
+
+from . import asking, asking_local, canvas, host, place, preferences, resume
+from .operators import Asking
+from .session import session
+
+
+class VelaturaRepeating(bpy.types.PropertyGroup):
+    """How pictures are made to repeat, kept with the scene."""
+
+    axes: bpy.props.EnumProperty(name="Edges", items=preferences.TILING)  # type: ignore[valid-type]
+    band: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Band",
+        description="What is painted anew along each edge that is to meet, pixels",
+        default=48,
+        min=8,
+        max=4096,
+    )
+    count: bpy.props.IntProperty(name="Tiles", description="How many are painted", default=4, min=2, max=16)  # type: ignore[valid-type]
+    shared: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Shared", description="What all tiles have in common along their edges, pixels; 0: what suits their size",
+        default=0, min=0, max=1024,
+    )  # fmt: skip
+
+
+class Repeating(Asking):
+    """What both share: settings of their own."""
+
+    axes: bpy.props.EnumProperty(name="Edges", items=preferences.TILING, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def value(self, context, name):
+        """The operator's own value where it was given, else the scene's."""
+        own = context.scene.velatura_repeating
+        if not self.properties.is_property_set(name) and hasattr(own, name):
+            return getattr(own, name)
+        return super().value(context, name)
+
+
+class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
+    """Paint a band along the picture's edges anew so that they meet, in a new image; everything inside stays as it is"""
+
+    bl_idname = "velatura.make_seamless"
+    bl_label = "Make Seamless"
+
+    image: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Picture", description="Name of the image; empty: the Image editor's, else the active object's texture",
+        options={"SKIP_SAVE"},
+    )  # fmt: skip
+    band: bpy.props.IntProperty(name="Band", default=48, min=8, max=4096, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def ask(self, context):
+        """Send it."""
+        image, owner = self.picture(context)
+        wish = self.wish(context, tuple(image.size))
+        session.connect(preferences.endpoint(context))
+        spec = asking_local.seamless(
+            wish, place.read(image)[..., :3], self.value(context, "band"), self.value(context, "axes")
+        )
+        kept = {"image": canvas.key(image), "thing": "", "material": ["", ""]}
+        if owner is not None:
+            kept |= {"thing": owner.thing.name, "material": canvas.key(owner.material)}
+        return session.run("Make Seamless", spec, partial(put_seamless, **kept))
+
+    def picture(self, context):
+        """The image, and whose texture it is where it was asked of an object. Raises ValueError where there is none."""
+        if self.image:
+            found = bpy.data.images.get(self.image)
+            if found is None:
+                raise ValueError(f"There is no image «{self.image}»: open it first")
+            return _readable(found), None
+        space = context.space_data
+        shown = space.image if space is not None and space.type == "IMAGE_EDITOR" else None
+        if shown is not None:
+            return _readable(shown), None
+        if space is not None and space.type == "IMAGE_EDITOR":
+            raise ValueError("The Image editor shows no picture: open one")
+        found = canvas.canvas_of(context.view_layer.objects.active)
+        return found.image, found
+
+
+def _readable(image):
+    if image.source not in ("FILE", "GENERATED"):
+        raise ValueError(f"{image.name} is no single still image: save the picture that is meant, and open that")
+    if not all(image.size):
+        raise ValueError(f"{image.name} has no pixels: its file is missing")
+    return image
+
+
+@resume.resumable
+def put_seamless(result, image, thing, material):
+    """A new image whose edges meet, on the object that it was asked of; says what was done."""
+    before, artifact = canvas.found(bpy.data.images, image), result.artifacts[0]
+    painted = asking.picture(artifact)[..., :3]
+    if before is None or tuple(before.size) != painted.shape[1::-1]:
+        raise ValueError(f"the image {image[0]} is gone, or has another size now: press again")
+    changed = (painted != place.read(before)[..., :3]).any(2)
+    made = canvas.copy_with(before, painted, changed.astype(np.float32), asking.recipe_of(artifact))
+    host.show_image(made, before.name)
+    owner, worn = bpy.data.objects.get(thing), canvas.found(bpy.data.materials, material)
+    if owner is not None and worn is not None and any(slot.material == worn for slot in owner.material_slots):
+        canvas.wear(owner, worn, before, made)
+    return f"«{made.name}» repeats, seed {artifact.seed}"
+
+
+class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
+    """Paint several seamless tiles of the prompt that also fit beside each other, in any order"""
+
+    bl_idname = "velatura.tile_set"
+    bl_label = "Tile Set"
+
+    count: bpy.props.IntProperty(name="Tiles", default=4, min=2, max=16, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    shared: bpy.props.IntProperty(name="Shared", default=0, min=0, max=1024, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def ask(self, context):
+        """Send it."""
+        side = self.value(context, "size")
+        wish = self.wish(context, (side, side))
+        session.connect(preferences.endpoint(context))
+        spec = asking_local.tile_set(
+            wish, self.value(context, "count"), self.value(context, "shared"), self.value(context, "axes")
+        )
+        return session.run("Tile Set", spec, partial(put_tiles, title=wish.prompt))
+
+
+@resume.resumable
+def put_tiles(result, title):
+    """An image for each tile, the first one shown; says what was done."""
+    made = [
+        place.image(f"{title[:40]} tile {number}", asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
+        for number, artifact in enumerate(result.artifacts, 1)
+    ]
+    host.show_image(made[0], "")
+    return f"{len(made)} tiles that fit beside each other, from seed {result.artifacts[0].seed}"
+
+
+class VELATURA_PT_repeating(bpy.types.Panel):
+    """Beside the Image editor: the picture that is shown, and tiles."""
+
+    bl_label = "Repeating"
+    bl_space_type = "IMAGE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Velatura"
+    bl_parent_id = "VELATURA_PT_image"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+    bl_order = -1
+
+    def draw(self, context):
+        """The panel."""
+        layout, settings = self.layout, context.scene.velatura_repeating
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(settings, "axes")
+        column = layout.column(align=True)
+        column.prop(settings, "band")
+        column.operator("velatura.make_seamless", icon="MOD_ARRAY")
+        column = layout.column(align=True)
+        column.prop(settings, "count")
+        column.prop(settings, "shared")
+        column.operator("velatura.tile_set", icon="MESH_GRID")
+
+
+CLASSES = (VelaturaRepeating, VELATURA_OT_make_seamless, VELATURA_OT_tile_set, VELATURA_PT_repeating)
+
+
+def register() -> None:
+    """Make them callable."""
+    for each in CLASSES:
+        bpy.utils.register_class(each)
+    bpy.types.Scene.velatura_repeating = bpy.props.PointerProperty(type=VelaturaRepeating)
+
+
+def unregister() -> None:
+    """Take them away."""
+    del bpy.types.Scene.velatura_repeating
+    for each in reversed(CLASSES):
+        bpy.utils.unregister_class(each)

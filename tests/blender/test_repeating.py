@@ -1,0 +1,106 @@
+"""Pictures made seamless and sets of tiles, in real Blender against an engine that paints by arithmetic."""
+
+import bpy
+import numpy as np
+import pytest
+from scenes import add, select, state
+from velatura_blender import place
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+SIDE = 64
+
+
+def picture(name="Photo", float_buffer=False):
+    """An image of random numbers."""
+    made = bpy.data.images.new(name, SIDE, SIDE, alpha=True, float_buffer=float_buffer)
+    made.pixels.foreach_set(np.random.default_rng(2).random(SIDE * SIDE * 4, np.float32) * (2 if float_buffer else 1))
+    made.update()
+    return made
+
+
+def numbers(image):
+    """(H, W, 4) float32 as they are, row 0 on top."""
+    flat = np.empty(SIDE * SIDE * 4, np.float32)
+    image.pixels.foreach_get(flat)
+    return flat.reshape(SIDE, SIDE, 4)[::-1].copy()
+
+
+def seamless(**more):
+    return bpy.ops.velatura.make_seamless(**({"prompt": "moss", "seed": 3, "wait": True} | more))
+
+
+@pytest.mark.parametrize("axes", ["x", "y", "xy"])
+def test_a_picture_is_made_seamless_in_a_new_image_along_the_axes_asked(scene, fake, axes):
+    before = numbers(picture())
+    assert seamless(image="Photo", axes=axes, band=12) == {"FINISHED"}
+    task = fake.specs[0].steps[0].diffuse
+    assert (task.tiling.x, task.tiling.y, task.tiling.mend) == ("x" in axes, "y" in axes, 12) and not task.width
+    assert np.array_equal(numbers(bpy.data.images["Photo"]), before)
+    made = bpy.data.images["Photo.001"]
+    assert made[place.RECIPE] and made.packed_file is not None
+    assert np.array_equal(numbers(made)[..., 3], before[..., 3])  # its own alpha
+    assert scene.velatura.history[0].image == made and scene.velatura.history[0].kind == "Make Seamless"
+
+
+def test_what_the_engine_left_alone_is_the_same_to_the_bit_in_floats_too(scene, fake, monkeypatch):
+    from velatura import pixels
+    from velatura.testing import painter
+    from velatura.v1 import jobs_pb2
+
+    image = picture(float_buffer=True)
+    before, sent = numbers(image), place.read(image)[..., :3].copy()
+    sent[:, :8] = (9, 99, 200)
+    monkeypatch.setattr(
+        painter,
+        "_outputs",
+        lambda step, size: iter([jobs_pb2.Artifact(kind="image", image=pixels.from_array(sent), seed=3)]),
+    )
+    seamless(image="Photo", band=8)
+    after = numbers(bpy.data.images["Photo.001"])
+    assert np.array_equal(after[:, 8:], before[:, 8:])
+    np.testing.assert_allclose(place.linear(np.float32([9, 99, 200]) / 255), after[5, 3, :3], atol=1e-3)
+
+
+def test_an_objects_texture_is_made_seamless_and_worn_in_a_copy_of_its_material(scene, fake):
+    box = add("cube", "Box")
+    material = place.material("Own", picture(), "UVMap")
+    box.data.materials.append(material)
+    select(box)
+    assert seamless() == {"FINISHED"}
+    worn = box.material_slots[0].material
+    assert worn != material and box.material_slots[0].link == "OBJECT" and box.data.materials[0] == material
+    assert next(node.image for node in worn.node_tree.nodes if node.type == "TEX_IMAGE").name == "Photo.001"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"image": "Other"}, "no image «Other»"),
+        ({}, "Make the mesh object active"),
+        ({"image": "Photo", "prompt": ""}, "the prompt is empty"),
+        ({"image": "Movie"}, "no single still image"),
+        ({"image": "Gone"}, "its file is missing"),
+    ],
+)
+def test_what_cannot_be_made_seamless_is_said(scene, fake, more, words):
+    picture()
+    bpy.data.images.new("Movie", 8, 8).source = "SEQUENCE"
+    gone = bpy.data.images.new("Gone", 8, 8)
+    gone.source, gone.filepath = "FILE", "//gone.png"
+    select()
+    before = state()
+    with pytest.raises(RuntimeError, match=words):
+        seamless(**more)
+    assert state() == before
+
+
+def test_a_tile_set_is_one_job_and_as_many_images(scene, fake):
+    wanted = {"prompt": "moss", "size": 64, "seed": 3, "count": 3, "axes": "x", "shared": 6}
+    assert bpy.ops.velatura.tile_set(wait=True, **wanted) == {"FINISHED"}
+    first, rest = fake.specs[0].steps
+    assert first.hidden and first.diffuse.tiling.x and not first.diffuse.tiling.y
+    assert (rest.diffuse.count, rest.diffuse.tiling.keep, rest.diffuse.seed) == (3, 6, 3)
+    assert rest.diffuse.init.image.output.step_id == first.id
+    names = [image.name for image in bpy.data.images]
+    assert names == ["moss tile 1", "moss tile 2", "moss tile 3"] and len(scene.velatura.history) == 3
