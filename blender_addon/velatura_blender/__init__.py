@@ -2,6 +2,7 @@
 
 from . import (
     connection,
+    errands,
     history,
     icons,
     knobs,
@@ -11,6 +12,8 @@ from . import (
     panel,
     picture,
     preferences,
+    restyle,
+    restyle_panel,
     resume,
     session,
     units,
@@ -21,7 +24,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel,
+    views, whole, whole_panel, errands, restyle, restyle_panel,
 )  # fmt: skip
 
 

@@ -55,13 +55,22 @@ class Frame:
         return np.isin(self.objects, [number for number, name in enumerate(self.names) if name in set(names)])
 
 
-def lens_of(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int) -> Lens:
-    """The matrices of a camera object for a picture of this size. Panoramic cameras raise ValueError."""
+def lens_of(
+    camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int, *, square: bool = False
+) -> Lens:
+    """The matrices of a camera object for a picture of this size, whose pixels are the render's, or `square`.
+
+    Panoramic cameras raise ValueError.
+    """
     if camera.data.type == "PANO":
         raise ValueError("Panoramic cameras cannot project")
     render = depsgraph.scene.render
     to_clip = camera.evaluated_get(depsgraph).calc_matrix_camera(
-        depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
+        depsgraph,
+        x=width,
+        y=height,
+        scale_x=1.0 if square else render.pixel_aspect_x,
+        scale_y=1.0 if square else render.pixel_aspect_y,
     )
     pose = camera.evaluated_get(depsgraph).matrix_world.normalized()
     return Lens(
@@ -89,12 +98,20 @@ def see(lens: Lens, pieces: Sequence[Piece], width: int, height: int, *, gpu: bo
     return Frame(lens=lens, depth=depth, objects=objects, names=names)
 
 
+def visible(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.DepsgraphObjectInstance]:
+    """Everything that is seen both in the viewport and in renders. What is handed out lives until the next one only."""
+    for instance in depsgraph.object_instances:
+        shown = instance.object
+        if not shown.hide_render and shown.visible_camera and instance.show_self:
+            yield instance
+
+
 def solids(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
     """Everything solid that is seen both in the viewport and in renders, instances included."""
     shapes: dict[int, Shape | None] = {}
-    for instance in depsgraph.object_instances:
+    for instance in visible(depsgraph):
         shown = instance.object
-        if shown.type not in SOLID or shown.hide_render or not shown.visible_camera or not instance.show_self:
+        if shown.type not in SOLID:
             continue
         owner = instance.parent if instance.is_instance else shown
         key = shown.data.as_pointer()
@@ -168,7 +185,7 @@ def _cast(
         first += len(positions)
     tree = BVHTree.FromPolygons(np.concatenate(places).tolist(), np.concatenate(triangles).tolist(), all_triangles=True)
     owner = np.concatenate(owners)
-    start, way = _rays(lens, width, height)
+    start, way = rays(lens, width, height)
     for row in range(height):
         for column in range(width):
             hit, _, index, _ = tree.ray_cast(start[row, column], way[row, column])
@@ -177,7 +194,7 @@ def _cast(
     return depth, objects
 
 
-def _rays(lens: Lens, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def rays(lens: Lens, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Origins on the near plane and directions (H, W, 3) through the pixels' centres, in camera space."""
     x, y = np.meshgrid((np.arange(width) + 0.5) / width * 2 - 1, 1 - (np.arange(height) + 0.5) / height * 2)
     back = np.linalg.inv(lens.camera_to_clip)
