@@ -6,6 +6,8 @@ from . import (
     history,
     icons,
     knobs,
+    live_panel,
+    live_view,
     memory,
     operators,
     painting,
@@ -24,7 +26,8 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel, errands, restyle, restyle_panel,
+    views, whole, whole_panel, errands, restyle, restyle_panel, live_view,
+    live_panel,
 )  # fmt: skip
 
 

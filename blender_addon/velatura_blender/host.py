@@ -61,6 +61,28 @@ def _image_editors():
                 yield area.spaces.active
 
 
+def has_editor() -> bool:
+    """An Image editor is open."""
+    return any(True for _ in _image_editors())
+
+
+def take_editor(image: bpy.types.Image) -> tuple[int, str]:
+    """Show an image in one Image editor, one that shows nothing before others; which one, and what it showed before."""
+    found = sorted(_image_editors(), key=lambda space: space.image is not None)
+    if not found:
+        return 0, ""
+    before = found[0].image.name if found[0].image is not None else ""
+    found[0].image = image
+    return found[0].as_pointer(), before
+
+
+def give_editor_back(taken: tuple[int, str]) -> None:
+    """Show again what an editor showed before it was taken."""
+    for space in _image_editors():
+        if space.as_pointer() == taken[0]:
+            space.image = bpy.data.images.get(taken[1])
+
+
 def edited_material(context: bpy.types.Context) -> str:
     """The name of the material that the Shader editor which asks shows, else ""."""
     space = context.space_data
@@ -87,4 +109,14 @@ def redraw() -> None:
             if area.type in (*EDITORS, "PREFERENCES"):
                 for region in area.regions:
                     if region.type == "UI" or area.type == "PREFERENCES":
+                        region.tag_redraw()
+
+
+def redraw_pictures() -> None:
+    """Show Image editors anew, and 3D views, which may have a picture behind them."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("IMAGE_EDITOR", "VIEW_3D"):
+                for region in area.regions:
+                    if region.type == "WINDOW":
                         region.tag_redraw()

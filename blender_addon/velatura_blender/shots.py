@@ -16,9 +16,8 @@ from typing import Any
 import bpy
 import gpu
 import numpy as np
-from mathutils import Matrix
 
-from . import capture, host, offscreen, place
+from . import capture, drawing, host, offscreen, place
 
 FIRST = ("media_type", "file_format", "color_mode", "color_depth")
 """Properties that decide which values others can have."""
@@ -262,48 +261,16 @@ def drawn(scene: bpy.types.Scene, size: tuple[int, int], *, layer: bpy.types.Vie
 
     Raises ValueError where there is no 3D view or no graphics card to draw with.
     """
-    found = _view()
+    found = drawing.view()
     if found is None:
         raise ValueError("There is no 3D view to draw as: open one, or take the render")
     if not offscreen.ready():
         raise ValueError("There is no graphics card to draw with here: take the render")
-    space, region = found
     layer = layer or scene.view_layers[0]
-    camera, (width, height) = scene.camera, size
-    lens = capture.lens_of(camera, layer.depsgraph, width, height, square=True)
-    pose, clip = Matrix(lens.world_to_camera.tolist()), Matrix(lens.camera_to_clip.tolist())
-    target = gpu.types.GPUOffScreen(width, height)
+    lens = capture.lens_of(scene.camera, layer.depsgraph, *size, square=True)
+    target = gpu.types.GPUOffScreen(*size)
     try:
-        with without_overlays(space):
-            target.draw_view3d(scene, layer, space, region, pose, clip, do_color_management=True, draw_background=True)
-        with target.bind():
-            pixels = gpu.state.active_framebuffer_get().read_color(0, 0, width, height, 4, 0, "UBYTE")
+        color, _ = drawing.draw(target, found, (scene, layer), lens.world_to_camera, lens.camera_to_clip, size)
     finally:
         target.free()
-    pixels.dimensions = width * height * 4
-    found = np.array(pixels, np.uint8).reshape(height, width, 4)[::-1].copy()
-    found[..., 3] = 255
-    return found
-
-
-@contextmanager
-def without_overlays(space: bpy.types.SpaceView3D) -> Iterator[None]:
-    """Nothing is drawn but the scene: no grid, no outlines, no cameras' background images."""
-    shown = space.overlay.show_overlays
-    if shown:
-        space.overlay.show_overlays = False
-    try:
-        yield
-    finally:
-        if shown:
-            space.overlay.show_overlays = True
-
-
-def _view() -> tuple[bpy.types.SpaceView3D, bpy.types.Region] | None:
-    """A 3D view that is open, else one of any workspace, with its region."""
-    open_ones = [window.screen for window in bpy.context.window_manager.windows]
-    for screen in (*open_ones, *bpy.data.screens):
-        for area in screen.areas:
-            if area.type == "VIEW_3D":
-                return area.spaces.active, next(each for each in area.regions if each.type == "WINDOW")
-    return None
+    return color

@@ -372,4 +372,6 @@ def test_in_the_window_frames_come_between_ticks_and_a_stop_keeps_what_is_done(s
     bpy.ops.velatura.restyle_stop()
     assert not errands.running and session.message == "Stopped" and len(names(tmp_path)) >= 2
     assert state() == before
+    while session.looking is not None:
+        session.pump()
     session.disconnect()

@@ -14,10 +14,15 @@ from pathlib import Path
 import bpy
 
 DESK = Path(os.environ["VELATURA_DESK"])
+sys.path.insert(0, str(DESK))
+import sections  # noqa: E402
+
 NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
 FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
+PANELS = ("whole", "restyle", "live-panel", "sampling", "hints", "adapters", "history")
+"""Those below the first one, in their order."""
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
 
@@ -206,6 +211,9 @@ def steps():
     yield from picture_by_click(settings)
     yield from nodes_and_preferences()
     yield from fold_out(settings)
+    yield from sections.pulse(tools())
+    yield from sections.restyle(tools())
+    yield from sections.live(tools())
     yield from trouble()
 
 
@@ -319,7 +327,7 @@ def fold_out(settings):
     yield from drawn_anew()
     where = yield from places(area, "project")
     region = region_of(area)
-    for row, name in enumerate(("sampling", "hints", "adapters", "history")):
+    for row, name in enumerate(PANELS):
         header = region.x + 60, where["project"][1] - FIRST_HEADER - HEADER * row
         yield from press(header)
         yield from shot(name)
@@ -337,6 +345,12 @@ def trouble():
     where = yield from places(biggest(), "start_engine")
     check("the button that helps is there", "start_engine" in where, sorted(where))
     yield from shot("trouble")
+
+
+def tools():
+    """What the other sections need of this one."""
+    return sections.Tools(found=found, check=check, session=session, module=lambda name: sys.modules[f"{NAME}.{name}"],
+                          shot=shot, until=until, turn_to=turn_to, biggest=biggest, drawn_anew=drawn_anew)  # fmt: skip
 
 
 def main():

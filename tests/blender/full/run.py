@@ -95,7 +95,8 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     shutil.rmtree(desk, ignore_errors=True)
     desk.mkdir(parents=True)
     shutil.copyfile(options.zip, desk / "velatura.zip")
-    shutil.copyfile(Path(__file__).with_name("inside.py"), desk / "inside.py")
+    for name in ("inside.py", "sections.py"):
+        shutil.copyfile(Path(__file__).with_name(name), desk / name)
     within = Path("/tmp/velatura-desk") if root else desk
     environment = {
         "DISPLAY": display, "HOME": str(within), "XDG_RUNTIME_DIR": str(within), "LIBGL_ALWAYS_SOFTWARE": "1",
@@ -139,7 +140,9 @@ def report(found: dict, log: str) -> bool:
         gaps = sorted(gaps)
         late = gaps[int(len(gaps) * 0.95)]
         print(f"heartbeat during {name}: {len(gaps)} beats, gap p95 {late * 1e3:.0f} ms, most {gaps[-1] * 1e3:.0f} ms")
-        if name == "nothing":
+        if name.startswith("10 ms"):
+            found["checks"][f"95 of 100 beats come within {LATE * 1e3:.0f} ms ({name})"] = late <= LATE
+        elif name == "nothing":
             own = late
         elif own < LATE / 2:
             found["checks"][f"the window stays alive ({name})"] = late <= LATE
