@@ -97,6 +97,18 @@ def undo_step(message: str) -> None:
         bpy.ops.ed.undo_push(message=message)
 
 
+def ids() -> set[int]:
+    """The images and materials that there are, by numbers that outlive an undo."""
+    return {each.session_uid for kind in (bpy.data.materials, bpy.data.images) for each in kind}
+
+
+def remove_unused(known: set[int]) -> None:
+    """Remove the materials and images that are not among those known, and that nothing uses."""
+    for kind in (bpy.data.materials, bpy.data.images):
+        for each in [each for each in kind if each.session_uid not in known and not each.users]:
+            kind.remove(each)
+
+
 def has_window() -> bool:
     """Somebody looks, timers run, and nothing may wait."""
     return not bpy.app.background

@@ -14,7 +14,6 @@ class VELATURA_PT_restyle(Tab, bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_parent_id = "VELATURA_PT_panel"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
-    bl_order = -1  # it paints; the panels beside it only say how
 
     def draw(self, context):
         """The panel."""

@@ -21,7 +21,7 @@ NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
 FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
-PANELS = ("whole", "restyle", "live-panel", "sampling", "hints", "adapters", "history")
+PANELS = ("sampling", "hints", "adapters", "history", "whole", "restyle", "live-panel")
 """Those below the first one, in their order."""
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
@@ -206,15 +206,23 @@ def steps():
     heart.name = "nothing"
     yield 3.0
     heart.name = ""
+    only = os.environ.get("VELATURA_ONLY", "").split()
+    parts = {
+        "panels": lambda: panels(settings), "pulse": lambda: sections.pulse(tools()),
+        "restyle": lambda: sections.restyle(tools()), "live": lambda: sections.live(tools()), "trouble": trouble,
+    }  # fmt: skip
+    for name, part in parts.items():
+        if not only or name in only:
+            print(name, flush=True)
+            yield from part()
+
+
+def panels(settings):
     yield from texture_by_click()
     yield from cancel_by_click()
     yield from picture_by_click(settings)
     yield from nodes_and_preferences()
     yield from fold_out(settings)
-    yield from sections.pulse(tools())
-    yield from sections.restyle(tools())
-    yield from sections.live(tools())
-    yield from trouble()
 
 
 def texture_by_click():
@@ -330,7 +338,14 @@ def fold_out(settings):
     for row, name in enumerate(PANELS):
         header = region.x + 60, where["project"][1] - FIRST_HEADER - HEADER * row
         yield from press(header)
+        for _ in range(8 * (row > 3)):  # what opens below the window's edge
+            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+                bpy.ops.view2d.scroll_down(deltay=60)
         yield from shot(name)
+        for _ in range(8 * (row > 3)):
+            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+                bpy.ops.view2d.scroll_up(deltay=60)
+        yield 0.5
         yield from press(header)
 
 

@@ -102,6 +102,7 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
         "DISPLAY": display, "HOME": str(within), "XDG_RUNTIME_DIR": str(within), "LIBGL_ALWAYS_SOFTWARE": "1",
         "PATH": "/usr/bin:/bin", "VELATURA_DESK": str(within), "VELATURA_ENGINE": address, "VELATURA_TOKEN": token,
         "BLENDER_USER_RESOURCES": str(within / "resources"), "LC_ALL": "C.UTF-8",
+        "VELATURA_ONLY": " ".join(options.only),
     }  # fmt: skip
     words = [f"{key}={value}" for key, value in environment.items()]
     command = ["chroot", str(root)] if root else []
@@ -171,6 +172,7 @@ def main() -> int:
     parser.add_argument("--suite", default="trixie", help="of Debian, for --prepare")
     parser.add_argument("--mirror", default="http://deb.debian.org/debian", help="of Debian, for --prepare")
     parser.add_argument("--engine", choices=("fake", "real"), default="fake")
+    parser.add_argument("--only", nargs="*", default=[], help="of panels, pulse, restyle, live, trouble; else all")
     parser.add_argument("--zip", type=Path, help="the built extension; else it is built")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "full", help="for screenshots and the log")
     parser.add_argument("--display", type=int, default=77)
