@@ -27,6 +27,7 @@ class Tools:
 
 def gaps(tools, name):
     """Note how late a timer of 10 ms comes, for some seconds."""
+    print(f"{time.monotonic():.0f} {name}", flush=True)
     noted, last = tools.found["gaps"].setdefault(name, []), [None]
 
     def beat():
@@ -49,6 +50,7 @@ def pulse(tools):
     settings.sampler, settings.steps = "", 0
     settings.controls.clear()
     settings.adapters.clear()
+    print(f"{time.monotonic():.0f} the tab is open", flush=True)
     yield from gaps(tools, "10 ms, nothing")
     settings.steps = 200
     bpy.ops.velatura.texture("EXEC_DEFAULT", prompt="red brick")
