@@ -2,11 +2,14 @@
 
 from . import (
     connection,
+    errands,
     history,
     icons,
     knobs,
     lines,
     lines_panel,
+    live_panel,
+    live_view,
     local,
     local_panel,
     memory,
@@ -18,6 +21,8 @@ from . import (
     relief,
     relief_panel,
     repeating,
+    restyle,
+    restyle_panel,
     resume,
     session,
     units,
@@ -29,6 +34,7 @@ from . import (
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
     views, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
+    errands, restyle, restyle_panel, live_view, live_panel,
 )  # fmt: skip
 
 

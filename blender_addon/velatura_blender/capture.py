@@ -55,13 +55,22 @@ class Frame:
         return np.isin(self.objects, [number for number, name in enumerate(self.names) if name in set(names)])
 
 
-def lens_of(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int) -> Lens:
-    """The matrices of a camera object for a picture of this size. Panoramic cameras raise ValueError."""
+def lens_of(
+    camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph, width: int, height: int, *, square: bool = False
+) -> Lens:
+    """The matrices of a camera object for a picture of this size, whose pixels are the render's, or `square`.
+
+    Panoramic cameras raise ValueError.
+    """
     if camera.data.type == "PANO":
         raise ValueError("Panoramic cameras cannot project")
     render = depsgraph.scene.render
     to_clip = camera.evaluated_get(depsgraph).calc_matrix_camera(
-        depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
+        depsgraph,
+        x=width,
+        y=height,
+        scale_x=1.0 if square else render.pixel_aspect_x,
+        scale_y=1.0 if square else render.pixel_aspect_y,
     )
     pose = camera.evaluated_get(depsgraph).matrix_world.normalized()
     return Lens(
@@ -89,12 +98,20 @@ def see(lens: Lens, pieces: Sequence[Piece], width: int, height: int, *, gpu: bo
     return Frame(lens=lens, depth=depth, objects=objects, names=names)
 
 
+def visible(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.DepsgraphObjectInstance]:
+    """Everything that is seen both in the viewport and in renders. What is handed out lives until the next one only."""
+    for instance in depsgraph.object_instances:
+        shown = instance.object
+        if not shown.hide_render and shown.visible_camera and instance.show_self:
+            yield instance
+
+
 def solids(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
     """Everything solid that is seen both in the viewport and in renders, instances included."""
     shapes: dict[int, Shape | None] = {}
-    for instance in depsgraph.object_instances:
+    for instance in visible(depsgraph):
         shown = instance.object
-        if shown.type not in SOLID or shown.hide_render or not shown.visible_camera or not instance.show_self:
+        if shown.type not in SOLID:
             continue
         owner = instance.parent if instance.is_instance else shown
         key = shown.data.as_pointer()

@@ -14,13 +14,27 @@ if find_spec(f"{__package__}._vendor") is not None:
         discovery,
         errors,
         pixels,
+        png,
         recipe,
         spec,
         tiles,
     )
     from ._vendor.velatura.v1 import catalog_pb2, diffuse_pb2, geometry_pb2, jobs_pb2, knobs_pb2, pixels_pb2
 else:
-    from velatura import Endpoint, Engine, Job, Result, VelaturaError, discovery, errors, pixels, recipe, spec, tiles
+    from velatura import (
+        Endpoint,
+        Engine,
+        Job,
+        Result,
+        VelaturaError,
+        discovery,
+        errors,
+        pixels,
+        png,
+        recipe,
+        spec,
+        tiles,
+    )
     from velatura.v1 import catalog_pb2, diffuse_pb2, geometry_pb2, jobs_pb2, knobs_pb2, pixels_pb2
 
 __all__ = [
@@ -38,6 +52,7 @@ __all__ = [
     "knobs_pb2",
     "pixels",
     "pixels_pb2",
+    "png",
     "recipe",
     "spec",
     "tiles",

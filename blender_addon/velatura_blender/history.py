@@ -10,7 +10,7 @@ import time
 
 import bpy
 
-from . import icons, place, resume
+from . import host, icons, place, resume
 from .session import session
 
 MOST = 200  # entries; beyond, the oldest without a star go
@@ -32,11 +32,11 @@ class VelaturaMemory(bpy.types.PropertyGroup):
 
 def watch(task, result):
     """Look at what is there before a task is placed; returns what remembers what came."""
-    images, materials = set(bpy.data.images), set(bpy.data.materials)
+    known = host.ids()
 
     def remember():
-        came = [each for each in bpy.data.images if each not in images and each.get(place.RECIPE)]
-        worn = [each for each in bpy.data.materials if each not in materials and each.get(place.RECIPE)]
+        came = [each for each in bpy.data.images if each.session_uid not in known and each.get(place.RECIPE)]
+        worn = [each for each in bpy.data.materials if each.session_uid not in known and each.get(place.RECIPE)]
         for image in came:
             if image.colorspace_settings.name != "Non-Color":
                 add(task, image, next((each for each in worn if image in _images_of(each)), None))

@@ -77,6 +77,28 @@ def view_of(context: bpy.types.Context) -> tuple[bpy.types.Region, bpy.types.Reg
     return None
 
 
+def has_editor() -> bool:
+    """An Image editor is open."""
+    return any(True for _ in _image_editors())
+
+
+def take_editor(image: bpy.types.Image) -> tuple[int, str]:
+    """Show an image in one Image editor, one that shows nothing before others; which one, and what it showed before."""
+    found = sorted(_image_editors(), key=lambda space: space.image is not None)
+    if not found:
+        return 0, ""
+    before = found[0].image.name if found[0].image is not None else ""
+    found[0].image = image
+    return found[0].as_pointer(), before
+
+
+def give_editor_back(taken: tuple[int, str]) -> None:
+    """Show again what an editor showed before it was taken."""
+    for space in _image_editors():
+        if space.as_pointer() == taken[0]:
+            space.image = bpy.data.images.get(taken[1])
+
+
 def edited_material(context: bpy.types.Context) -> str:
     """The name of the material that the Shader editor which asks shows, else ""."""
     space = context.space_data
@@ -91,6 +113,18 @@ def undo_step(message: str) -> None:
         bpy.ops.ed.undo_push(message=message)
 
 
+def ids() -> set[int]:
+    """The images and materials that there are, by numbers that outlive an undo."""
+    return {each.session_uid for kind in (bpy.data.materials, bpy.data.images) for each in kind}
+
+
+def remove_unused(known: set[int]) -> None:
+    """Remove the materials and images that are not among those known, and that nothing uses."""
+    for kind in (bpy.data.materials, bpy.data.images):
+        for each in [each for each in kind if each.session_uid not in known and not each.users]:
+            kind.remove(each)
+
+
 def has_window() -> bool:
     """Somebody looks, timers run, and nothing may wait."""
     return not bpy.app.background
@@ -103,4 +137,14 @@ def redraw() -> None:
             if area.type in (*EDITORS, "PREFERENCES"):
                 for region in area.regions:
                     if region.type == "UI" or area.type == "PREFERENCES":
+                        region.tag_redraw()
+
+
+def redraw_pictures() -> None:
+    """Show Image editors anew, and 3D views, which may have a picture behind them."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("IMAGE_EDITOR", "VIEW_3D"):
+                for region in area.regions:
+                    if region.type == "WINDOW":
                         region.tag_redraw()

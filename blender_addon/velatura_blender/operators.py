@@ -144,18 +144,22 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
 
 @resume.resumable
 def put_material(result, names, title, repeat, displace):
-    """An image for each map, one material for each UV layer that is used, and who wears them; says what was done."""
+    """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
+
+    In pieces: an image each, then the rest.
+    """
     found = asking.maps_of(result)
     recipe = asking.recipe_of(found["albedo"])
-    images = {
-        name: place.image(
-            title[:48] if name == "albedo" else f"{title[:48]} {name}",
-            asking.picture(artifact, deep=name == "height")[..., :3],
-            recipe,
-            data=name != "albedo",
-        )
-        for name, artifact in found.items()
-    }
+
+    def maker(name):
+        def make(pack):
+            called = title[:48] if name == "albedo" else f"{title[:48]} {name}"
+            pixels = asking.picture(found[name], deep=name == "height")[..., :3]
+            return place.image(called, pixels, recipe, data=name != "albedo", pack=pack)
+
+        return make
+
+    images = yield from place.images_in_turn({name: maker(name) for name in found})
     share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
     made, unwrapped = {}, []
     for thing in _living(names):

@@ -128,7 +128,9 @@ def _centre(finite: dict[str, np.ndarray]) -> np.ndarray:
     a, b, c = finite.values()
     sides = np.stack([c - b, c - a])
     if abs(np.linalg.det(sides)) < 1e-9 * np.abs(sides).max() ** 2:
-        raise ValueError("The three vanishing points lie on a line and do not tell the centre: use the picture's middle")
+        raise ValueError(
+            "The three vanishing points lie on a line and do not tell the centre: use the picture's middle"
+        )
     return np.linalg.solve(sides, np.array([a @ (c - b), b @ (c - a)]))
 
 

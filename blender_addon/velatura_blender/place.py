@@ -7,7 +7,7 @@ its own materials: switching a slot's link back to "Data" brings them back.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
 
 
-def image(name: str, pixels: np.ndarray, recipe: str = "", *, data: bool = False) -> bpy.types.Image:
+def image(name: str, pixels: np.ndarray, recipe: str = "", *, data: bool = False, pack: bool = True) -> bpy.types.Image:
     """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
 
-    A fourth channel is kept beside the colours.
+    A fourth channel is kept beside the colours. What is not packed is lost with the file: pack it later.
     """
     height, width, channels = pixels.shape
     deep = pixels.dtype == np.uint16
@@ -32,9 +32,26 @@ def image(name: str, pixels: np.ndarray, recipe: str = "", *, data: bool = False
     flat[..., :channels] = pixels[::-1] / np.float32(np.iinfo(pixels.dtype).max)
     made.pixels.foreach_set(flat.ravel())
     made.update()
-    made.pack()
+    if pack:
+        made.pack()
     made[RECIPE] = recipe
     return made
+
+
+def images_in_turn(makers: Mapping[str, Callable[[bool], bpy.types.Image]]) -> Generator[None, None, dict]:
+    """Images by their keys, of functions that make one, packed or not; made one by one, and packed one by one.
+
+    Between two of them the window may do what it likes; what an artist undid meanwhile is made again.
+    """
+    names: dict[str, str] = {}
+    for key, make in makers.items():
+        names[key] = make(False).name
+        yield
+        found = bpy.data.images.get(names[key])
+        if found is not None:
+            found.pack()
+        yield
+    return {key: bpy.data.images.get(names[key]) or make(True) for key, make in makers.items()}
 
 
 def material(

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import bpy
 
-from . import asking, host, icons, status
+from . import asking, host, icons, placing, status
 from .client import (
     Endpoint,
     Engine,
@@ -35,7 +35,8 @@ IDLE = 1.0  # seconds, while there is an engine
 CONNECT_SECONDS = 5.0
 PATIENCE = {True: 1.0, False: 20.0}  # seconds without an engine of this computer, or of another, before a job fails
 
-Placing = Callable[[Result], str]
+Placing = Callable[[Result], str | Generator[None, None, str]]
+"""Puts a result into the scene and says what was done; at once, or in pieces that the window can breathe between."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class Session:
     _start_error: VelaturaError | None = None
     _learned: Learned | None = None
     _feed: Any = None
+    _placing: placing.Placing | None = None
 
     def connect(self, endpoint: Endpoint | None) -> Engine:
         """The engine at an endpoint, or this computer's. Raises a VelaturaError that says what to do.
@@ -160,9 +162,8 @@ class Session:
             if task.preview and task.preview is not task.shown and host.has_window():
                 task.shown = task.preview
                 icons.show_glimpse(task.title, task.preview)
-            if task.job.done:
-                self.tasks.remove(task)
-                self._end(task)
+            if task.job.done and (self._placing is None or self._placing.task is task):
+                self._place(task)
         if self.starting is not None and not self.starting.is_alive():
             self.starting, changed = None, True
             self.say("The engine runs" if self._start_error is None else str(self._start_error), self._start_error)
@@ -179,28 +180,16 @@ class Session:
             host.redraw()
         return bool(self.tasks) or self.starting is not None or self.looking is not None
 
-    def _end(self, task: Task) -> None:
+    def _place(self, task: Task) -> None:
+        """One more piece of a result; those of other tasks wait, so that each is one step to be undone."""
+        self._placing = self._placing or placing.Placing(task, self.around)
+        if not self._placing.further():
+            return
+        self._placing = None
+        self.tasks.remove(task)
         task.done = True
-        try:
-            result = task.job.result()
-            task.warnings = tuple(dict.fromkeys(warning.message for warning in result.warnings))
-            befores = [look(task, result) for look in self.around]
-            task.message = task.place(result)
-            for after in befores:
-                after()
-            host.undo_step(task.title)
-        except VelaturaError as error:
-            task.take_back()
-            if error.field == "job_id":
-                lost = f"The result of «{task.title}» is not at the engine any more"
-                error = errors.NotFound(lost, remedy="Ask for it again.")
-            task.error, task.message = error, str(error)
-            if isinstance(error, errors.Unreachable | errors.Unauthenticated):
-                self.status = status.trouble(error, local=self.engine is None or self.engine.endpoint.is_local)
-        except Exception as error:
-            task.take_back()
-            task.error = errors.Broken(f"{task.title} could not be placed: {error}", debug=repr(error))
-            task.message = str(task.error)
+        if isinstance(task.error, errors.Unreachable | errors.Unauthenticated):
+            self.status = status.trouble(task.error, local=self.engine is None or self.engine.endpoint.is_local)
         self.say(task.message, task.error, task.warnings)
 
     def say(self, message: str, error: VelaturaError | None = None, warnings: tuple[str, ...] = ()) -> None:
@@ -309,6 +298,9 @@ class Session:
             else:
                 task.job.cancel()
         self.tasks.clear()
+        if self._placing is not None:
+            self._placing.drop()
+            self._placing = None
 
     def disconnect(self) -> None:
         """Close the connection."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scenes import add, faces_of_texels, place_camera, select, state
 from velatura import discovery
-from velatura_blender import place, views
+from velatura_blender import capture, live, live_view, place, shots, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -224,3 +224,47 @@ def test_a_file_saved_in_between_finds_what_the_engine_painted_for_it(scene, tmp
     assert (first != again).any(), "another seed paints another picture"
     bpy.ops.velatura.history_vary(number=1, same_seed=True, wait=True)
     np.testing.assert_array_equal(place.read(bpy.context.scene.velatura.history[0].image), again)
+
+
+def rendered(scene, size):
+    steps = shots.rendered(scene, size)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_render_is_restyled_and_what_was_not_chosen_stays_to_the_bit(scene):
+    _, box = build()
+    scene.render.engine = "BLENDER_WORKBENCH"
+    select(box)
+    wanted = {"prompt": "wooden planks", "size": 128, "steps": 2, "seed": 3, "change": 0.8, "only": True, "wait": True}
+    assert bpy.ops.velatura.restyle(**wanted) == {"FINISHED"}
+    image = bpy.data.images["wooden planks restyled"]
+    made, labels = painting(image), json.loads(image[place.RECIPE])["spec"]["labels"]
+    assert made["depth"]["model"] == "starter-depth" and labels["renderer"] == "BLENDER_WORKBENCH"
+    before, after = rendered(scene, (128, 96))[..., :3], texels(image)[..., :3]
+    seen = capture.frame(scene.camera, bpy.context.evaluated_depsgraph_get(), 128, 96).mask(["Box"])
+    np.testing.assert_array_equal(after[~seen], before[~seen])
+    assert 0.02 < seen.mean() < 0.5 and (after[seen] != before[seen]).any(1).mean() > 0.8
+
+
+def test_the_live_view_follows_the_camera(scene, monkeypatch):
+    build()
+    monkeypatch.setattr(live, "LIMIT", 60.0)  # a busy machine is no reason to end it
+    scene.velatura.prompt = "wooden planks"
+    own = scene.velatura_live
+    own.target, own.side, own.steps = "CAMERA", 128, 2
+    bpy.ops.velatura.live()
+    now, shown = live_view.now, []
+    until = time.monotonic() + PATIENCE
+    while now.live is not None and now.live.shown < 2 and time.monotonic() < until:
+        assert live_view.step(), session.message
+        if now.live.shown == 1 and not shown:
+            shown.append(place.read(bpy.data.images[live_view.NAME]))
+            place_camera((1, -6, 0.5))
+        time.sleep(0.02)
+    assert (place.read(bpy.data.images[live_view.NAME]) != shown[0]).any() and now.live.message.startswith("Live: ")
+    bpy.ops.velatura.live()
+    assert live_view.NAME not in bpy.data.images

@@ -14,10 +14,15 @@ from pathlib import Path
 import bpy
 
 DESK = Path(os.environ["VELATURA_DESK"])
+sys.path.insert(0, str(DESK))
+import sections  # noqa: E402
+
 NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
 FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
+PANELS = ("sampling", "hints", "adapters", "history", "whole", "restyle", "live-panel")
+"""Those below the first one, in their order."""
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
 
@@ -201,13 +206,24 @@ def steps():
     heart.name = "nothing"
     yield 3.0
     heart.name = ""
+    only = os.environ.get("VELATURA_ONLY", "").split()
+    parts = {
+        "panels": lambda: panels(settings), "pulse": lambda: sections.pulse(tools()),
+        "restyle": lambda: sections.restyle(tools()), "live": lambda: sections.live(tools()), "trouble": trouble,
+    }  # fmt: skip
+    for name, part in parts.items():
+        if not only or name in only:
+            print(name, flush=True)
+            yield from part()
+
+
+def panels(settings):
     yield from texture_by_click()
     yield from cancel_by_click()
     yield from picture_by_click(settings)
     yield from lines_by_drag()
     yield from nodes_and_preferences()
     yield from fold_out(settings)
-    yield from trouble()
 
 
 def texture_by_click():
@@ -355,10 +371,17 @@ def fold_out(settings):
     yield from drawn_anew()
     where = yield from places(area, "project")
     region = region_of(area)
-    for row, name in enumerate(("sampling", "hints", "adapters", "history")):
+    for row, name in enumerate(PANELS):
         header = region.x + 60, where["project"][1] - FIRST_HEADER - HEADER * row
         yield from press(header)
+        for _ in range(8 * (row > 3)):  # what opens below the window's edge
+            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+                bpy.ops.view2d.scroll_down(deltay=60)
         yield from shot(name)
+        for _ in range(8 * (row > 3)):
+            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+                bpy.ops.view2d.scroll_up(deltay=60)
+        yield 0.5
         yield from press(header)
 
 
@@ -373,6 +396,12 @@ def trouble():
     where = yield from places(biggest(), "start_engine")
     check("the button that helps is there", "start_engine" in where, sorted(where))
     yield from shot("trouble")
+
+
+def tools():
+    """What the other sections need of this one."""
+    return sections.Tools(found=found, check=check, session=session, module=lambda name: sys.modules[f"{NAME}.{name}"],
+                          shot=shot, until=until, turn_to=turn_to, biggest=biggest, drawn_anew=drawn_anew)  # fmt: skip
 
 
 def main():

@@ -95,12 +95,14 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     shutil.rmtree(desk, ignore_errors=True)
     desk.mkdir(parents=True)
     shutil.copyfile(options.zip, desk / "velatura.zip")
-    shutil.copyfile(Path(__file__).with_name("inside.py"), desk / "inside.py")
+    for name in ("inside.py", "sections.py"):
+        shutil.copyfile(Path(__file__).with_name(name), desk / name)
     within = Path("/tmp/velatura-desk") if root else desk
     environment = {
         "DISPLAY": display, "HOME": str(within), "XDG_RUNTIME_DIR": str(within), "LIBGL_ALWAYS_SOFTWARE": "1",
         "PATH": "/usr/bin:/bin", "VELATURA_DESK": str(within), "VELATURA_ENGINE": address, "VELATURA_TOKEN": token,
         "BLENDER_USER_RESOURCES": str(within / "resources"), "LC_ALL": "C.UTF-8",
+        "VELATURA_ONLY": " ".join(options.only),
     }  # fmt: skip
     words = [f"{key}={value}" for key, value in environment.items()]
     command = ["chroot", str(root)] if root else []
@@ -139,7 +141,9 @@ def report(found: dict, log: str) -> bool:
         gaps = sorted(gaps)
         late = gaps[int(len(gaps) * 0.95)]
         print(f"heartbeat during {name}: {len(gaps)} beats, gap p95 {late * 1e3:.0f} ms, most {gaps[-1] * 1e3:.0f} ms")
-        if name == "nothing":
+        if name.startswith("10 ms"):
+            found["checks"][f"95 of 100 beats come within {LATE * 1e3:.0f} ms ({name})"] = late <= LATE
+        elif name == "nothing":
             own = late
         elif own < LATE / 2:
             found["checks"][f"the window stays alive ({name})"] = late <= LATE
@@ -168,6 +172,7 @@ def main() -> int:
     parser.add_argument("--suite", default="trixie", help="of Debian, for --prepare")
     parser.add_argument("--mirror", default="http://deb.debian.org/debian", help="of Debian, for --prepare")
     parser.add_argument("--engine", choices=("fake", "real"), default="fake")
+    parser.add_argument("--only", nargs="*", default=[], help="of panels, pulse, restyle, live, trouble; else all")
     parser.add_argument("--zip", type=Path, help="the built extension; else it is built")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "full", help="for screenshots and the log")
     parser.add_argument("--display", type=int, default=77)

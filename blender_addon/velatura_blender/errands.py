@@ -1,0 +1,138 @@
+"""What goes on beside the window in small pieces: generators that yield whenever nothing but waiting is left to do.
+
+A timer takes them further in the window; in background mode `wait` does. An errand that is stopped is closed, so that
+what it borrowed is given back where it stands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import bpy
+
+from . import host
+from .client import VelaturaError, errors
+from .session import session
+
+TICK = 0.05  # seconds
+
+Steps = Generator[None, None, str]
+"""Ends with what was done, in words."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Errand:
+    """Something under way. `message` and `fraction` (0 to 1) are for the artist, `error` is why it ended badly."""
+
+    title: str
+    steps: Steps
+    message: str = ""
+    fraction: float = 0.0
+    error: Exception | None = None
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Errands:
+    """Those of this Blender; `last` is the one that ended last."""
+
+    running: list[Errand] = field(default_factory=list)
+    last: Errand | None = None
+
+    def start(self, title: str, steps: Steps) -> Errand:
+        """Begin at once, as far as nothing has to be waited for."""
+        errand = Errand(title=title, steps=steps, message=f"{title} …")
+        self.running.append(errand)
+        session.say(errand.message)
+        self.further(errand)
+        if self.running and host.has_window() and not bpy.app.timers.is_registered(_tick):
+            bpy.app.timers.register(_tick, first_interval=TICK, persistent=True)
+        return errand
+
+    def find(self, title: str) -> Errand | None:
+        """The one of this title that runs."""
+        return next((errand for errand in self.running if errand.title == title), None)
+
+    def further(self, errand: Errand) -> None:
+        """Take one piece of an errand; never waits."""
+        try:
+            next(errand.steps)
+            return
+        except StopIteration as end:
+            errand.message = end.value or errand.message
+        except (VelaturaError, ValueError) as error:
+            errand.error = error
+        except ReferenceError:
+            errand.error = ValueError(f"{errand.title}: the scene is not there any more")
+        except Exception as error:
+            errand.error = errors.Broken(f"{errand.title} could not go on: {error}", debug=repr(error))
+        self._end(errand)
+
+    def stop(self, errand: Errand) -> None:
+        """End an errand where it stands; what it borrowed is given back."""
+        errand.steps.close()
+        errand.error = errors.Cancelled("The job was stopped")
+        self._end(errand)
+
+    def stop_all(self) -> None:
+        """End everything: the scene it is for goes away."""
+        for errand in list(self.running):
+            self.stop(errand)
+
+    def wait(self, errand: Errand, timeout: float | None = None) -> None:
+        """Go on until it ended. Raises what it failed with, Timeout after so many seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not errand.done:
+            self.further(errand)
+            session.pump()
+            if until is not None and time.monotonic() > until and not errand.done:
+                self.stop(errand)
+                raise errors.Timeout(f"{errand.title} is not done after {timeout:g} seconds")
+            if not errand.done:
+                time.sleep(0.01)
+        if errand.error is not None:
+            raise errand.error
+
+    def _end(self, errand: Errand) -> None:
+        if errand.done:
+            return
+        errand.done, self.last = True, errand
+        self.running.remove(errand)
+        if errand.error is not None:
+            errand.message = str(errand.error)
+        failed = errand.error is not None and not isinstance(errand.error, errors.Cancelled)
+        session.say(errand.message, errand.error if isinstance(errand.error, VelaturaError) else None)
+        session.failed = failed
+        host.redraw()
+
+
+errands = Errands()
+"""This Blender's."""
+
+
+def _tick() -> float | None:
+    for errand in list(errands.running):
+        errands.further(errand)
+    if errands.running:
+        host.redraw()
+    return TICK if errands.running else None
+
+
+@bpy.app.handlers.persistent
+def _on_load(*_: object) -> None:
+    errands.stop_all()
+
+
+def register() -> None:
+    """Watch for files being opened."""
+    bpy.app.handlers.load_pre.append(_on_load)
+
+
+def unregister() -> None:
+    """Stop everything."""
+    bpy.app.handlers.load_pre.remove(_on_load)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    errands.stop_all()

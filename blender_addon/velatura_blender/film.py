@@ -1,0 +1,106 @@
+"""An animation, restyled frame by frame with the same noise and written to disk, so that it can stop and go on.
+
+Each frame is rendered at its own time and the scene put back to the artist's before it is painted. A picture is
+written whole, after its passes; so whatever ends a run, the frames that are there are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes
+from .client import jobs_pb2
+from .errands import errands
+from .session import PATIENCE, session
+
+TITLE = "Restyle Animation"
+
+
+def steps(
+    wanted: takes.Wanted, folder: Path, numbers: Sequence[int], *, anew: bool = False
+) -> Generator[None, None, str]:
+    """Paint the frames that are not there yet, with `anew` all; says what was done."""
+    painted = 0
+    for count, number in enumerate(numbers):
+        tell(f"Frame {number}: rendering, {count + 1} of {len(numbers)}", count / len(numbers))
+        spec = yield from prepare(wanted, folder, number, anew=anew)
+        if spec is None:
+            tell(f"Frame {number} is there already", (count + 1) / len(numbers))
+            yield
+            continue
+        artifact, alpha = (yield from paint(spec[0], number, count, len(numbers))), spec[1]
+        pixels = asking.picture(artifact)[..., :3]
+        pixels = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], 2)
+        frames.write(frames.path_of(folder, frames.PICTURE, number), pixels, asking.recipe_of(artifact))
+        painted += 1
+    show(folder, numbers)
+    kept = len(numbers) - painted
+    return f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}"
+
+
+def prepare(
+    wanted: takes.Wanted, folder: Path, number: int, *, anew: bool
+) -> Generator[None, None, tuple[jobs_pb2.JobSpec, np.ndarray | None] | None]:
+    """A frame's job, and its alpha where it has any; None where it is there already. Its passes are written."""
+    scene, layer = wanted.place()
+    with shots.at_frame(scene, number):
+        wish = replace(wanted.wish, controls=painting.hints(bpy.context, wanted.wish.size))
+        seen = takes.look(wanted, layer)
+        made_of = takes.print_of(wanted, wish)
+        fresh = anew or frames.print_of(frames.path_of(folder, frames.PICTURE, number)) != made_of
+        if wanted.passes and seen is not None:
+            write_passes(wanted, seen, folder, number, fresh=fresh)
+        if not fresh:
+            return None
+        color = yield from takes.picture(wanted)
+        notes = asking_restyle.labels({**shots.notes(scene), asking_restyle.PRINT: made_of})
+    shot = takes.shot_of(wanted, seen, color)
+    spec = asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)
+    return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None
+
+
+def write_passes(wanted: takes.Wanted, seen: passes.Passes, folder: Path, number: int, *, fresh: bool) -> None:
+    """Depth in metres, normals in the world's axes and the mask; those that are there are left where not `fresh`."""
+    depth = np.where(np.isfinite(seen.frame.depth), seen.frame.depth, np.float32(passes.NOTHING))
+    kinds = {"depth": depth, "normal": seen.world_normal(), "mask": takes.mask_of(wanted, seen).astype(np.float32)}
+    for kind, values in kinds.items():
+        file = frames.path_of(folder, kind, number)
+        if fresh or not file.exists():
+            passes.write_exr(file, values)
+
+
+def paint(spec: jobs_pb2.JobSpec, number: int, count: int, total: int) -> Generator[None, None, jobs_pb2.Artifact]:
+    """Send a frame and wait for its picture; whoever closes this stops the job."""
+    engine = session.connect(preferences.endpoint(bpy.context))
+    job = engine.hand_in(spec, patience=PATIENCE[engine.endpoint.is_local])
+    try:
+        while not job.done:
+            job.poll()
+            tell(f"Frame {number}, {count + 1} of {total}", (count + job.fraction) / total)
+            yield
+    finally:
+        if not job.done:
+            job.cancel()
+    return job.result(0).artifacts[0]
+
+
+def tell(words: str, fraction: float) -> None:
+    """How far it is, for the panel."""
+    errand = errands.find(TITLE)
+    if errand is not None:
+        errand.message, errand.fraction = words, fraction
+
+
+def show(folder: Path, numbers: Sequence[int]) -> None:
+    """The frames as one image of the file, a sequence that compositor and editors can use."""
+    first = frames.path_of(folder, frames.PICTURE, numbers[0])
+    known = next((each for each in bpy.data.images if bpy.path.abspath(each.filepath) == str(first)), None)
+    if known is None:
+        known = bpy.data.images.load(str(first))
+        known.name, known.source = "restyle", "SEQUENCE"
+    known.reload()

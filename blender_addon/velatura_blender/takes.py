@@ -1,0 +1,99 @@
+"""What is wanted of each frame that is restyled, and how its shot is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from . import asking, asking_restyle, capture, passes, shots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked of each frame: by which scene's camera, how, and which objects may change (None: all)."""
+
+    wish: asking.Wish
+    scene: str
+    layer: str
+    origin: str
+    strength: float
+    depth: bool
+    normals: bool
+    only: tuple[str, ...] | None
+    passes: bool = False
+
+    @property
+    def shaped(self) -> bool:
+        """Whether shapes have to be captured."""
+        return self.depth or self.normals or self.passes or self.only is not None
+
+    def place(self) -> tuple[bpy.types.Scene, bpy.types.ViewLayer]:
+        """Where it is. Raises ValueError where it is gone."""
+        scene = bpy.data.scenes.get(self.scene)
+        layer = None if scene is None else scene.view_layers.get(self.layer)
+        if scene is None or layer is None:
+            raise ValueError(f"The scene «{self.scene}» is not there any more")
+        return scene, layer
+
+
+def look(wanted: Wanted, layer: bpy.types.ViewLayer) -> passes.Passes | None:
+    """The camera's passes as they are now, where they are needed. Raises ValueError for what they cannot show."""
+    scene, _ = wanted.place()
+    camera = shots.camera_of(scene)
+    if not wanted.shaped:
+        return None
+    shots.refuse_what_depth_cannot_show(layer.depsgraph)
+    seen = passes.take(_lens(camera, layer, wanted), layer.depsgraph, *wanted.wish.size)
+    if (seen.frame.objects < 0).all() and (wanted.depth or wanted.normals):
+        raise ValueError("The camera sees nothing solid: move it, or switch off Follow Depth and Follow Normals")
+    return seen
+
+
+def picture(wanted: Wanted) -> Generator[None, None, np.ndarray]:
+    """The colours (H, W, 4) uint8 that are painted over."""
+    scene, layer = wanted.place()
+    if wanted.origin == "RENDER":
+        return (yield from shots.rendered(scene, wanted.wish.size))
+    return shots.drawn(scene, wanted.wish.size, layer=layer)
+
+
+def shot_of(wanted: Wanted, seen: passes.Passes | None, color: np.ndarray) -> asking_restyle.Shot:
+    """Colours and those passes that are followed."""
+    if seen is None:
+        return asking_restyle.Shot(color=color)
+    return asking_restyle.Shot(
+        color=color,
+        depth=seen.frame.depth if wanted.depth else None,
+        normal=seen.normal if wanted.normals else None,
+        mask=None if wanted.only is None else seen.frame.mask(wanted.only),
+    )
+
+
+def mask_of(wanted: Wanted, seen: passes.Passes) -> np.ndarray:
+    """What may change (H, W) bool; everything solid where that is everything."""
+    return seen.frame.objects >= 0 if wanted.only is None else seen.frame.mask(wanted.only)
+
+
+def print_of(wanted: Wanted, wish: asking.Wish) -> str:
+    """What the frame is made of as it is now: words, settings, camera and shapes; not light and materials."""
+    scene, layer = wanted.place()
+    settings = {name: value for name, value in shots.notes(scene).items() if name != "frame"}
+    settings |= {name: getattr(wanted, name) for name in ("origin", "strength", "depth", "normals", "only")}
+    return asking_restyle.fingerprint(wish, settings, _shapes(_lens(shots.camera_of(scene), layer, wanted), layer))
+
+
+def _lens(camera: bpy.types.Object, layer: bpy.types.ViewLayer, wanted: Wanted) -> capture.Lens:
+    return capture.lens_of(camera, layer.depsgraph, *wanted.wish.size, square=True)
+
+
+def _shapes(lens: capture.Lens, layer: bpy.types.ViewLayer) -> Iterator[bytes]:
+    """The camera and everything solid, rounded so that another computer comes to the same."""
+    yield np.round(lens.world_to_camera * 1e5).astype(np.int64).tobytes()
+    yield np.round(lens.camera_to_clip * 1e5).astype(np.int64).tobytes()
+    for piece in capture.solids(layer.depsgraph):
+        yield piece.name.encode()
+        yield np.round(piece.positions * 1e4).astype(np.int64).tobytes()
+        yield np.ascontiguousarray(piece.triangles).tobytes()
