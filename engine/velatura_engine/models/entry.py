@@ -22,7 +22,7 @@ class ModelEntry:
     `latent_scale` is what its latents are multiplied by, 0 where its file does not say. `stamp` is another where the
     weights have changed. `pure_noise`: it was trained from noise without a trace of a picture. `widths` are those of a
     denoiser's text attentions, or of those that an IP-Adapter was made for, sorted; of a transformer that of its text
-    for each of its blocks. `sees` is the (projected, hidden)
+    for each of its attentions, of an adapter that attends to none 0. `sees` is the (projected, hidden)
     width of encoded pictures, as an encoder makes them; of an adapter the one that it takes, the other 0.
     `text_widths` are a checkpoint's, one a text encoder; of a LoRA, embedding or hypernetwork those it was made for
     (LoRA: 0 where it leaves an encoder alone; hypernetwork: all that it changes).

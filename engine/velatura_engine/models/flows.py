@@ -30,7 +30,8 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
     limit = denoiser.get("pos_embed_max_size")
     return {
         "cross_attention_dim": tokens(denoiser),
-        "widths": (int(denoiser.get("joint_attention_dim") or 0),) * int(denoiser.get("num_layers") or 0),
+        "widths": (int(denoiser.get("joint_attention_dim") or 0),)
+        * (int(denoiser.get("num_layers") or 0) + len(denoiser.get("dual_attention_layers") or ())),
         "in_channels": int(denoiser.get("in_channels") or 0),
         "latent_factor": factor,
         "latent_channels": channels,

@@ -19,6 +19,7 @@ from ..wildcards.folder import FOLDER, Wildcards
 from . import flows
 from .entry import Kind, ModelEntry
 from .identify import identify
+from .sd3_reference import EYES
 
 _GROUPS = (
     "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators", "vae", "vaes",
@@ -215,7 +216,7 @@ class ModelIndex:
             if entry.kind == "ip_adapter"
             and (entry.family == base.family if base.flows else family_of(entry.family).flow is None)
             and entry.cross_attention_dim == base.cross_attention_dim
-            and entry.widths == base.widths
+            and (entry.widths == base.widths or (not any(entry.widths) and len(entry.widths) == len(base.widths)))
             and _stamp(entry.path)
         ]
 
@@ -225,6 +226,7 @@ class ModelIndex:
             self._as_it_is(entry, "")
             for entry in self._entries.values()
             if entry.kind == "image_encoder"
+            and (entry.variant == EYES) == (reader.variant == EYES)
             and any(wanted == width for wanted, width in zip(reader.sees, entry.sees, strict=True) if wanted)
             and _stamp(entry.path)
         ]
