@@ -8,11 +8,19 @@ from typing import Literal
 
 Kind = Literal[
     "checkpoint", "controlnet", "t2i", "annotator", "vae", "ip_adapter", "image_encoder", "lora", "embedding",
-    "hypernetwork", "material",
+    "hypernetwork", "material", "text_encoder",
 ]  # fmt: skip
 ADAPTERS: tuple[Kind, ...] = ("lora", "embedding", "hypernetwork")
 """Kinds that add to a checkpoint, by the list or the words of a prompt."""
 Format = Literal["diffusers", "single"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Where a part of a model lies: in a file, its tensors' names with `prefix` before them."""
+
+    path: Path
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +93,8 @@ class ModelEntry:
     """Numbers in the denoiser of a model that flows: a file fits a folder that has as many."""
     base: Path | None = None
     """The folder whose other parts a single file of a denoiser is used with."""
+    pieces: tuple[tuple[str, Piece], ...] = ()
+    """Parts, by the names of components, that such a file is used with where there is no such folder."""
     modular: bool = False
     """It is of modular blocks."""
     takes: tuple[str, ...] = ()

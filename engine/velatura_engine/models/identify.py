@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, flows, generic, materials, single_file
+from . import controls, flows, generic, materials, single_file, texts
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
@@ -143,6 +143,11 @@ def _single_file(path: Path, id: str) -> ModelEntry:
     shapes = read_shapes(path)
     if is_reader(shapes):
         return _adapter_file(path, id, shapes)
+    if texts.text_kind(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size,
+            **texts.text_facts(shapes, path.name),
+        )  # fmt: skip
     if "vision_model.embeddings.patch_embedding.weight" in shapes:
         raise Unsupported(
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import Invalid, NotFound, VelaturaError
 from ..families import family as family_of
 from ..wildcards.folder import FOLDER, Wildcards
-from . import flows
+from . import assembly, flows
 from .entry import Kind, ModelEntry
 from .identify import identify
 from .sd3_reference import EYES
@@ -25,6 +25,7 @@ _GROUPS = (
     "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators", "vae", "vaes",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
     "lora", "loras", "lycoris", "embeddings", "hypernetworks", "materials",
+    "text_encoders", "clip", "diffusion_models", "unet",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
 
@@ -100,14 +101,14 @@ class ModelIndex:
         self._entries, self.refused, self._known, self._seen = found, refused, known, candidates
 
     def _lend(self, found: dict[str, ModelEntry], refused: dict[str, str]) -> None:
-        """Give single files of denoisers the other parts of a folder that goes with them."""
+        """Give single files of denoisers the other parts of a folder that goes with them, or single files of those."""
         for entry in [entry for entry in found.values() if entry.flows and entry.format == "single"]:
-            lent = flows.lend(entry, found.values())
-            if isinstance(lent, str):
+            lent = flows.lend(entry, found.values()) or assembly.assemble(entry, found.values())
+            if isinstance(lent, tuple):
                 del found[entry.id]
-                refused[entry.path.name] = lent
+                refused[entry.path.name] = flows.alone(entry, lent)
             else:
-                found[entry.id] = replace(lent, stamp=entry.stamp)
+                found[entry.id] = replace(lent, stamp=_stamp(entry.path, *_pieces(lent)))
 
     @property
     def etag(self) -> str:
@@ -159,7 +160,7 @@ class ModelIndex:
 
     def _as_it_is(self, entry: ModelEntry, field: str) -> ModelEntry:
         """The entry with the stamp that its files have now. Raises NotFound where they are gone."""
-        stamp = _stamp(entry.path)
+        stamp = _stamp(entry.path, *_pieces(entry))
         if not stamp:
             remedy = f"its files are gone from {entry.path.parent.name}: put them back, or look again for models"
             raise NotFound(entry.kind, entry.id, field=field, reason="MODEL_GONE", remedy=remedy)
@@ -234,7 +235,8 @@ class ModelIndex:
     def sha256(self, name: str) -> str:
         """Hash over a model's weights, computed once for as long as its files stay as they are."""
         whole = hashlib.sha256()
-        for file in _weights(self._entries[name].path):
+        entry = self._entries[name]
+        for file in (*_weights(entry.path), *_pieces(entry)):
             facts = file.stat()
             key = (str(file), facts.st_size, facts.st_mtime_ns)
             if key not in self._hashes:
@@ -288,10 +290,18 @@ def _weights(path: Path) -> list[Path]:
     return sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
 
 
-def _stamp(path: Path) -> str:
-    """Tells a model's weights apart from those that lay there before, without reading them; "" where there are none."""
+def _pieces(entry: ModelEntry) -> list[Path]:
+    """Files beside its own that an entry was put together with."""
+    return [piece.path for _, piece in entry.pieces if piece.path != entry.path]
+
+
+def _stamp(path: Path, *pieces: Path) -> str:
+    """Tells a model's weights apart from those that lay there before, without reading them; "" where there are none, or
+    one of its pieces is gone.
+    """
     try:
-        facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _weights(path)]
+        files = [*_weights(path), *pieces]
+        facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError:
         return ""
     beside = path.with_suffix(".yaml")

@@ -22,7 +22,6 @@ from ..models.entry import ModelEntry
 from ..models.flow_reference import eye_name, place, read_flow_adapter
 from ..models.header import shapes as read_shapes
 
-
 BLACK = np.zeros((28, 28, 3), np.float32)
 """What is seen where no picture is to be taken after, as diffusers has it."""
 
