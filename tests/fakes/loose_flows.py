@@ -39,7 +39,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 
 
 def make_whole(folder: Path, kind: str, *, seed: int = 0) -> Any:
-    """Write a random "sd3", "flux" or "schnell" as a folder of diffusers, to compare with; returns diffusers' pipeline."""
+    """Write a random "sd3", "flux" or "schnell" as a folder of diffusers; returns its pipeline, to compare with."""
     torch.manual_seed(seed)
     family = "flux" if kind == "schnell" else kind
     scale, shift = SCALES[family]

@@ -82,7 +82,7 @@ def make_flow_adapter(path: Path, base: Path, *, tokens: int = 4, diffusers_name
 
 
 def make_siglip(folder: Path, *, whole: bool = False, hidden: int = HIDDEN, seed: int = 0) -> Path:
-    """Write a random SigLIP vision tower that sees 28 x 28 pixels, or the `whole` model around it; returns the folder."""
+    """Write a random SigLIP tower that sees 28 x 28 pixels, or the `whole` model around it; returns the folder."""
     torch.manual_seed(seed)
     config = SiglipVisionConfig(
         hidden_size=hidden,
@@ -112,7 +112,8 @@ def make_joint_adapter(path: Path, base: Path, *, sees: int = HIDDEN, seed: int 
         "latents": _random(dice, 1, QUERIES, WIDTH), "proj_in.weight": _random(dice, WIDTH, sees) / 4,
         "proj_in.bias": _random(dice, WIDTH), "proj_out.weight": _random(dice, width, WIDTH) / 4,
         "proj_out.bias": _random(dice, width), **_norm("norm_out", width),
-        "time_embedding.linear_1.weight": _random(dice, WIDTH, times), "time_embedding.linear_1.bias": _random(dice, WIDTH),
+        "time_embedding.linear_1.weight": _random(dice, WIDTH, times),
+        "time_embedding.linear_1.bias": _random(dice, WIDTH),
         "time_embedding.linear_2.weight": _random(dice, WIDTH, WIDTH) / 8,
         "time_embedding.linear_2.bias": _random(dice, WIDTH),
     }  # fmt: skip

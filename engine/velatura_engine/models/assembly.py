@@ -121,8 +121,8 @@ def _texts(
 def _readers(
     file: ModelEntry, role: TextRole, shapes: Shapes, known: Sequence[ModelEntry]
 ) -> Iterator[tuple[Piece, int, int]]:
-    """Text encoders for a role, their widths and those of their vectors of a whole prompt: the file's own, then the larger,
-    and so the more exact, first.
+    """Text encoders for a role, their widths and those of their vectors of a whole prompt: the file's own, then the
+    larger, and so the more exact, first.
     """
     kind = "t5" if role == "t5" else "clip"
     inside = _under(shapes, INSIDE[role])

@@ -76,8 +76,8 @@ def alone(file: ModelEntry, lacks: Sequence[str]) -> str:
     """Why a denoiser's file cannot be used: what it lacks, () where only a folder has that, and what to add."""
     missing = f"; or single files of what is missing: {', '.join(lacks)}" if lacks else ""
     return (
-        f"{file.path.name} has the denoiser of {family(file.family).title}, whose text encoders and VAE are too large to "
-        f"come with this engine; put a diffusers folder of the same model (with model_index.json) beside it{missing}"
+        f"{file.path.name} has the denoiser of {family(file.family).title}, whose text encoders and VAE are too large "
+        f"to come with this engine; put a diffusers folder of the same model (with model_index.json) beside it{missing}"
     )
 
 

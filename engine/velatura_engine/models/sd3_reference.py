@@ -89,8 +89,8 @@ def is_siglip(config: Mapping[str, Any]) -> bool:
 
 
 def read_siglip(config: Mapping[str, Any], shapes: Shapes, name: str) -> int:
-    """Width of what a SigLIP vision tower makes of a picture. Raises Unsupported where it is no whole one, or its config
-    tells of another.
+    """Width of what a SigLIP vision tower makes of a picture. Raises Unsupported where it is no whole one, or its
+    config tells of another.
     """
     usual = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
              "image_size": 224, "patch_size": 16}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Text encoders that come as single files, told by their tensors: CLIP-L, CLIP-G and T5 XXL, as other programs have them.
+"""Text encoders that come as single files, told by their tensors: CLIP-L, CLIP-G and T5 XXL.
 
 A file holds no config; its shapes tell one. What they do not tell is as the encoders' authors have it, and so is the
 vocabulary, which is bundled: an encoder of another one is refused.
@@ -46,14 +46,14 @@ def text_facts(shapes: Shapes, name: str) -> dict[str, Any]:
     words = CLIP_WORDS if kind == "clip" else T5_WORDS
     if config["vocab_size"] != words:
         raise Unsupported(
-            f"{name} is a text encoder with a vocabulary of {config['vocab_size']}, which does not come with this engine",
+            f"{name} is a text encoder with a vocabulary of {config['vocab_size']}, which this engine does not have",
             reason="UNSUPPORTED_LAYOUT", remedy="get the model as a folder of diffusers, with its tokenizer",
         )  # fmt: skip
     width = config["hidden_size"] if kind == "clip" else config["d_model"]
     return {
         "kind": "text_encoder", "family": "", "variant": kind, "text_widths": (width,),
         "cross_attention_dim": config["projection_dim"] if kind == "clip" and _projection(shapes) else 0,
-        "description": f"Reads prompts for denoisers that come alone ({'CLIP' if kind == 'clip' else 'T5'}, {width} wide).",
+        "description": f"Reads prompts for denoisers that come alone ({str(kind).upper()}, {width} wide).",
     }  # fmt: skip
 
 

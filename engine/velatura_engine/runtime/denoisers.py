@@ -23,8 +23,8 @@ Tensors = dict[str, torch.Tensor]
 
 
 def load_denoiser(entry: ModelEntry, kind: Family, of: Any, dtype: torch.dtype, base: Path | None = None) -> Any:
-    """The denoiser of a file, of diffusers' class `of`, with the config of the folder that it is used with; `base` is one
-    that holds configs alone.
+    """The denoiser of a file, of diffusers' class `of`, with the config of the folder that it is used with, or of
+    `base`, which holds configs alone.
 
     Raises Unsupported where the file does not hold all of it.
     """

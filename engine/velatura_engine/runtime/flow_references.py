@@ -48,8 +48,8 @@ class FlowAdapter(nn.Module):
     @staticmethod
     @contextmanager
     def worn(denoiser: Any, adapters: Sequence[FlowAdapter], title: str) -> Iterator[Worn]:
-        """Inside the block the denoiser attends to one picture through each of the adapters. Raises Unsupported where an
-        adapter has other blocks.
+        """Inside the block the denoiser attends to one picture through each of the adapters. Raises Unsupported where
+        an adapter has other blocks.
         """
         blocks = denoiser.transformer_blocks
         if any(len(adapter.k) != len(blocks) for adapter in adapters):
@@ -68,8 +68,8 @@ class FlowAdapter(nn.Module):
 
 
 class Worn:
-    """What pictures add to a denoiser, told by `argument` of its `joint_attention_kwargs`; `strengths` may be set anew at
-    each call, a number or (B, n, 1) for each.
+    """What pictures add to a denoiser, told by `argument` of its `joint_attention_kwargs`; `strengths` may be set anew
+    at each call, a number or (B, n, 1) for each.
     """
 
     def __init__(self, processors: Sequence[Any], argument: str) -> None:

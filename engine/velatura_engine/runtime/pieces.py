@@ -18,8 +18,8 @@ from .denoisers import Tensors, plain
 def load_piece(piece: Piece, of: Any, folder: Path, dtype: torch.dtype, *, unprojected: bool = False) -> Any:
     """A module of a class of diffusers or transformers from the file of a part, with the config in `folder`.
 
-    `unprojected`: the vector that a text encoder makes of a prompt is heard as it is. Models that hear CLIP-L have it so,
-    whatever projection its file holds.
+    `unprojected`: the vector that a text encoder makes of a prompt is heard as it is. Models that hear CLIP-L have it
+    so, whatever projection its file holds.
 
     Raises Unsupported where the file does not hold all of it.
     """
