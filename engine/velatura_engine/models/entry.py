@@ -95,6 +95,8 @@ class ModelEntry:
     """The folder whose other parts a single file of a denoiser is used with."""
     pieces: tuple[tuple[str, Piece], ...] = ()
     """Parts, by the names of components, that such a file is used with where there is no such folder."""
+    over: ModelEntry | None = None
+    """The checkpoint that such a file changes into another."""
     modular: bool = False
     """It is of modular blocks."""
     takes: tuple[str, ...] = ()

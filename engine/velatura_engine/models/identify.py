@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, flows, generic, materials, single_file, texts
+from . import control_lora, controls, flows, generic, materials, single_file, texts
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
@@ -162,6 +162,12 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         return ModelEntry(
             id=id, title=_title(path), path=path, format="single", size=path.stat().st_size, **materials.network_facts()
         )
+    if control_lora.is_control_lora(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), kind="checkpoint", family=control_lora.FAMILY, path=path, format="single",
+            size=path.stat().st_size, prediction="flow_prediction", control_kind=controls.control_kind(path.stem),
+            variant=control_lora.VARIANT,
+        )  # fmt: skip
     adapter = identify_adapter(path, id, shapes)
     if adapter is not None:
         return adapter

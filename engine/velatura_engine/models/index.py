@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import Invalid, NotFound, VelaturaError
 from ..families import family as family_of
 from ..wildcards.folder import FOLDER, Wildcards
-from . import assembly, flows
+from . import assembly, control_lora, flows
 from .entry import Kind, ModelEntry
 from .identify import identify
 from .sd3_reference import EYES
@@ -102,13 +102,23 @@ class ModelIndex:
 
     def _lend(self, found: dict[str, ModelEntry], refused: dict[str, str]) -> None:
         """Give single files of denoisers the other parts of a folder that goes with them, or single files of those."""
-        for entry in [entry for entry in found.values() if entry.flows and entry.format == "single"]:
+        alone = [entry for entry in found.values() if entry.flows and entry.format == "single"]
+        changing = [entry for entry in alone if entry.variant == control_lora.VARIANT]
+        for entry in [entry for entry in alone if entry not in changing]:
             lent = flows.lend(entry, found.values()) or assembly.assemble(entry, found.values())
             if isinstance(lent, tuple):
                 del found[entry.id]
                 refused[entry.path.name] = flows.alone(entry, lent)
             else:
                 found[entry.id] = replace(lent, stamp=_stamp(entry.path, *_pieces(lent)))
+
+        for entry in changing:
+            over = control_lora.lay(entry, found.values())
+            if over is None:
+                del found[entry.id]
+                refused[entry.path.name] = control_lora.WANTED
+            else:
+                found[entry.id] = replace(over, stamp=_stamp(entry.path, *_pieces(over)))
 
     @property
     def etag(self) -> str:
@@ -292,7 +302,8 @@ def _weights(path: Path) -> list[Path]:
 
 def _pieces(entry: ModelEntry) -> list[Path]:
     """Files beside its own that an entry was put together with."""
-    return [piece.path for _, piece in entry.pieces if piece.path != entry.path]
+    others = [piece.path for _, piece in entry.pieces if piece.path != entry.path]
+    return [*others, *_weights(entry.over.path)] if entry.over else others
 
 
 def _stamp(path: Path, *pieces: Path) -> str:

@@ -27,6 +27,7 @@ from ..models.header import shapes as read_shapes
 from ..models.original import layout_of
 from ..models.single_file import CONFIGS
 from ..models.weights import weights
+from .control_lora import changed
 from .denoisers import load_denoiser
 from .pieces import load_piece
 
@@ -62,6 +63,8 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     kind = family(entry.family)
     read = _from_folder if entry.format == "diffusers" else _over_base if entry.base else _from_file
     read = _assembled if entry.pieces else read
+    if entry.over is not None:
+        return changed(load_checkpoint(entry.over, dtype=dtype, device=device), entry, kind)
     loaded = read(entry, kind, dtype)
     for name in kind.weights:
         if loaded.parts[name] is not None:
