@@ -18,6 +18,8 @@ Config = dict[str, Any]
 XLABS = "double_blocks.0.img_attn.qkv.weight"
 """A tensor that ControlNets of Flux.1 have in XLabs' names."""
 MODES = "controlnet_mode_embedder.weight"
+EXTRA = "extra_condition_channels"
+"""What configs call further channels of a hint, of each token."""
 PIXELS = 8
 """Of a hint to a latent: these families all have that."""
 MARKS = ("controlnet_blocks.", "control_all_x_embedder.")
@@ -123,6 +125,9 @@ def _flux(shapes: Shapes) -> Config:
     if old or "input_hint_block.conv_out.weight" in shapes:
         config["conditioning_embedding_channels"] = shapes[f"input_hint_block.{'14' if old else 'conv_out'}.weight"][0]
         config["patch_size"] = 2
+    elif shapes["controlnet_x_embedder.weight"][1] > entry[1]:
+        # alimama's, for inpainting: diffusers' class knows of no such channels.
+        config[EXTRA] = shapes["controlnet_x_embedder.weight"][1] - entry[1]
     return config
 
 
