@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from contract.lab import SIDE, Lab, array, noise, quick, ramp
+from fakes.control_loras import make_control_lora
 from fakes.tiny_flows import make_flow
 from fakes.tiny_nets import make_net
-from fakes.tiny_references import make_encoder, make_flow_adapter
+from fakes.tiny_references import make_encoder, make_flow_adapter, make_joint_adapter, make_siglip
 from safetensors.torch import save_file
 from velatura import errors, pixels, recipe, spec
 
@@ -37,7 +38,10 @@ def led(tmp_path_factory) -> Iterator[Lab]:
     save_file(tensors, folder / "lora" / "gold.safetensors")
     make_encoder(folder / "clip_vision" / "eyes")
     make_flow_adapter(folder / "ip_adapter" / "xlabs.safetensors", folder / "flux")
+    make_siglip(folder / "clip_vision" / "siglip")
+    make_joint_adapter(folder / "ip_adapter" / "instantx.safetensors", folder / "sd3")
     make_flow(folder / "flux-depth-dev", "flux", kind="FluxControlPipeline", in_channels=128, out_channels=64)
+    make_control_lora(folder / "loras" / "hint-depth-lora.safetensors", folder / "flux", folder / "flux-depth-dev")
     running = Lab(tmp_path_factory.mktemp("home"), folder)
     yield running
     running.close()
@@ -52,7 +56,7 @@ def test_hints_tiling_prompt_editing_and_a_mask_go_together_and_each_counts(led,
         assert not np.array_equal(painted, led.exact(model=model, **(whole | left_out))[0])
 
 
-@pytest.mark.parametrize("model", ["flux", "flux-depth-dev"])
+@pytest.mark.parametrize("model", ["flux", "flux-depth-dev", "hint-depth-lora"])
 def test_a_recipe_with_a_hint_paints_its_picture_again(led, model):
     first = led.paint(model=model, depth=pixels.depth_map(ramp()), seed=5)
     found = recipe.read(first)
@@ -76,17 +80,19 @@ def test_a_lora_that_joins_layers_as_the_authors_do_is_worn_and_leaves_nothing(l
     assert plain == after and not np.array_equal(array(plain), array(worn))
 
 
-def test_a_picture_is_taken_after_and_its_recipe_paints_it_again(led):
-    plain, taken = led.paint(model="flux"), led.paint(model="flux", references=[spec.reference(PICTURE, strength=0.8)])
+@pytest.mark.parametrize("model", ["flux", "sd3"])
+def test_a_picture_is_taken_after_and_its_recipe_paints_it_again(led, model):
+    plain, taken = led.paint(model=model), led.paint(model=model, references=[spec.reference(PICTURE, strength=0.8)])
     assert not np.array_equal(array(plain), array(taken))
     found = recipe.read(taken)
     assert found is not None and led.result(recipe.replay(found)).images[0].data == taken
     with pytest.raises(errors.Unsupported) as refusal:
-        led.result(quick(model="flux", references=[spec.reference(PICTURE, "style")]))
+        led.result(quick(model=model, references=[spec.reference(PICTURE, "style")]))
     assert refusal.value.field == "steps[0].diffuse.references[0].role"
 
 
 def test_the_catalog_says_what_is_read(led):
     models = {model.id: model for model in led.engine.catalog().models}
     assert (models["flux-canny"].kind, models["flux-canny"].control_kind) == ("controlnet", "canny")
-    assert (models["flux-depth-dev"].kind, models["flux-depth-dev"].control_kind) == ("checkpoint", "depth")
+    for name in ("flux-depth-dev", "hint-depth-lora"):
+        assert (models[name].kind, models[name].control_kind) == ("checkpoint", "depth")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,16 @@ def make_net(folder: Path, base: Path, family: str, *, seed: int = 0, **settings
         if not values.any():
             torch.nn.init.normal_(values, std=0.2)
     net.save_pretrained(folder)
+    return folder
+
+
+def make_wide(folder: Path, extra: int = 4) -> Path:
+    """Give a ControlNet of Flux.1 the further channels that alimama's for inpainting has; returns the folder."""
+    file, config = folder / "diffusion_pytorch_model.safetensors", folder / "config.json"
+    tensors, layer = load_file(file), "controlnet_x_embedder.weight"
+    tensors[layer] = torch.cat([tensors[layer], torch.ones(len(tensors[layer]), extra)], dim=1)
+    save_file(tensors, file)
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"extra_condition_channels": extra}))
     return folder
 
 

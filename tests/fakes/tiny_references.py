@@ -8,7 +8,15 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    SiglipConfig,
+    SiglipModel,
+    SiglipTextConfig,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
 
 PROJECTED, HIDDEN = 24, 32
 """Widths of what the tiny encoder makes of a picture."""
@@ -68,6 +76,68 @@ def make_flow_adapter(path: Path, base: Path, *, tokens: int = 4, diffusers_name
                 f"{layer}.weight": _random(dice, width, text) * 0.1,
                 f"{layer}.bias": _random(dice, width) * 0.1,
             }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    return path
+
+
+def make_siglip(folder: Path, *, whole: bool = False, hidden: int = HIDDEN, seed: int = 0) -> Path:
+    """Write a random SigLIP tower that sees 28 x 28 pixels, or the `whole` model around it; returns the folder."""
+    torch.manual_seed(seed)
+    config = SiglipVisionConfig(
+        hidden_size=hidden,
+        intermediate_size=48,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=7,
+    )
+    text = SiglipTextConfig(
+        vocab_size=9, hidden_size=hidden, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
+        bos_token_id=0, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    joined = SiglipConfig(text_config=text.to_dict(), vision_config=config.to_dict())
+    (SiglipModel(joined) if whole else SiglipVisionModel(config)).save_pretrained(folder)
+    return folder
+
+
+def make_joint_adapter(path: Path, base: Path, *, sees: int = HIDDEN, seed: int = 0) -> Path:
+    """Write a random IP-Adapter for a Stable Diffusion 3 made by `make_flow`, in InstantX's names; returns the path."""
+    dice = torch.Generator().manual_seed(seed)
+    config = json.loads((base / "transformer" / "config.json").read_text())
+    head = config["attention_head_dim"]
+    width, times = config["num_attention_heads"] * head, 8
+    layers = config["num_layers"] + len(config.get("dual_attention_layers") or ())
+    eye = {
+        "latents": _random(dice, 1, QUERIES, WIDTH), "proj_in.weight": _random(dice, WIDTH, sees) / 4,
+        "proj_in.bias": _random(dice, WIDTH), "proj_out.weight": _random(dice, width, WIDTH) / 4,
+        "proj_out.bias": _random(dice, width), **_norm("norm_out", width),
+        "time_embedding.linear_1.weight": _random(dice, WIDTH, times),
+        "time_embedding.linear_1.bias": _random(dice, WIDTH),
+        "time_embedding.linear_2.weight": _random(dice, WIDTH, WIDTH) / 8,
+        "time_embedding.linear_2.bias": _random(dice, WIDTH),
+    }  # fmt: skip
+    for layer in range(4):
+        look, think = f"layers.{layer}.0", f"layers.{layer}.1"
+        eye |= _norm(f"{look}.norm1", WIDTH) | _norm(f"{look}.norm2", WIDTH) | _norm(f"{think}.0", WIDTH)
+        eye |= {
+            f"{look}.to_q.weight": _random(dice, HEAD, WIDTH) / 8,
+            f"{look}.to_kv.weight": _random(dice, 2 * HEAD, WIDTH) / 8,
+            f"{look}.to_out.weight": _random(dice, WIDTH, HEAD) / 8,
+            f"{think}.1.weight": _random(dice, 4 * WIDTH, WIDTH) / 8,
+            f"{think}.3.weight": _random(dice, WIDTH, 4 * WIDTH) / 16,
+            f"layers.{layer}.2.1.weight": _random(dice, 4 * WIDTH, WIDTH) / 16,
+            f"layers.{layer}.2.1.bias": _random(dice, 4 * WIDTH) / 4,
+        }  # fmt: skip
+    tensors = {f"image_proj.{name}": value for name, value in eye.items()}
+    for number in range(layers):
+        at = f"ip_adapter.{number}"
+        tensors |= {f"{at}.{norm}.weight": 1 + _random(dice, head) / 4 for norm in ("norm_q", "norm_k", "norm_ip_k")}
+        tensors |= {f"{at}.to_{part}_ip.weight": _random(dice, width, width) / 4 for part in "kv"}
+        tensors |= {
+            f"{at}.norm_ip.linear.weight": _random(dice, 2 * width, WIDTH) / 16,
+            f"{at}.norm_ip.linear.bias": _random(dice, 2 * width) / 4,
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     return path

@@ -55,6 +55,23 @@ Originals = Mapping[str, tuple[str, ...]]
 """Layers as a model's authors name them, and those of diffusers whose rows they join, in order; "*" is the number of a
 block, and the halves of one that begins with "~" stand the other way round."""
 Packing = Literal["rows", "pairs", "cells", "list"]
+TextRole = Literal["clip_l", "clip_g", "t5"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loose:
+    """How a denoiser that comes alone is put together with single files of its other parts."""
+
+    config: Callable[[Shapes], Mapping[str, Any]]
+    """The denoiser's config of diffusers from its shapes; raises LookupError."""
+    schedule: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    """The scheduler's config from the denoiser's."""
+    texts: Mapping[str, TextRole]
+    """Its text encoders by their components."""
+    vae: Mapping[str, Any]
+    """What the shapes of its autoencoder do not tell."""
+    called: tuple[str, ...]
+    """Words by which files of its autoencoder are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +127,8 @@ class Flow:
     """Layers of its denoiser in its authors' names, as single files and LoRAs may have them."""
     led: Led | None = None
     """Where it has ControlNets."""
+    loose: Loose | None = None
+    """Where its denoiser goes with single files of the other parts, too."""
 
 
 def _unet_stride(config: Mapping[str, Any]) -> int:

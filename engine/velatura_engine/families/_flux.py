@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import CLIP, PICTURES, T5_WORDS, WORDS, Flow, Led
+from . import CLIP, PICTURES, T5_WORDS, WORDS, Flow, Led, Loose
+from . import _flow_configs as configs
 from ._transformer import Shapes, follows, has, width
 
 PIPELINE = "FluxPipeline"
@@ -84,6 +85,13 @@ def flow(*classes: str, embedded: float = 3.5, led: Led | None = None) -> Flow:
         classes=classes,
         originals=_ORIGINALS,
         led=led,
+        loose=Loose(
+            config=configs.flux,
+            schedule=configs.flux_schedule,
+            texts={"text_encoder": "clip_l", "text_encoder_2": "t5"},
+            vae={"scaling_factor": 0.3611, "shift_factor": 0.1159, "force_upcast": True},
+            called=("ae", "flux", "flux1"),
+        ),
     )
 
 

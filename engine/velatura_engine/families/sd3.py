@@ -1,6 +1,7 @@
 """Stable Diffusion 3 and 3.5: text and picture in one transformer, three text encoders (arXiv 2403.03206)."""
 
-from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow, Led
+from . import FAMILIES, PICTURES, PROJECTED, T5_WORDS, WORDS, Family, Flow, Led, Loose
+from . import _flow_configs as configs
 from ._transformer import follows, has
 
 _BLOCK = "transformer_blocks.*."
@@ -77,6 +78,13 @@ def build() -> Family:
                 net="SD3ControlNetModel",
                 answers={"block_controlnet_hidden_states": "transformer_blocks"},
                 originals=_STABILITY,
+            ),
+            loose=Loose(
+                config=configs.sd3,
+                schedule=configs.sd3_schedule,
+                texts={"text_encoder": "clip_l", "text_encoder_2": "clip_g", "text_encoder_3": "t5"},
+                vae={"scaling_factor": 1.5305, "shift_factor": 0.0609, "force_upcast": True},
+                called=("sd3", "sd35"),
             ),
         ),
         controls="sd3",

@@ -8,11 +8,19 @@ from typing import Literal
 
 Kind = Literal[
     "checkpoint", "controlnet", "t2i", "annotator", "vae", "ip_adapter", "image_encoder", "lora", "embedding",
-    "hypernetwork", "material",
+    "hypernetwork", "material", "text_encoder",
 ]  # fmt: skip
 ADAPTERS: tuple[Kind, ...] = ("lora", "embedding", "hypernetwork")
 """Kinds that add to a checkpoint, by the list or the words of a prompt."""
 Format = Literal["diffusers", "single"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Where a part of a model lies: in a file, its tensors' names with `prefix` before them."""
+
+    path: Path
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +30,7 @@ class ModelEntry:
     `latent_scale` is what its latents are multiplied by, 0 where its file does not say. `stamp` is another where the
     weights have changed. `pure_noise`: it was trained from noise without a trace of a picture. `widths` are those of a
     denoiser's text attentions, or of those that an IP-Adapter was made for, sorted; of a transformer that of its text
-    for each of its blocks. `sees` is the (projected, hidden)
+    for each of its attentions, of an adapter that attends to none 0. `sees` is the (projected, hidden)
     width of encoded pictures, as an encoder makes them; of an adapter the one that it takes, the other 0.
     `text_widths` are a checkpoint's, one a text encoder; of a LoRA, embedding or hypernetwork those it was made for
     (LoRA: 0 where it leaves an encoder alone; hypernetwork: all that it changes).
@@ -85,6 +93,10 @@ class ModelEntry:
     """Numbers in the denoiser of a model that flows: a file fits a folder that has as many."""
     base: Path | None = None
     """The folder whose other parts a single file of a denoiser is used with."""
+    pieces: tuple[tuple[str, Piece], ...] = ()
+    """Parts, by the names of components, that such a file is used with where there is no such folder."""
+    over: ModelEntry | None = None
+    """The checkpoint that such a file changes into another."""
     modular: bool = False
     """It is of modular blocks."""
     takes: tuple[str, ...] = ()

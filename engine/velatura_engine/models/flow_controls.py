@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import Unsupported
 from ..families import Family, Led, detect_control, families
+from ..families._flow_configs import count, heads
 
 Shapes = Mapping[str, tuple[int, ...]]
 Config = dict[str, Any]
@@ -17,6 +18,8 @@ Config = dict[str, Any]
 XLABS = "double_blocks.0.img_attn.qkv.weight"
 """A tensor that ControlNets of Flux.1 have in XLabs' names."""
 MODES = "controlnet_mode_embedder.weight"
+EXTRA = "extra_condition_channels"
+"""What configs call further channels of a hint, of each token."""
 PIXELS = 8
 """Of a hint to a latent: these families all have that."""
 MARKS = ("controlnet_blocks.", "control_all_x_embedder.")
@@ -90,7 +93,7 @@ def _sd3(shapes: Shapes) -> Config:
     norm = shapes.get("transformer_blocks.0.attn.norm_q.weight")
     head = norm[0] if norm else min(_HEAD, inner)
     places = shapes.get("pos_embed.pos_embed")
-    layers = _count(shapes, "transformer_blocks.")
+    layers = count(shapes, "transformer_blocks.")
     return {
         "_class_name": "SD3ControlNetModel", "patch_size": patch, "in_channels": LATENTS,
         "extra_conditioning_channels": channels - LATENTS, "num_layers": layers, "attention_head_dim": head,
@@ -113,15 +116,18 @@ def _flux(shapes: Shapes) -> Config:
     guided = "guidance_in.in_layer.weight" if old else "time_text_embed.guidance_embedder.linear_1.weight"
     config = {
         "_class_name": "FluxControlNetModel", "in_channels": entry[1],
-        "num_layers": _count(shapes, "double_blocks." if old else "transformer_blocks."),
-        "num_single_layers": _count(shapes, "single_transformer_blocks."),
+        "num_layers": count(shapes, "double_blocks." if old else "transformer_blocks."),
+        "num_single_layers": count(shapes, "single_transformer_blocks."),
         "joint_attention_dim": shapes["txt_in.weight" if old else "context_embedder.weight"][1],
         "pooled_projection_dim": shapes[pooled][1], "guidance_embeds": guided in shapes,
-        "num_mode": shapes[MODES][0] if MODES in shapes else None, **_heads(entry[0], shapes[norm][0]),
+        "num_mode": shapes[MODES][0] if MODES in shapes else None, **heads(entry[0], shapes[norm][0]),
     }  # fmt: skip
     if old or "input_hint_block.conv_out.weight" in shapes:
         config["conditioning_embedding_channels"] = shapes[f"input_hint_block.{'14' if old else 'conv_out'}.weight"][0]
         config["patch_size"] = 2
+    elif shapes["controlnet_x_embedder.weight"][1] > entry[1]:
+        # alimama's, for inpainting: diffusers' class knows of no such channels.
+        config[EXTRA] = shapes["controlnet_x_embedder.weight"][1] - entry[1]
     return config
 
 
@@ -129,16 +135,16 @@ def _qwen(shapes: Shapes) -> Config:
     inner, channels = shapes["img_in.weight"]
     return {
         "_class_name": "QwenImageControlNetModel", "in_channels": channels, "out_channels": 16,
-        "num_layers": _count(shapes, "transformer_blocks."), "joint_attention_dim": shapes["txt_in.weight"][1],
+        "num_layers": count(shapes, "transformer_blocks."), "joint_attention_dim": shapes["txt_in.weight"][1],
         "extra_condition_channels": shapes["controlnet_x_embedder.weight"][1] - channels,
-        **_heads(inner, shapes["transformer_blocks.0.attn.norm_q.weight"][0]),
+        **heads(inner, shapes["transformer_blocks.0.attn.norm_q.weight"][0]),
     }  # fmt: skip
 
 
 def _z_image(shapes: Shapes) -> Config:
     dim, entry = shapes["control_all_x_embedder.2-1.weight"]
-    refiners = _count(shapes, "control_noise_refiner.") or _Z_REFINERS
-    layers, head = _count(shapes, "control_layers."), shapes["control_layers.0.attention.norm_q.weight"][0]
+    refiners = count(shapes, "control_noise_refiner.") or _Z_REFINERS
+    layers, head = count(shapes, "control_layers."), shapes["control_layers.0.attention.norm_q.weight"][0]
     # The first version refines its hint apart from the picture; later ones lead while the picture is refined.
     refines = "control_noise_refiner" if "control_noise_refiner.0.before_proj.weight" in shapes else "control_layers"
     return {
@@ -148,18 +154,3 @@ def _z_image(shapes: Shapes) -> Config:
         "control_refiner_layers_places": list(range(refiners)),
         "add_control_noise_refiner": None if entry // 4 == LATENTS else refines,
     }  # fmt: skip
-
-
-def _heads(inner: int, head: int) -> Config:
-    """The attention's heads, and which share of each counts frames, rows and columns: 16, 56 and 56 of 128."""
-    share = 7 * head // 16
-    return {
-        "attention_head_dim": head, "num_attention_heads": inner // head,
-        "axes_dims_rope": [head - 2 * share, share, share],
-    }  # fmt: skip
-
-
-def _count(shapes: Shapes, before: str) -> int:
-    """How many things in a row, numbered from 0, are there."""
-    numbers = {name.removeprefix(before).partition(".")[0] for name in shapes if name.startswith(before)}
-    return sum(number.isdecimal() for number in numbers)

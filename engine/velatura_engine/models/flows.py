@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -30,7 +30,8 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
     limit = denoiser.get("pos_embed_max_size")
     return {
         "cross_attention_dim": tokens(denoiser),
-        "widths": (int(denoiser.get("joint_attention_dim") or 0),) * int(denoiser.get("num_layers") or 0),
+        "widths": (int(denoiser.get("joint_attention_dim") or 0),)
+        * (int(denoiser.get("num_layers") or 0) + len(denoiser.get("dual_attention_layers") or ())),
         "in_channels": int(denoiser.get("in_channels") or 0),
         "latent_factor": factor,
         "latent_channels": channels,
@@ -59,8 +60,8 @@ def volume(shapes: Mapping[str, tuple[int, ...]]) -> int:
     return sum(prod(shape) for name, shape in inside.items() if not name.endswith(MARKS))
 
 
-def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
-    """A single file's entry with the folder that it can be used with, whose limits it has; or why there is none."""
+def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | None:
+    """A single file's entry with the folder that it can be used with, whose limits it has; None without one."""
     for base in entries:
         if base.format == "diffusers" and (base.family, base.volume) == (file.family, file.volume):
             return replace(
@@ -68,10 +69,15 @@ def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | str:
                 description=f"A denoiser alone, with the other parts of {base.title}.", license="", is_default=False,
                 control_kind=file.control_kind,
             )  # fmt: skip
-    title = family(file.family).title
+    return None
+
+
+def alone(file: ModelEntry, lacks: Sequence[str]) -> str:
+    """Why a denoiser's file cannot be used: what it lacks, () where only a folder has that, and what to add."""
+    missing = f"; or single files of what is missing: {', '.join(lacks)}" if lacks else ""
     return (
-        f"{file.path.name} has the denoiser of {title}, whose text encoders, tokenizers and VAE are too large to come "
-        f"with this engine; put a diffusers folder of the same model (with model_index.json) beside it"
+        f"{file.path.name} has the denoiser of {family(file.family).title}, whose text encoders and VAE are too large "
+        f"to come with this engine; put a diffusers folder of the same model (with model_index.json) beside it{missing}"
     )
 
 

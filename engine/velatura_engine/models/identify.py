@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Unsupported
 from ..families import Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import controls, flows, generic, materials, single_file
+from . import control_lora, controls, flows, generic, materials, single_file, texts
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
@@ -18,6 +18,7 @@ from .flow_reference import is_flow_reader, read_flow_adapter
 from .header import shapes as read_shapes
 from .original import layout_of, prediction
 from .reference import for_faces, is_reader, read_adapter, read_encoder
+from .sd3_reference import EYES, is_joint_reader, is_siglip, read_joint_adapter, read_siglip
 from .weights import weights
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -35,8 +36,9 @@ def identify(path: Path, id: str) -> ModelEntry:
             index = _config(path, generic.MODULAR)
             return generic.entry(path, id, index, title=_title(path), size=_size(path), license=_license(path))
         if (path / "config.json").is_file():
-            if _config(path).get("model_type") == "clip_vision_model":
-                return _encoder_folder(path, id)
+            config = _config(path)
+            if config.get("model_type") == "clip_vision_model" or is_siglip(config):
+                return _encoder_folder(path, id, config)
             return _component_folder(path, id)
         raise Unsupported(f"{path.name} holds neither model_index.json nor config.json")
     return _single_file(path, id)
@@ -93,9 +95,17 @@ def _flow_model(
     )  # fmt: skip
 
 
-def _encoder_folder(path: Path, id: str) -> ModelEntry:
-    """A CLIP vision tower as transformers saves it: the eyes of IP-Adapters."""
-    projected, hidden = read_encoder(_config(path), weights(path).shapes(), path.name)
+def _encoder_folder(path: Path, id: str, config: Mapping[str, Any]) -> ModelEntry:
+    """A vision tower of CLIP or SigLIP as transformers saves it: the eyes of IP-Adapters."""
+    shapes = weights(path).shapes()
+    if is_siglip(config):
+        hidden = read_siglip(config, shapes, path.name)
+        return ModelEntry(
+            id=id, title=_title(path), kind="image_encoder", family="", path=path, format="diffusers", size=_size(path),
+            description=f"Encodes pictures for IP-Adapters of Stable Diffusion 3.5, {hidden} wide by places.",
+            sees=(0, hidden), license=_license(path), variant=EYES,
+        )  # fmt: skip
+    projected, hidden = read_encoder(config, shapes, path.name)
     return ModelEntry(
         id=id, title=_title(path), kind="image_encoder", family="", path=path, format="diffusers", size=_size(path),
         description=f"Encodes pictures for IP-Adapters, {projected} wide, or {hidden} by places.",
@@ -105,6 +115,13 @@ def _encoder_folder(path: Path, id: str) -> ModelEntry:
 
 def _adapter_file(path: Path, id: str, shapes: Mapping[str, tuple[int, ...]]) -> ModelEntry:
     """An IP-Adapter's file."""
+    if is_joint_reader(shapes):
+        joint = read_joint_adapter(shapes, path.name)
+        return ModelEntry(
+            id=id, title=_title(path), kind="ip_adapter", family="sd3", path=path, format="single",
+            size=path.stat().st_size, cross_attention_dim=joint.width, widths=(0,) * joint.attentions, variant=EYES,
+            description=f"Takes after pictures (Stable Diffusion 3.5, {joint.tokens} tokens).", sees=(0, joint.sees),
+        )  # fmt: skip
     if is_flow_reader(shapes):
         told = read_flow_adapter(shapes, path.name)
         return ModelEntry(
@@ -126,6 +143,11 @@ def _single_file(path: Path, id: str) -> ModelEntry:
     shapes = read_shapes(path)
     if is_reader(shapes):
         return _adapter_file(path, id, shapes)
+    if texts.text_kind(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), path=path, format="single", size=path.stat().st_size,
+            **texts.text_facts(shapes, path.name),
+        )  # fmt: skip
     if "vision_model.embeddings.patch_embedding.weight" in shapes:
         raise Unsupported(
             f"{path.name} is a picture encoder's weights alone", reason="NOT_A_WHOLE_MODEL",
@@ -140,6 +162,12 @@ def _single_file(path: Path, id: str) -> ModelEntry:
         return ModelEntry(
             id=id, title=_title(path), path=path, format="single", size=path.stat().st_size, **materials.network_facts()
         )
+    if control_lora.is_control_lora(shapes):
+        return ModelEntry(
+            id=id, title=_title(path), kind="checkpoint", family=control_lora.FAMILY, path=path, format="single",
+            size=path.stat().st_size, prediction="flow_prediction", control_kind=controls.control_kind(path.stem),
+            variant=control_lora.VARIANT,
+        )  # fmt: skip
     adapter = identify_adapter(path, id, shapes)
     if adapter is not None:
         return adapter

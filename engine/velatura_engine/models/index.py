@@ -16,14 +16,16 @@ from typing import Any
 from ..errors import Invalid, NotFound, VelaturaError
 from ..families import family as family_of
 from ..wildcards.folder import FOLDER, Wildcards
-from . import flows
+from . import assembly, control_lora, flows
 from .entry import Kind, ModelEntry
 from .identify import identify
+from .sd3_reference import EYES
 
 _GROUPS = (
     "checkpoints", "controlnet", "controlnets", "t2i-adapter", "t2i_adapter", "annotators", "vae", "vaes",
     "ip_adapter", "ip_adapters", "ipadapter", "clip_vision", "image_encoders",
     "lora", "loras", "lycoris", "embeddings", "hypernetworks", "materials",
+    "text_encoders", "clip", "diffusion_models", "unet",
 )  # fmt: skip
 """Sub-folders that sort models; they are looked into."""
 
@@ -99,14 +101,24 @@ class ModelIndex:
         self._entries, self.refused, self._known, self._seen = found, refused, known, candidates
 
     def _lend(self, found: dict[str, ModelEntry], refused: dict[str, str]) -> None:
-        """Give single files of denoisers the other parts of a folder that goes with them."""
-        for entry in [entry for entry in found.values() if entry.flows and entry.format == "single"]:
-            lent = flows.lend(entry, found.values())
-            if isinstance(lent, str):
+        """Give single files of denoisers the other parts of a folder that goes with them, or single files of those."""
+        alone = [entry for entry in found.values() if entry.flows and entry.format == "single"]
+        changing = [entry for entry in alone if entry.variant == control_lora.VARIANT]
+        for entry in [entry for entry in alone if entry not in changing]:
+            lent = flows.lend(entry, found.values()) or assembly.assemble(entry, found.values())
+            if isinstance(lent, tuple):
                 del found[entry.id]
-                refused[entry.path.name] = lent
+                refused[entry.path.name] = flows.alone(entry, lent)
             else:
-                found[entry.id] = replace(lent, stamp=entry.stamp)
+                found[entry.id] = replace(lent, stamp=_stamp(entry.path, *_pieces(lent)))
+
+        for entry in changing:
+            over = control_lora.lay(entry, found.values())
+            if over is None:
+                del found[entry.id]
+                refused[entry.path.name] = control_lora.WANTED
+            else:
+                found[entry.id] = replace(over, stamp=_stamp(entry.path, *_pieces(over)))
 
     @property
     def etag(self) -> str:
@@ -158,7 +170,7 @@ class ModelIndex:
 
     def _as_it_is(self, entry: ModelEntry, field: str) -> ModelEntry:
         """The entry with the stamp that its files have now. Raises NotFound where they are gone."""
-        stamp = _stamp(entry.path)
+        stamp = _stamp(entry.path, *_pieces(entry))
         if not stamp:
             remedy = f"its files are gone from {entry.path.parent.name}: put them back, or look again for models"
             raise NotFound(entry.kind, entry.id, field=field, reason="MODEL_GONE", remedy=remedy)
@@ -215,7 +227,7 @@ class ModelIndex:
             if entry.kind == "ip_adapter"
             and (entry.family == base.family if base.flows else family_of(entry.family).flow is None)
             and entry.cross_attention_dim == base.cross_attention_dim
-            and entry.widths == base.widths
+            and (entry.widths == base.widths or (not any(entry.widths) and len(entry.widths) == len(base.widths)))
             and _stamp(entry.path)
         ]
 
@@ -225,6 +237,7 @@ class ModelIndex:
             self._as_it_is(entry, "")
             for entry in self._entries.values()
             if entry.kind == "image_encoder"
+            and (entry.variant == EYES) == (reader.variant == EYES)
             and any(wanted == width for wanted, width in zip(reader.sees, entry.sees, strict=True) if wanted)
             and _stamp(entry.path)
         ]
@@ -232,7 +245,8 @@ class ModelIndex:
     def sha256(self, name: str) -> str:
         """Hash over a model's weights, computed once for as long as its files stay as they are."""
         whole = hashlib.sha256()
-        for file in _weights(self._entries[name].path):
+        entry = self._entries[name]
+        for file in (*_weights(entry.path), *_pieces(entry)):
             facts = file.stat()
             key = (str(file), facts.st_size, facts.st_mtime_ns)
             if key not in self._hashes:
@@ -286,10 +300,19 @@ def _weights(path: Path) -> list[Path]:
     return sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
 
 
-def _stamp(path: Path) -> str:
-    """Tells a model's weights apart from those that lay there before, without reading them; "" where there are none."""
+def _pieces(entry: ModelEntry) -> list[Path]:
+    """Files beside its own that an entry was put together with."""
+    others = [piece.path for _, piece in entry.pieces if piece.path != entry.path]
+    return [*others, *_weights(entry.over.path)] if entry.over else others
+
+
+def _stamp(path: Path, *pieces: Path) -> str:
+    """Tells a model's weights apart from those that lay there before, without reading them; "" where there are none, or
+    one of its pieces is gone.
+    """
     try:
-        facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _weights(path)]
+        files = [*_weights(path), *pieces]
+        facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     except OSError:
         return ""
     beside = path.with_suffix(".yaml")

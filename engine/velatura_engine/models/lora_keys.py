@@ -20,6 +20,7 @@ _PARTS = {
     "lora_down.weight": "down", "lora_up.weight": "up", "lora_mid.weight": "mid",
     "lora.down.weight": "down", "lora.up.weight": "up",
     "lora_A.weight": "down", "lora_B.weight": "up",
+    "lora_B.bias": "bias",
     "lora_A.default.weight": "down", "lora_B.default.weight": "up",
     "lora_linear_layer.down.weight": "down", "lora_linear_layer.up.weight": "up",
     "alpha": "alpha", "lora_alpha": "alpha",

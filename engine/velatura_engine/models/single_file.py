@@ -19,6 +19,8 @@ LIKE = {"sdxl_refiner": "sdxl", "sdxl": FIRST, "sd2": FIRST}
 """Whose configs and vocabulary a folder of configs shares where it has none of its own."""
 WORDS = ("vocab.json.gz", "merges.txt.gz", "tokenizer_config.json", "special_tokens_map.json")
 """Files of a tokenizer of the CLIP kind."""
+T5, T5_WORDS = "t5", ("tokenizer.json.gz", "tokenizer_config.json")
+"""The folder of T5's tokenizer, and its files."""
 HEAD = 64
 """Width of an attention head, in text encoders and in UNets from the second generation on."""
 
@@ -54,7 +56,7 @@ def bundled_file(folder: str, part: str, name: str) -> Path:
     path = CONFIGS / folder / part / name
     if path.is_file():
         return path
-    if name.endswith(".gz"):
+    if name.endswith(".gz") and folder != T5:
         return CONFIGS / FIRST / "tokenizer" / name
     return bundled_file(LIKE[folder], part, name)
 
@@ -103,7 +105,7 @@ def _vae(shapes: Shapes, _: Config) -> Config:
     }
 
 
-def _text(shapes: Shapes, config: Config) -> Config:
+def text_config(shapes: Shapes, config: Config) -> Config:
     """Either CLIP's own names or OpenCLIP's, which call the same things otherwise."""
     if "token_embedding.weight" in shapes:
         return _open_text(shapes, config)
@@ -146,5 +148,6 @@ def _count(shapes: Shapes, before: str, after: str) -> int:
 
 
 _READERS = {
-    "UNet2DConditionModel": _unet, "AutoencoderKL": _vae, "CLIPTextModel": _text, "CLIPTextModelWithProjection": _text,
+    "UNet2DConditionModel": _unet, "AutoencoderKL": _vae, "CLIPTextModel": text_config,
+    "CLIPTextModelWithProjection": text_config,
 }  # fmt: skip

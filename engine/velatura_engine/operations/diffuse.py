@@ -138,7 +138,8 @@ class _Run:
         pipeline = self.model.pipeline(self.plan.task, self.scheduler, nets)
         with ExitStack() as stack:
             # First, so that each window has its own memory.
-            reuse = stack.enter_context(reusing(denoiser, self.plan.cache_interval))
+            looks = getattr(self.scheduler, "order", 1)
+            reuse = stack.enter_context(reusing(denoiser, self.plan.cache_interval, looks))
             observe(self.scheduler, partial(after, reuse=reuse))
             if windows:
                 stack.enter_context(windowed(denoiser, nets, windows))

@@ -97,7 +97,7 @@ class FlowGuides:
         if self.model.family.mask_channel:
             self._beside = self._masked(encode, scene)
         for control in self._controls:
-            control.hint = self._read(control, encode)
+            control.hint = self._read(control, encode, scene)
 
     @contextmanager
     def leading(self) -> Iterator[None]:
@@ -133,7 +133,7 @@ class FlowGuides:
         stays = (_tensor(scene.init, self.model) * 2 - 1) * (1 - mask)
         return torch.cat([encode(stays), F.pixel_unshuffle(mask, self.plan.model.latent_factor)], dim=1)
 
-    def _read(self, control: _Control, encode: Encode) -> torch.Tensor:
+    def _read(self, control: _Control, encode: Encode, scene: Scene) -> torch.Tensor:
         """The hint as its net reads it, (1, C, h, w)."""
         net = control.net
         repainted = control.pixels.amin(1, keepdim=True) < 0
@@ -148,7 +148,16 @@ class FlowGuides:
             kept = 1 - F.interpolate(repainted.to(latents), size=latents.shape[2:])
             latents = torch.cat([latents, kept], dim=1)
         more = max(net.channels - latents.shape[1], 0)
-        return F.pad(latents, (0, 0, 0, 0, 0, more))
+        if more and scene.mask is not None:
+            latents = torch.cat([latents, self._kept(encode, scene)], dim=1)[:, : net.channels]
+        return F.pad(latents, (0, 0, 0, 0, 0, net.channels - latents.shape[1] if more else 0))
+
+    def _kept(self, encode: Encode, scene: Scene) -> torch.Tensor:
+        """Which latents are to stay, and those of the picture without what is repainted, (1, C, h, w)."""
+        assert scene.init is not None and scene.mask is not None
+        mask = (_tensor(scene.mask[..., None], self.model) > 0).to(self.model.dtype)
+        latents = encode((_tensor(scene.init, self.model) * 2 - 1) * (1 - mask))
+        return torch.cat([F.interpolate(1 - mask, size=latents.shape[2:]), latents], dim=1)
 
     def _form(self, control: _Control, shifts: Shifts | None) -> Any:
         """The hint for each picture, rolled as it is, in the form that the denoiser's latents have."""

@@ -13,16 +13,13 @@ import torch.nn.functional as F
 from ..conditioning.guiding import Heard, Shifts
 from ..pixels.picture import as_single, as_srgb
 from ..plan import DiffusePlan, ReferencePlan
-from ..runtime.flow_references import Worn, worn
+from ..runtime.flow_references import Worn
 from ..runtime.models import Loaded
 from ..runtime.tokens import Tokens, rolled
 from .canvas import framed
 from .context import Context
 from .references import order
 from .spans import counts
-
-BLACK = np.zeros((28, 28, 3), np.float32)
-"""What is seen where no picture is to be taken after, as diffusers has it."""
 
 
 class FlowLikeness:
@@ -39,10 +36,9 @@ class FlowLikeness:
         self._seen: list[torch.Tensor] = []
         self._nothing: list[torch.Tensor] = []
         for one, adapter in zip(self._taken, self._adapters, strict=True):
-            eyes = shelf.eyes(one.encoder)
-            for picture, told in ((as_srgb(context.picture(one.image)), self._seen), (BLACK, self._nothing)):
-                seen = eyes.see(picture, whole=True)[0].to(model.device, model.dtype)
-                told.append(adapter.tokens(seen).repeat(count, 1, 1))  # (B, tokens, D)
+            both = adapter.look(shelf.eyes(one.encoder), as_srgb(context.picture(one.image)))
+            for said, told in zip(both, (self._seen, self._nothing), strict=True):
+                told.append(said.to(model.device, model.dtype).repeat(count, 1, 1))  # (B, T, D)
         self._masks = [self._mask(one, context) for one in self._taken]
 
     def __bool__(self) -> bool:
@@ -56,7 +52,8 @@ class FlowLikeness:
     def leading(self) -> Iterator[None]:
         """Inside the block the denoiser takes after the pictures, as `taste` tells it."""
         self._moment = (0, 1)
-        with worn(self.model.denoiser, self._adapters, self.plan.model.title) as self._worn:
+        wear = self._adapters[0].worn  # all are of one make, the model's family's
+        with wear(self.model.denoiser, self._adapters, self.plan.model.title) as self._worn:
             yield
 
     def taste(self, told: bool, shifts: Shifts | None) -> Heard:
@@ -67,7 +64,7 @@ class FlowLikeness:
         self._worn.strengths(
             [self._strength(one, mask, shifts) for one, mask in zip(self._taken, self._masks, strict=True)]
         )
-        return {"joint_attention_kwargs": {"ip_hidden_states": self._seen if told else self._nothing}}
+        return {"joint_attention_kwargs": {self._worn.argument: self._seen if told else self._nothing}}
 
     def _strength(self, one: ReferencePlan, mask: torch.Tensor | None, shifts: Shifts | None) -> float | torch.Tensor:
         if not counts(one, *self._moment):

@@ -88,7 +88,7 @@ class Painting:
             image_guidance=model.image_guidance if sampling.image_guidance is None else sampling.image_guidance,
             eta=sampling.eta,
             clip_skip=sampling.clip_skip,
-            cache_interval=model.cache_interval if sampling.cache_interval is None else sampling.cache_interval,
+            cache_interval=self._cache(part),
             knobs=self._knobs(part),
             init=ask.init,
             strength=self._strength(task),
@@ -233,6 +233,11 @@ class Painting:
                 remedy="ask for one picture at a time, or choose another sampler",
             )
         return part, schedule
+
+    def _cache(self, part: Part) -> int:
+        """In every so many steps coarse rows are computed; always where a sampler chooses its steps by what is said."""
+        asked, own = self.ask.sampling.cache_interval, 1 if part.alone else self.model.cache_interval
+        return own if asked is None else asked
 
     def _knobs(self, part: Part) -> Mapping[str, object]:
         """Of the sampler; the share of fresh noise may be said in either of two places."""

@@ -8,6 +8,7 @@ from ..errors import Invalid, NotFound, Unsupported
 from ..families import Family
 from ..models.entry import ModelEntry
 from ..models.reference import for_faces
+from ..models.sd3_reference import EYES
 from ..plan import ReferencePlan
 from ..request import Reference
 from .sizes import Size, Sizes, ratio, size_of
@@ -55,7 +56,7 @@ def _plan(
     if not eyes:
         raise NotFound(
             f"picture encoder for {adapter.title}:", _wanted(adapter), field=f"{field}.model",
-            reason="NO_IMAGE_ENCODER", remedy="install the folder of the CLIP vision model that the adapter was "
+            reason="NO_IMAGE_ENCODER", remedy="install the folder of the vision model that the adapter was "
             "trained with (config.json and model.safetensors) into clip_vision in the models folder",
         )  # fmt: skip
     return ReferencePlan(
@@ -98,7 +99,8 @@ def _rank(entry: ModelEntry, role: str, index: ModelIndex) -> tuple[bool, bool, 
 
 def _wanted(adapter: ModelEntry) -> str:
     projected, hidden = adapter.sees
-    return f"CLIP vision model with a projection of {projected}" if projected else f"CLIP vision model {hidden} wide"
+    kind = "SigLIP" if adapter.variant == EYES else "CLIP"
+    return f"{kind} vision model " + (f"with a projection of {projected}" if projected else f"{hidden} wide")
 
 
 def _check_shape(mask: Size, size: Size, field: str) -> None:

@@ -5,6 +5,7 @@ Eight bits are for keeping only: nothing is reckoned in them. Where a file scale
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,21 +22,22 @@ from ..models.weights import weights
 Tensors = dict[str, torch.Tensor]
 
 
-def load_denoiser(entry: ModelEntry, kind: Family, of: Any, dtype: torch.dtype) -> Any:
-    """The denoiser of a file, of diffusers' class `of`, with the config of the folder that it is used with.
+def load_denoiser(entry: ModelEntry, kind: Family, of: Any, dtype: torch.dtype, base: Path | None = None) -> Any:
+    """The denoiser of a file, of diffusers' class `of`, with the config of the folder that it is used with, or of
+    `base`, which holds configs alone.
 
     Raises Unsupported where the file does not hold all of it.
     """
-    assert entry.base is not None and kind.flow is not None
-    folder = entry.base / kind.denoiser
-    wanted = weights(folder).shapes()
-    state = _plain(load_file(entry.path), dtype)
+    folder = base or entry.base
+    assert folder is not None and kind.flow is not None
+    wanted = _of_config(of, folder / kind.denoiser) if base else weights(folder / kind.denoiser).shapes()
+    state = plain(load_file(entry.path), dtype, FILE)
     try:
         rows = {name: shape[0] for name, shape in wanted.items() if shape}
         named = to_diffusers(state, kind.flow.originals, rows)
         # Where our table does not know all layers, diffusers converts the names.
         denoiser = of.from_single_file(
-            named if named.keys() == wanted.keys() else state, config=str(entry.base), subfolder=kind.denoiser,
+            named if named.keys() == wanted.keys() else state, config=str(folder), subfolder=kind.denoiser,
             torch_dtype=dtype, local_files_only=True,
         )  # fmt: skip
         hollow = next((name for name, values in denoiser.named_parameters() if values.is_meta), "")
@@ -49,9 +51,16 @@ def load_denoiser(entry: ModelEntry, kind: Family, of: Any, dtype: torch.dtype) 
     return denoiser
 
 
-def _plain(tensors: Tensors, dtype: torch.dtype) -> Tensors:
-    """The denoiser's tensors without the prefix of whole models, none in eight bits."""
-    inside = {name.removeprefix(FILE): value for name, value in tensors.items() if name.startswith(FILE)}
+def _of_config(of: Any, folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors that a module of that config has."""
+    with torch.device("meta"):
+        made = of.from_config(of.load_config(str(folder), local_files_only=True))
+    return {name: tuple(values.shape) for name, values in made.state_dict().items()}
+
+
+def plain(tensors: Tensors, dtype: torch.dtype, prefix: str) -> Tensors:
+    """The tensors under a prefix, all where none has it, by their own names and none in eight bits."""
+    inside = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     inside = inside or tensors
     scales = {
         name.removesuffix(end): value for name, value in inside.items() for end in SCALES if name.endswith(end)

@@ -19,9 +19,9 @@ from torch import nn
 from ..errors import Unsupported
 from ..families import Led, family
 from ..models.entry import ModelEntry
-from ..models.flow_controls import config_of
-from ..models.header import shapes as read_shapes
+from ..models.flow_controls import EXTRA, config_of
 from ..models.originals import to_diffusers
+from ..models.weights import Weights, weights
 from .load import load_part, settle
 
 Tensors = dict[str, torch.Tensor]
@@ -35,20 +35,26 @@ def load_net(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> 
     """A ControlNet from its folder or single file. Raises Unsupported for a file that lacks some of its tensors."""
     flow = family(entry.family).flow
     assert flow is not None and flow.led is not None
-    if entry.format == "diffusers":
+    files = weights(entry.path) if entry.format == "diffusers" else Weights((entry.path,), "")
+    wide = flow.led.net == "FluxControlNetModel" and EXTRA in config_of(files.shapes())
+    if entry.format == "diffusers" and not wide:
         net = load_part(flow.led.net, entry.path, dtype)
     else:
-        net = _from_file(entry, flow.led, dtype)
+        net = _from_files(entry, files, flow.led, dtype)
     settle(net, device)
     return net
 
 
-def _from_file(entry: ModelEntry, led: Led, dtype: torch.dtype) -> nn.Module:
-    config = config_of(read_shapes(entry.path))
-    tensors = load_file(entry.path)
+def _from_files(entry: ModelEntry, files: Weights, led: Led, dtype: torch.dtype) -> nn.Module:
+    config = config_of(files.shapes())
+    tensors = {name: value for file in files.files for name, value in load_file(file).items()}
     if config.get("add_control_noise_refiner") == "control_noise_refiner" and not tensors[_REFINES].any():
         config["add_control_noise_refiner"] = "control_layers"  # files of the second version may hold one unused
+    extra = config.pop(EXTRA, 0) if led.net == "FluxControlNetModel" else 0
     net = getattr(diffusers, led.net).from_config(config)
+    if extra:
+        net.controlnet_x_embedder = nn.Linear(net.config.in_channels + extra, net.inner_dim)
+        net.register_to_config(**{EXTRA: extra})
     rows = {name: len(values) for name, values in net.state_dict().items() if values.ndim}
     try:
         lacking = net.load_state_dict(to_diffusers(tensors, led.originals, rows), strict=False).missing_keys

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers.models.embeddings import ImageProjection
 from diffusers.models.transformers.transformer_flux import FluxIPAdapterAttnProcessor
@@ -20,6 +21,9 @@ from ..errors import Unsupported
 from ..models.entry import ModelEntry
 from ..models.flow_reference import eye_name, place, read_flow_adapter
 from ..models.header import shapes as read_shapes
+
+BLACK = np.zeros((28, 28, 3), np.float32)
+"""What is seen where no picture is to be taken after, as diffusers has it."""
 
 
 class FlowAdapter(nn.Module):
@@ -35,43 +39,46 @@ class FlowAdapter(nn.Module):
         with safe_open(entry.path, framework="pt") as file:
             self.load_state_dict({_own(name): file.get_tensor(name) for name in file.keys() if _own(name)})  # noqa: SIM118
 
+    def look(self, eyes: Any, picture: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is told of a picture, and of none, (1, tokens, D)."""
+        facts = next(self.parameters())
+        seen, nothing = (eyes.see(one, whole=True)[0].to(facts.device, facts.dtype) for one in (picture, BLACK))
+        return self.tokens(seen), self.tokens(nothing)
 
-def load_flow_adapter(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> FlowAdapter:
-    """Load an adapter from its file."""
-    return FlowAdapter(entry).eval().requires_grad_(False).to(device, dtype)
+    @staticmethod
+    @contextmanager
+    def worn(denoiser: Any, adapters: Sequence[FlowAdapter], title: str) -> Iterator[Worn]:
+        """Inside the block the denoiser attends to one picture through each of the adapters. Raises Unsupported where
+        an adapter has other blocks.
+        """
+        blocks = denoiser.transformer_blocks
+        if any(len(adapter.k) != len(blocks) for adapter in adapters):
+            raise Unsupported(f"an IP-Adapter was made for another model than {title}", reason="WRONG_BASE")
+        before = [block.attn.processor for block in blocks]
+        processors = [_processor(adapters, number) for number in range(len(blocks))]
+        try:
+            for block, processor in zip(blocks, processors, strict=True):
+                block.attn.processor = processor
+            yield Worn(processors, "ip_hidden_states")
+        finally:
+            for block, processor in zip(blocks, before, strict=True):
+                # Deleted first: torch would keep the name of a module that becomes something else.
+                del block.attn.processor
+                block.attn.processor = processor
 
 
 class Worn:
-    """What pictures add to a denoiser; `strengths` may be set anew at each call, a number or (B, n, 1) for each."""
+    """What pictures add to a denoiser, told by `argument` of its `joint_attention_kwargs`; `strengths` may be set anew
+    at each call, a number or (B, n, 1) for each.
+    """
 
-    def __init__(self, processors: Sequence[Any]) -> None:
-        self._processors = processors
+    def __init__(self, processors: Sequence[Any], argument: str) -> None:
+        self._processors, self.argument = processors, argument
 
     def strengths(self, values: Sequence[Any]) -> None:
         """How each picture counts from here on."""
         for processor in self._processors:
             processor.scale = list(values)
-
-
-@contextmanager
-def worn(denoiser: Any, adapters: Sequence[FlowAdapter], title: str) -> Iterator[Worn]:
-    """Inside the block the denoiser attends to one picture through each of the adapters, told by `ip_hidden_states` in
-    its `joint_attention_kwargs`. Raises Unsupported where an adapter has other blocks.
-    """
-    blocks = denoiser.transformer_blocks
-    if any(len(adapter.k) != len(blocks) for adapter in adapters):
-        raise Unsupported(f"an IP-Adapter was made for another model than {title}", reason="WRONG_BASE")
-    before = [block.attn.processor for block in blocks]
-    processors = [_processor(adapters, number) for number in range(len(blocks))]
-    try:
-        for block, processor in zip(blocks, processors, strict=True):
-            block.attn.processor = processor
-        yield Worn(processors)
-    finally:
-        for block, processor in zip(blocks, before, strict=True):
-            # Deleted first: torch would keep the name of a module that becomes something else.
-            del block.attn.processor
-            block.attn.processor = processor
 
 
 def _processor(adapters: Sequence[FlowAdapter], number: int) -> FluxIPAdapterAttnProcessor:

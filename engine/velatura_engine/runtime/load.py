@@ -21,13 +21,15 @@ from diffusers import AutoencoderKL, ControlNetModel
 
 from ..errors import Unsupported
 from ..families import Family, family
-from ..models import single_file
+from ..models import assembly, single_file
 from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
 from ..models.original import layout_of
 from ..models.single_file import CONFIGS
 from ..models.weights import weights
+from .control_lora import changed
 from .denoisers import load_denoiser
+from .pieces import load_piece
 
 ALIGNED = 64
 """Bytes whose multiples torch's own memory begins at."""
@@ -60,6 +62,9 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     """Load a checkpoint from its folder or single file. Raises Unsupported where its parts do not fit each other."""
     kind = family(entry.family)
     read = _from_folder if entry.format == "diffusers" else _over_base if entry.base else _from_file
+    read = _assembled if entry.pieces else read
+    if entry.over is not None:
+        return changed(load_checkpoint(entry.over, dtype=dtype, device=device), entry, kind)
     loaded = read(entry, kind, dtype)
     for name in kind.weights:
         if loaded.parts[name] is not None:
@@ -222,10 +227,33 @@ def _unpacked_configs(entry: ModelEntry, kind: Family) -> Iterator[Path]:
         yield target
 
 
+def _assembled(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Components:
+    """A file of a denoiser with single files of the other parts, and the bundled vocabularies."""
+    assert kind.flow is not None and kind.flow.loose is not None
+    known, made = assembly.configs(entry), dict[str, Any]()
+    with tempfile.TemporaryDirectory(prefix="velatura-config-") as folder:
+        target = Path(folder)
+        for part, config in known.items():
+            _write(target / part / "config.json", config)
+        made[kind.denoiser] = load_denoiser(entry, kind, _class(kind.components[kind.denoiser]), dtype, target)
+        for name, piece in entry.pieces:
+            of, role = kind.components[name], kind.flow.loose.texts.get(name)
+            alone = role == "clip_l" and of.endswith("WithProjection")
+            made[name] = load_piece(piece, _class(of), target / name, dtype, unprojected=alone)
+        for name, role in kind.flow.loose.texts.items():
+            words = name.replace("text_encoder", "tokenizer")
+            layout = {"clip_l": "sd1", "clip_g": "sdxl", "t5": single_file.T5}[role]
+            unpack_words(layout, "tokenizer_2" if role == "clip_g" else "tokenizer", target / words)
+            made[words] = _tokenizer(kind.components[words], target / words) if name in made else None
+            made.setdefault(name, None)
+    schedule = known["scheduler"] | {"prediction_type": entry.prediction}
+    return Components(parts=made, scheduler_config=schedule, settings=kind.settings)
+
+
 def unpack_words(layout: str, part: str, target: Path) -> None:
     """Write the bundled vocabulary of a layout's tokenizer into a folder."""
     target.mkdir(exist_ok=True)
-    for name in single_file.WORDS:
+    for name in single_file.T5_WORDS if layout == single_file.T5 else single_file.WORDS:
         found = single_file.bundled_file(layout, part, name)
         content = found.read_bytes()
         (target / name.removesuffix(".gz")).write_bytes(gzip.decompress(content) if found.suffix == ".gz" else content)

@@ -19,13 +19,20 @@ from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from PIL import Image
 from safetensors import safe_open
 from torch import nn
-from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPVisionModelWithProjection,
+    SiglipImageProcessorPil,
+    SiglipVisionModel,
+)
 
 from ..errors import Unsupported
 from ..models.entry import ModelEntry
+from ..models.sd3_reference import EYES
 from ..models.weights import weights
-from .flow_references import FlowAdapter, load_flow_adapter
+from .flow_references import FlowAdapter
 from .load import ALIGNED
+from .sd3_references import JointAdapter
 from .seams import steer
 
 KEEP = 2
@@ -37,12 +44,18 @@ Kept = TypeVar("Kept")
 
 
 class Eyes:
-    """A picture encoder, and how a picture is laid before it: shortest side to its size, cut from the middle."""
+    """A picture encoder, and how a picture is laid before it. CLIP sees the middle square, its shortest side brought to
+    the encoder's size; SigLIP all of it, brought to a square.
+    """
 
-    def __init__(self, encoder: CLIPVisionModelWithProjection) -> None:
+    def __init__(self, encoder: CLIPVisionModelWithProjection | SiglipVisionModel) -> None:
         self.encoder = encoder
         side = cast(int, encoder.config.image_size)
-        self.prepare = CLIPImageProcessorPil(size=side, crop_size=side)
+        self.prepare: Any = (
+            SiglipImageProcessorPil(size={"height": side, "width": side})
+            if isinstance(encoder, SiglipVisionModel)
+            else CLIPImageProcessorPil(size=side, crop_size=side)
+        )
 
     @torch.inference_mode()
     def see(self, picture: np.ndarray, *, whole: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,7 +100,7 @@ class References:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self._eyes: OrderedDict[tuple, Eyes] = OrderedDict()
-        self._flowing: OrderedDict[tuple, FlowAdapter] = OrderedDict()
+        self._flowing: OrderedDict[tuple, FlowAdapter | JointAdapter] = OrderedDict()
         # Forgotten with the denoiser that they were made for.
         self._readers: WeakKeyDictionary[nn.Module, OrderedDict[tuple, Readers]] = WeakKeyDictionary()
 
@@ -95,9 +108,10 @@ class References:
         """A picture encoder, loaded if need be."""
         return _kept(self._eyes, _key(entry), lambda: load_eyes(entry, self.device, self.dtype))
 
-    def flow_adapter(self, entry: ModelEntry) -> FlowAdapter:
+    def flow_adapter(self, entry: ModelEntry) -> FlowAdapter | JointAdapter:
         """An adapter for a model that flows, loaded if need be."""
-        return _kept(self._flowing, _key(entry), lambda: load_flow_adapter(entry, self.device, self.dtype))
+        of = JointAdapter if entry.variant == EYES else FlowAdapter
+        return _kept(self._flowing, _key(entry), lambda: _settled(of(entry), self.device, self.dtype))
 
     def readers(self, entries: Sequence[ModelEntry], unet: Any) -> Readers:
         """Adapters for this very denoiser, loaded if need be. Raises Unsupported where they do not fit it."""
@@ -108,7 +122,8 @@ class References:
 
 def load_eyes(entry: ModelEntry, device: torch.device, dtype: torch.dtype) -> Eyes:
     """Load a picture encoder from its folder."""
-    encoder = CLIPVisionModelWithProjection.from_pretrained(
+    of = SiglipVisionModel if entry.variant == EYES else CLIPVisionModelWithProjection
+    encoder = of.from_pretrained(
         entry.path, dtype=dtype, variant=weights(entry.path).variant or None, local_files_only=True,
         use_safetensors=True,
     )  # fmt: skip

@@ -32,18 +32,23 @@ class _Memory:
 
 
 class Reuse:
-    """Counts the steps and the calls within them; each call (a window, a side of guidance) has its own memory."""
+    """Counts the steps and the calls within them; each call (a window, a side of guidance, one of several looks that a
+    solver takes in a step) has its own memory.
+    """
 
-    def __init__(self, interval: int) -> None:
-        self.interval = interval
+    def __init__(self, interval: int, looks: int = 1) -> None:
+        self.interval, self.looks = interval, looks
         self.step = 0
+        self._looked = 0
         self._call = 0
         self._memories: dict[int, _Memory] = {}
         self._whole, self._memory = True, _Memory(torch.Size(), torch.empty(0))
 
     def next_step(self) -> None:
-        """The scheduler has taken a step."""
-        self.step, self._call = self.step + 1, 0
+        """The scheduler has taken a step, which is the solver's where that has looked as often as it does."""
+        self._looked += 1
+        if self._looked % self.looks == 0:
+            self.step, self._call = self.step + 1, 0
 
     def begin(self, sample: torch.Tensor, words: torch.Tensor) -> None:
         """A call begins; it is computed whole when its turn has come, or when its words are others than before."""
@@ -62,12 +67,14 @@ class Reuse:
 
 
 @contextmanager
-def reusing(unet: nn.Module, interval: int) -> Iterator[Reuse]:
+def reusing(unet: nn.Module, interval: int, looks: int = 1) -> Iterator[Reuse]:
     """Compute the coarse rows of a UNet2DConditionModel only in every `interval`-th step inside the block.
 
-    Whoever takes the steps calls `next_step` after each. With an interval of 1 nothing is touched.
+    Whoever takes the steps calls `next_step` after each. With an interval of 1 nothing is touched. Solvers that ask the
+    model several times (`looks`) in a step take all of them whole, or none: were every second look a remembered one,
+    and that is the one that decides, every step would go by what is remembered.
     """
-    reuse = Reuse(interval)
+    reuse = Reuse(interval, looks)
     with ExitStack() as stack:
         if interval > 1:
             blocks = [*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1]]  # type: ignore[index, misc]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 
 import diffusers
 import numpy as np
 import pytest
 import torch
 from fakes.tiny_flows import make_flow
-from fakes.tiny_nets import NETS, make_net
+from fakes.tiny_nets import NETS, make_net, make_wide
 from velatura_engine.errors import NotFound, Unsupported
 from velatura_engine.events import Artifact
 from velatura_engine.families import family as family_of
@@ -46,6 +47,7 @@ def index(tmp_path_factory) -> ModelIndex:
              caption_projection_dim=16)  # fmt: skip
     make_net(nets / "sd3-inpaint", sd3, "sd3", extra_conditioning_channels=1, seed=4)
     make_net(nets / "qwen-inpaint", home / "qwen_image", "qwen_image", extra_condition_channels=4, seed=4)
+    make_wide(make_net(nets / "flux-inpainting-beta", flux, "flux", num_single_layers=0, seed=6))
     make_net(nets / "z-union-2.1", home / "z_image", "z_image", control_in_dim=33, n_refiner_layers=1,
              add_control_noise_refiner="control_noise_refiner", control_layers_places=[0, 1])  # fmt: skip
     make_flow(home / "flux-wide", "flux", num_attention_heads=2)
@@ -123,6 +125,7 @@ def test_nothing_that_was_made_is_refused(index):
             for entry in index.entries() if entry.kind == "controlnet"}  # fmt: skip
     assert not index.refused
     assert nets == {
+        "flux-inpainting-beta": ("flux", "inpaint"),
         "sd3-canny": ("sd3", "canny"), "sd3-stability-blur": ("sd3", "blur"), "sd3-inpaint": ("sd3", "inpaint"),
         "flux-canny": ("flux", "canny"), "flux-union": ("flux", ("canny", "tile")),
         "flux-xlabs-hed": ("flux", "softedge"),
@@ -201,6 +204,37 @@ INPAINTING = {
 }
 
 
+def test_unions_of_z_image_see_what_is_repainted_beside_any_hint(paint, asked, index):
+    seen, mask = asked("z_image"), torch.from_numpy(LEFT).permute(2, 0, 1)[None]
+    sampling = Sampling(steps=3, guidance=1.0)
+    paint("z_image", canny(kind="mlsd"), init=NOISE, mask=Picture(LEFT, "data"), sampling=sampling)
+    ours = torch.stack(list(seen[0]["control_context"]))
+    seen.clear()
+    kind = "ZImageControlNetInpaintPipeline"
+    theirs(index, "z_image", "z-union-2.1", kind=kind, image=as_tensor(NOISE), mask_image=mask, guidance_scale=0.0)
+    assert ours.shape[1] == 33
+    assert torch.allclose(ours, torch.stack(list(seen[0]["control_context"])), atol=1e-4)
+
+
+def test_alimamas_net_for_inpainting_sees_the_picture_and_what_of_it_stays(paint, asked, index):
+    """Its config has channels that diffusers' class does not know; its authors put them behind the latents."""
+    seen = asked("flux")
+    own, more = Control(kind="inpaint", preprocessor="inpaint"), {"init": NOISE, "mask": Picture(LEFT, "data")}
+    painted = paint("flux", own, **more)
+    hint = seen[0]["controlnet_cond"].unflatten(2, (17, 2, 2))  # (1, n, C, 2, 2)
+    stays = torch.from_numpy(1 - LEFT[:: SIDE // 8, :: SIDE // 8, 0])  # each latent's
+    rows = stays.unflatten(0, (4, 2)).unflatten(2, (4, 2)).permute(0, 2, 1, 3).flatten(0, 1)
+    assert torch.equal(hint[0, :, 16], rows)
+    vae = diffusers.AutoencoderKL.from_pretrained(index.get("flux").path / "vae")
+    with torch.no_grad():
+        mode = vae.encode(torch.where(torch.from_numpy(LEFT).permute(2, 0, 1)[None] > 0, -1, as_tensor(NOISE)))
+    latents = (mode.latent_dist.mode() - vae.config.shift_factor) * vae.config.scaling_factor
+    packed = diffusers.FluxPipeline._pack_latents(latents, 1, 16, 8, 8).unflatten(2, (16, 2, 2))
+    assert torch.allclose(hint[:, :, :16], packed, atol=1e-4)
+    assert np.array_equal(painted[:, SIDE // 2 :], NOISE.pixels[:, SIDE // 2 :])
+    assert not np.array_equal(painted, paint("flux", **more))
+
+
 @pytest.mark.parametrize("family", INPAINTING)
 def test_nets_for_inpainting_are_shown_what_diffusers_shows_them(paint, asked, index, family):
     net, kind, call = INPAINTING[family]
@@ -237,9 +271,9 @@ def asked(monkeypatch):
         forward = of.forward
 
         @functools.wraps(forward)
-        def looking(self, **kwargs):
-            seen.append(kwargs)
-            return forward(self, **kwargs)
+        def looking(self, *args, **kwargs):
+            seen.append(inspect.signature(forward).bind(self, *args, **kwargs).arguments)
+            return forward(self, *args, **kwargs)
 
         monkeypatch.setattr(of, "forward", looking)
         return seen

@@ -354,3 +354,11 @@ def test_rows_are_remembered_as_long_as_the_model_says_unless_asked():
     (own,) = make(Diffuse(prompt="brick"), index=Index(quick)).steps
     (asked,) = make(Diffuse(prompt="brick", sampling=Sampling(cache_interval=1)), index=Index(quick)).steps
     assert (own.cache_interval, asked.cache_interval) == (2, 1)
+
+
+def test_a_sampler_that_chooses_its_steps_remembers_nothing_unless_asked():
+    quick = Index(replace(STARTER, cache_interval=2))
+    (own,) = make(Diffuse(prompt="brick", sampling=Sampling(sampler="dpm_adaptive")), index=quick).steps
+    asked = Sampling(sampler="dpm_adaptive", cache_interval=3)
+    (told,) = make(Diffuse(prompt="brick", sampling=asked), index=quick).steps
+    assert (own.cache_interval, told.cache_interval) == (1, 3)

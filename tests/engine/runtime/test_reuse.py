@@ -81,6 +81,18 @@ def test_each_call_of_a_step_remembers_its_own(unet):
             reuse.next_step()
 
 
+def test_a_solver_that_looks_twice_a_step_computes_both_looks_or_none(unet, computed):
+    early, late = ask(unet), ask(unet, NOISE * 0.5)
+    computed.clear()
+    with reusing(unet, 2, 2) as reuse:
+        for _ in range(2):
+            assert torch.equal(ask(unet), early)
+            reuse.next_step()
+            assert torch.equal(ask(unet, NOISE * 0.5), late)
+            reuse.next_step()
+    assert len(computed) == 2
+
+
 def test_each_window_remembers_its_own(unet, computed):
     windows = Windows((24, 16), 16, 8, grain=2, check=lambda: None)
     canvas = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(4))

@@ -21,7 +21,8 @@ def of_share(
     Raises Mismatch where the joined layers have other rows than the file's, or none has that tensor.
     """
     own = getattr(share.modules[share.own], name, None)
-    if own is not None and not share.swapped and parts.keys() <= {"down", "up", "alpha"}:
+    alone = parts.keys() - {"bias"} <= {"down", "up", "alpha"} and (name == "weight" or "bias" not in parts)
+    if own is not None and not share.swapped and alone:
         # A product has its rows by themselves.
         return work_out({**parts, "up": _rows(parts["up"], share)} if "up" in parts else parts, own)
     tensors = [getattr(module, name, None) for module in share.modules]

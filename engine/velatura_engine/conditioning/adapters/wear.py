@@ -89,6 +89,16 @@ def wearing(
                 parameter.data = before
 
 
+def fuse(worn: AdapterPlan, components: Mapping[str, nn.Module]) -> set[str]:
+    """Lay a LoRA over the components' weights for good; the layers of its file that fit nothing. Raises Unsupported for
+    a file that is broken.
+    """
+    with ExitStack() as stack, torch.no_grad():
+        pieces, (tally,) = _pieces([worn], Places(components), stack)
+        _put_on(pieces, [tally], [], lambda: None)
+    return tally.left
+
+
 def _pieces(
     loras: Sequence[AdapterPlan], places: Places, stack: ExitStack
 ) -> tuple[dict[nn.Module, list[_Piece]], list[_Tally]]:
