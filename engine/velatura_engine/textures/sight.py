@@ -125,7 +125,7 @@ def _trusted(eye: Eye, edge_margin: float) -> Eye:
     v = ((torch.arange(height) + 0.5) / height * rows).long()[:, None]
     u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
     hit, depth, color = eye.hit[v, u], eye.depth[v, u], eye.color
-    usable = hit & ~_margin(eye, ring)[v, u]
+    usable = hit & ~margin(eye, ring)[v, u]
     painted = usable if eye.mask is None else usable & (eye.mask > 0)
     ways = [(way, _connected(eye, depth, hit, way)) for way in WAYS]
     for _ in range(math.ceil(edge_margin) + 1 if ring else 0):
@@ -162,7 +162,7 @@ def _beside(values: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
     return moved
 
 
-def _margin(eye: Eye, width: int) -> torch.Tensor:
+def margin(eye: Eye, width: int) -> torch.Tensor:
     """Pixels (H, W) less than `width` pixels beside a depth edge or the border."""
     if width <= 0:
         return torch.zeros_like(eye.hit)
@@ -227,12 +227,15 @@ class Sight:
 
     def colors(self, eye: Eye) -> torch.Tensor:
         """What the view's picture has there, (K, 4)."""
-        width = eye.color.shape[1]
-        pixels = F.pad(eye.color.view(-1, 4), (0, 1), value=1.0)  # the fifth adds up the shares
+        return self.values(eye.color.view(-1, 4), eye.color.shape[1])
+
+    def values(self, pixels: torch.Tensor, width: int) -> torch.Tensor:
+        """What a picture of that width, its pixels (h * w, C) row by row, has there, (K, C)."""
+        pixels = F.pad(pixels, (0, 1), value=1.0)  # the last adds up the shares
         # Past the picture's edge a share is 0, whatever is read there.
         read = (self.pixel[:, None] + torch.tensor([0, 1, width, width + 1])).clamp(0, len(pixels) - 1)
         sums = F.embedding_bag(read, pixels, mode="sum", per_sample_weights=self.shares)
-        return sums[:, :4] / sums[:, 4:]
+        return sums[:, :-1] / sums[:, -1:]
 
 
 def key(eye: Eye, rules: Rules) -> bytes:
