@@ -33,6 +33,10 @@ def plan_views(
     if ask.width or ask.height:
         raise Invalid(f"{field}.width", f"goes with no {field}.views: each is as large as its depth",
                       remedy="leave width and height out")  # fmt: skip
+    where = f"{field}.model"
+    model = index.get(ask.model, field=where) if ask.model else index.default(field=where)
+    # Five-channel models follow depth at full strength, and know no other.
+    strength = None if family(model.family).depth_channel else model.view_depth
     first = draw_seed() if ask.seed is None else ask.seed
     ask = series.settled(ask, index, field, first)
     together = ask.agreement.method == "together"
@@ -45,7 +49,7 @@ def plan_views(
         if view.color is not None:
             parts.append(None)
             continue
-        alone = _alone(ask, view, (first + number) % 2**64, shown)
+        alone = _alone(ask, view, (first + number) % 2**64, shown, strength)
         there = {**done, ViewsPlan.SEEN: (size, size)}
         painting = Painting(alone, index, there, field, request.max_pixels)
         parts.append(painting.plan(step_id, hidden, draw_seed))
@@ -94,11 +98,12 @@ def _size(view: Viewpoint, done: Sizes, field: str) -> Size:
     return color
 
 
-def _alone(ask: Diffuse, view: Viewpoint, seed: int, over: bool) -> Diffuse:
-    """One view's painting; `over` what is seen from it."""
+def _alone(ask: Diffuse, view: Viewpoint, seed: int, over: bool, strength: float | None) -> Diffuse:
+    """One view's painting; `over` what is seen from it. `strength` of depth where none is said."""
+    depth = replace(view.depth, strength=strength) if view.depth.strength is None else view.depth
     words = f"{ask.prompt}, {view.words}" if view.words else ask.prompt
     alone = replace(
-        ask, prompt=words, depth=view.depth, seed=seed, count=1, views=(), controls=tuple(ask.controls)
+        ask, prompt=words, depth=depth, seed=seed, count=1, views=(), controls=tuple(ask.controls)
     )  # fmt: skip
     if not over:
         return alone

@@ -109,7 +109,7 @@ def resolve(message: diffuse_pb2.Diffuse, plan: ViewsPlan) -> None:
         message.ClearField(name)  # each view has its depth's
     for view in message.views:
         view.depth.model = model
-        if said:
+        if said and not view.depth.HasField("strength"):
             view.depth.strength = strength
     agreement = plan.agreement
     for name in ("method", "refine", "gain", "color_match", "every"):
