@@ -32,7 +32,7 @@ def build(
         assert given.disparity is not None
         near, hit = given.disparity, given.disparity > 0
     lines = np.zeros(hit.shape, bool)
-    for rows, columns in ((-1, 0), (0, -1)):
+    for rows, columns in ((1, 0), (0, 1)):
         other, there = shifted(facing, rows, columns, given), shifted(hit, rows, columns, given)
         far = shifted(near, rows, columns, given)
         bends = (facing * other).sum(2) < np.cos(np.radians(bend))
