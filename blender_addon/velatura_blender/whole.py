@@ -21,7 +21,11 @@ UVS = [
     ("NEW", "New UV Map", "Unwrap into a new UV map"),
 ]
 METHODS = [
-    ("sequence", "In Turn", "Each view goes on with what the ones before it show: crisp, and may drift round the object"),
+    (
+        "sequence",
+        "In Turn",
+        "Each view goes on with what the ones before it show: crisp, and may drift round the object",
+    ),
     ("together", "Together", "All views at once, which agree at every step: even all around, and softer"),
 ]
 LENSES = [
@@ -240,7 +244,6 @@ class Blended(OfViews):
         if found is None:
             raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
         return found
-
 
 
 class VELATURA_OT_reblend(Blended, bpy.types.Operator):

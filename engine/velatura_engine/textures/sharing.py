@@ -89,6 +89,6 @@ class Sharing:
 def _bare(view: ViewArrays) -> Eye:
     """A view of whose picture that is not used which mixes two surfaces, beside depth edges."""
     bare = eye(view, 0)
-    (rows, columns), (height, width) = bare.depth.shape, bare.color.shape[:2]
-    inner = bare.hit & ~margin(bare, math.ceil(columns / width))
+    height, width = bare.color.shape[:2]
+    inner = bare.hit & ~margin(bare, math.ceil(bare.depth.shape[1] / width))
     return replace(bare, usable=at_size(inner, (width, height)))

@@ -122,8 +122,11 @@ def _counted(color: np.ndarray) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Mending:
-    """How a picture's margins beside depth edges get colours of the same surface further in: `usable` (h, w) pixels, and
-    in turn those that are filled (n,), what each takes (n, 8), and how much of it (n, 8), the sum 1."""
+    """How a picture's margins beside depth edges get colours of the same surface further in.
+
+    `usable` (h, w) are the pixels that may be read then. `rings` one after the other: pixels to fill (n,), from which
+    ones (n, 8), and how much of each (n, 8), the sum 1.
+    """
 
     usable: torch.Tensor
     rings: tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], ...]
@@ -287,9 +290,7 @@ def _sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) -
     pixel, shares, mask = _sample(eye, points[facing], normal[facing], x[facing], y[facing], rules)
     shown = mask > 0
     facing = facing[shown]
-    return Sight(
-        chosen[facing].int(), pixel[shown], shares[shown], mask[shown], cosine[facing].clamp_min(0).float()
-    )
+    return Sight(chosen[facing].int(), pixel[shown], shares[shown], mask[shown], cosine[facing].clamp_min(0).float())
 
 
 def look(

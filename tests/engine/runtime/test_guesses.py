@@ -1,8 +1,10 @@
 """What the model guesses at can be changed, for every sampler, and the sampler goes by that."""
 
+import inspect
+
 import pytest
 import torch
-from engine.samplers.test_samplers import GAMMA, NAMES, answer, config, signal, start
+from engine.samplers.test_samplers import NAMES, answer, config, signal, start
 from velatura_engine.runtime.guesses import amend
 from velatura_engine.samplers import sampler
 
@@ -18,9 +20,10 @@ def walk(name, change, prediction="epsilon", pure_noise=False):
     dice, roots = torch.Generator().manual_seed(7), signal(pure_noise)
     x = start(scheduler, dice, side=8)
     amend(scheduler, change)
+    more = {"generator": dice} if "generator" in inspect.signature(scheduler.step).parameters else {}
     for step in scheduler.timesteps:
         said = answer(scheduler.scale_model_input(x, step), step, roots, prediction)
-        x = scheduler.step(said, step, x, return_dict=False)[0]
+        x = scheduler.step(said, step, x, return_dict=False, **more)[0]
     return x
 
 
@@ -29,8 +32,7 @@ def walk(name, change, prediction="epsilon", pure_noise=False):
 def test_a_picture_becomes_what_its_guesses_are_changed_to(name, prediction, pure_noise):
     wanted = torch.linspace(-1, 1, 4 * 64).view(1, 4, 8, 8)
     made = walk(name, lambda guess, _: wanted.expand_as(guess), prediction, pure_noise)
-    left = 0.12 if name in ("tcd", "ddim", "pndm", "dpm_fast") or GAMMA < 0 else 0.08  # the last level's noise
-    assert (made - wanted).abs().mean() < left
+    assert (made - wanted).abs().mean() < 0.03  # the last level's noise stays with some
 
 
 @pytest.mark.parametrize("name", LED)
