@@ -194,7 +194,8 @@ def test_a_whole_object_is_painted_from_four_views_that_agree(scene):
         0
     ].coverage >= 0.8  # four views see no more
     recipe = json.loads(run.views[0].image[place.RECIPE])
-    assert recipe["spec"]["steps"][0]["diffuse"]["views"][0]["depth"]["model"] == "starter-depth"
+    depth = recipe["spec"]["steps"][0]["diffuse"]["views"][0]["depth"]
+    assert depth["model"] == "starter-depth" and depth["strength"] == pytest.approx(0.3)  # as the model says
     own = [(views.pixels_of(view.image)[..., 3] > 128).mean() for view in run.views]
     assert own[0] == 1 and min(own) < 0.9  # later ones keep what others painted
     texture = texels(worn(ball))[..., :3]
