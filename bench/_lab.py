@@ -51,12 +51,12 @@ def _number(value: float, unit: str) -> str:
 
 
 def options(
-    description: str | None, *, rounds: int, steps: int = STEPS, argv: Sequence[str] | None = None
+    description: str | None, *, rounds: int, steps: int = STEPS, size: int = SIZE, argv: Sequence[str] | None = None
 ) -> argparse.Namespace:
     """The command line of a measurement."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds, help=f"times to measure (default {rounds})")
-    parser.add_argument("--size", type=int, default=SIZE, help=f"pixels a side (default {SIZE})")
+    parser.add_argument("--size", type=int, default=size, help=f"pixels a side (default {size})")
     parser.add_argument("--steps", type=int, default=steps, help=f"denoising steps (default {steps})")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     return parser.parse_args(argv)

@@ -49,7 +49,7 @@ def ball(around: int = 128, down: int = 64) -> geometry_pb2.ProjectionTarget:
 
 def main() -> None:
     """Measure and print."""
-    options = _lab.options(__doc__, rounds=3)
+    options = _lab.options(__doc__, rounds=3, size=128)
     raw = pixels_pb2.PIXEL_FORMAT_RGBA8
     with _lab.engine() as endpoint, Engine.connect(endpoint) as talk:
         _lab.settle(talk)

@@ -37,26 +37,41 @@ class Blending:
     steepest: float = 85.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Painting:
+    """How views come to agree: `refine` is how far what a later one sees better is painted again, `method` "sequence"
+    or "together"; `depth` how strongly each follows its depth, None as the model likes it."""
+
+    refine: float = 0.4
+    method: str = "sequence"
+    depth: float | None = None
+
+
 def texture(
     wish: asking.Wish,
     sights: Sequence[Sight],
     targets: Sequence[geometry_pb2.ProjectionTarget],
     blending: Blending,
-    refine: float = 0.4,
+    painting: Painting | None = None,
 ) -> jobs_pb2.JobSpec:
     """Paint the sights that show nothing yet so that they agree with the others, and lay all onto the targets."""
     said = wish.said()
     said["width"] = said["height"] = None  # each has its depth's
+    how = painting or Painting()
     views = [
         geometry_pb2.View(
             camera=sight.camera, depth=pixels.depth_map(sight.depth), prompt=sight.words, color=_color(sight)
         )
         for sight in sights
     ]
-    painting = spec.diffuse(**said, views=views, id=VIEWS)
-    painting.steps[0].diffuse.agreement.refine = refine
+    for view in views:
+        if how.depth is not None:
+            view.depth.strength = how.depth
+    job = spec.diffuse(**said, views=views, id=VIEWS)
+    agreement = job.steps[0].diffuse.agreement
+    agreement.method, agreement.refine = how.method, how.refine
     shown = [pixels.from_step(VIEWS, number) for number in range(len(sights))]
-    return _job(painting, _projection(sights, shown, targets, blending))
+    return _job(job, _projection(sights, shown, targets, blending))
 
 
 def blend(

@@ -68,8 +68,12 @@ class Asking:
             seed=random.randrange(1 << 31) if seed < 0 else seed,  # one that fits into the field, to be used again
             steps=steps or None,
             model=self.value(context, "model").strip(),
-            **painting.extras(context, size, partial(self.value, context)),
+            **painting.extras(context, size, partial(self.value, context), self.controls(context)),
         )
+
+    def controls(self, context):
+        """Hints of the operator's own; None for those that lead one picture."""
+        return None
 
     def targets(self, context):
         """The meshes that are meant."""

@@ -31,7 +31,7 @@ HINTS = [
     ("IMAGE", "Picture", "A picture, as it is or through a preprocessor"),
     ("SCENE", "Scene", "What the scene's camera sees: its true depth, and what can be made of it"),
 ]
-OF_SCENE = {"depth": "depth", "normal": "normal_from_depth"}
+OF_SCENE = {"depth": "depth", "normal": "normal_from_depth", "lineart": "lineart_from_depth"}
 """What makes these kinds of hints from the scene's depth, where no other preprocessor is chosen."""
 
 
@@ -182,8 +182,9 @@ class Painting:
     )
 
 
-def extras(context, size, value):
-    """What a wish holds beyond words, size and seed; `value(name)` is the operator's own value or the scene's."""
+def extras(context, size, value, controls=None):
+    """What a wish holds beyond words, size and seed; `value(name)` is the operator's own value or the scene's.
+    `controls` take the place of the scene's hints where there are any."""
     settings = context.scene.velatura
     guidance, sampler = value("guidance"), value("sampler")
     return {
@@ -192,7 +193,7 @@ def extras(context, size, value):
         "schedule": settings.schedule,
         "guidance": None if guidance < 0 else guidance,
         "knobs": knobs.values(settings.knobs, sampler) if sampler else {},
-        "controls": hints(context, size),
+        "controls": hints(context, size) if controls is None else controls,
         "adapters": tuple(
             spec.adapter(each.model, each.weight) for each in settings.adapters if each.use and each.model
         ),

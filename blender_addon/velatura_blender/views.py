@@ -12,7 +12,7 @@ import uuid
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture
+from . import asking, asking_views, capture, resume
 
 
 class VelaturaView(bpy.types.PropertyGroup):
@@ -100,6 +100,15 @@ def run_of(thing: bpy.types.Object | None, scene: bpy.types.Scene) -> VelaturaRu
     return None
 
 
+def get(key: str) -> VelaturaRun:
+    """A run by its key. Raises ValueError where it is gone."""
+    found = find(key)
+    if found is None:
+        raise ValueError("What was textured is no longer in this file, so its views have no place: texture it again")
+    return found[1]
+
+
+@resume.resumable
 def drop(key: str) -> None:
     """Take back a run that came to nothing: its views, and the UV layers that were made for it."""
     found = find(key)

@@ -1,12 +1,12 @@
 """Texturing whole objects from several views, and blending the views anew afterwards."""
 
-import random
+import dataclasses
 from functools import partial
 
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture, place, preferences, uvs, viewpoints, views
+from . import asking, asking_views, capture, place, preferences, resume, uvs, view_hints, viewpoints, views
 from .operators import Asking
 from .session import session
 
@@ -19,6 +19,14 @@ UVS = [
     ("AUTO", "As Needed", "A new UV map where there is none, or where it overlaps or leaves the square"),
     ("KEEP", "Keep", "The UV map that is there"),
     ("NEW", "New UV Map", "Unwrap into a new UV map"),
+]
+METHODS = [
+    (
+        "sequence",
+        "In Turn",
+        "Each view goes on with what the ones before it show: crisp, and may drift round the object",
+    ),
+    ("together", "Together", "All views at once, which agree at every step: even all around, and softer"),
 ]
 LENSES = [
     ("PERSP", "Perspective", "As the eye sees"),
@@ -40,6 +48,7 @@ class VelaturaWhole(bpy.types.PropertyGroup):
         description="How strongly each place takes the view that faces it most; low values mix views",
         default=4.0, min=0.0, max=32.0,
     )  # fmt: skip
+    method: bpy.props.EnumProperty(name="Paint", items=METHODS)  # type: ignore[valid-type]
     refine: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Refine",
         description="How far what a later view sees better is painted again: 0 keeps it, 1 paints anew",
@@ -50,7 +59,15 @@ class VelaturaWhole(bpy.types.PropertyGroup):
     )
 
 
-class VELATURA_OT_texture_object(Asking, bpy.types.Operator):
+class OfViews(Asking):
+    """What operators share that paint views: hints are made of each view's own depth."""
+
+    def controls(self, context):
+        """The hints that lead every view."""
+        return view_hints.controls(context.scene.velatura.controls)
+
+
+class VELATURA_OT_texture_object(OfViews, bpy.types.Operator):
     """Paint the selected meshes all around, from several views that agree, onto one texture each; needs no camera"""
 
     bl_idname = "velatura.texture_object"
@@ -62,6 +79,7 @@ class VELATURA_OT_texture_object(Asking, bpy.types.Operator):
     lens: bpy.props.EnumProperty(name="Lens", items=LENSES, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     uvs: bpy.props.EnumProperty(name="UV Map", items=UVS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     sharpness: bpy.props.FloatProperty(name="Sharpness", default=4.0, min=0.0, max=32.0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    method: bpy.props.EnumProperty(name="Paint", items=METHODS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     refine: bpy.props.FloatProperty(name="Refine", default=0.4, min=0.0, max=1.0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     view_words: bpy.props.BoolProperty(name="Name the Views", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
@@ -91,10 +109,14 @@ class VELATURA_OT_texture_object(Asking, bpy.types.Operator):
         try:
             notes = self.take_in(context, run, things)
             found = views.targets(run, context.evaluated_depsgraph_get())
+            painting = asking_views.Painting(
+                refine=run.refine, method=self.value(context, "method"),
+                depth=view_hints.depth_strength(context.scene.velatura.controls),
+            )  # fmt: skip
             spec = asking_views.texture(
-                wish, views.sights(run, anew=set(range(len(run.views)))), found, blending(run), run.refine
+                wish, views.sights(run, anew=set(range(len(run.views)))), found, blending(run), painting
             )
-            put, take_back = partial(put_object, key=key, notes=notes), partial(views.drop, key)
+            put, take_back = partial(put_object, key=key, notes=notes), partial(views.drop, key=key)
             return session.run("Texture Object", spec, put, take_back)
         except Exception:
             views.drop(key)
@@ -159,9 +181,10 @@ def blending(run):
     return asking_views.Blending(sharpness=run.sharpness)
 
 
+@resume.resumable
 def put_object(result, key, notes):
     """The views' pictures, and one image and material for each object; says what was done."""
-    _, run = views.find(key)
+    run = views.get(key)
     title = run.prompt[:32]
     for artifact in result.artifacts:
         if artifact.step_id != asking_views.VIEWS:
@@ -207,8 +230,13 @@ def told(run, result):
     return notes
 
 
-class Blended(Asking):
+class Blended(OfViews):
     """What operators share that change a run's textures."""
+
+    def value(self, context, name):
+        """The operator's own value where it was given, else the scene's; the run's prompt where none is set."""
+        found = super().value(context, name)
+        return found if name != "prompt" or found.strip() else self.run(context).prompt
 
     def run(self, context):
         """The active object's run."""
@@ -216,10 +244,6 @@ class Blended(Asking):
         if found is None:
             raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
         return found
-
-    def send(self, context, title, run, spec, key_note):
-        """Send a job whose textures replace the run's."""
-        return session.run(title, spec, partial(put_again, key=run.key, note=key_note))
 
 
 class VELATURA_OT_reblend(Blended, bpy.types.Operator):
@@ -242,11 +266,11 @@ class VELATURA_OT_reblend(Blended, bpy.types.Operator):
         session.connect(preferences.endpoint(context))
         found = views.targets(run, context.evaluated_depsgraph_get())
         spec = asking_views.blend(views.sights(run, anew=set()), found, blending(run))
-        return self.send(context, "Re-blend", run, spec, "")
+        return session.run("Re-blend", spec, partial(put_again, key=run.key))
 
 
 class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
-    """Paint one view of the active object again, over what the others show, and leave the others as they are"""
+    """Paint one view of the active object again with the settings that are set now, over what the others show"""
 
     bl_idname = "velatura.redo_view"
     bl_label = "Redo View"
@@ -263,26 +287,26 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         if self.properties.is_property_set("words"):
             view.words = self.words
         others = [other for other in run.views if other.use and other != view]
-        given = self.properties.is_property_set("seed") and self.seed >= 0
-        seed = self.seed if given else random.randrange(1 << 31)
         place_of = sum(other.use for other in run.views[: self.number - 1])
-        wish = asking.Wish(
-            prompt=self.prompt or run.prompt, negative=self.negative or run.negative, model=self.model or run.model,
-            seed=(seed - place_of) % 2**64, steps=self.steps or run.steps or None,
-        )  # fmt: skip
+        wish = self.wish(context, tuple(view.depth.size) if view.depth else (0, 0))
+        wish = dataclasses.replace(wish, seed=(wish.seed - place_of) % 2**64)
         session.connect(preferences.endpoint(context))
         sent = views.sights(run, anew={self.number - 1})
         found = views.targets(run, context.evaluated_depsgraph_get())
-        spec = asking_views.texture(wish, sent, found, blending(run), run.refine if others else 0.4)
-        put = partial(put_again, key=run.key, note="", number=self.number - 1, index=place_of)
+        painting = asking_views.Painting(
+            refine=run.refine if others else 0.4, depth=view_hints.depth_strength(context.scene.velatura.controls)
+        )
+        spec = asking_views.texture(wish, sent, found, blending(run), painting)
+        put = partial(put_again, key=run.key, number=self.number - 1, index=place_of)
         return session.run("Redo View", spec, put)
 
 
-def put_again(result, key, note, number=None, index=0):
+@resume.resumable
+def put_again(result, key, number=None, index=0):
     """New textures in the materials that are worn, and the picture of view `number`, which came as the job's view
     `index`; says what was done."""
-    _, run = views.find(key)
-    title, notes = run.prompt[:32], [note] if note else []
+    run = views.get(key)
+    title, notes = run.prompt[:32], []
     for artifact in result.artifacts:
         if number is not None and artifact.step_id == asking_views.VIEWS and artifact.index == index:
             view = run.views[number]

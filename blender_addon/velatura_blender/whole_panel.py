@@ -26,8 +26,10 @@ class VELATURA_PT_whole(bpy.types.Panel):
         if settings.cameras == "AUTO":
             column.prop(settings, "views")
             column.prop(settings, "lens")
+        column.prop(settings, "method")
         for name in ("uvs", "sharpness", "refine", "view_words"):
-            column.prop(settings, name)
+            if name != "refine" or settings.method == "sequence":
+                column.prop(settings, name)
         column.operator("velatura.texture_object", icon="SHADING_TEXTURE")
         run = views.run_of(context.view_layer.objects.active, context.scene)
         if run is not None:

@@ -165,6 +165,8 @@ class DiffusePlan:
     """Begin with the noise that the init would have been painted from."""
     vae_tile: int = 0
     """Side of what the autoencoder sees at once, pixels; 0 is the whole canvas."""
+    beside: tuple[DiffusePlan, ...] = ()
+    """Where each picture has hints and words of its own: what each alone would be, one for each seed."""
 
     @property
     def outputs(self) -> tuple[Size, ...]:
@@ -192,7 +194,8 @@ class SeriesPlan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewsPlan:
     """Paintings of one scene from several cameras, one after the other. `parts` has one for each view, None for views
-    that are kept as they are; from the second shown view on they repaint what `SEEN` holds, start and mask."""
+    that are kept as they are; from the second shown view on they repaint what `SEEN` holds, start and mask, unless all
+    are painted together."""
 
     step_id: str
     hidden: bool
@@ -328,7 +331,8 @@ def _explain(step: StepPlan) -> str:
     if isinstance(step, ReliefPlan):
         return f"{step.step_id}: make a mesh of {step.size[0]} x {step.size[1]} pixels, as {step.format}"
     if isinstance(step, ViewsPlan):
-        return f"{len(paintings(step))} of {len(step.views)} views in turn, the first: {_explain(paintings(step)[0])}"
+        how = "together" if step.agreement.method == "together" else "in turn"
+        return f"{len(paintings(step))} of {len(step.views)} views {how}, the first: {_explain(paintings(step)[0])}"
     if isinstance(step, SeriesPlan):
         said = (f"\n  {number}: {'; '.join(filter(None, texts))}" for number, texts in enumerate(step.texts))
         return f"{len(step.parts)} times {_explain(step.parts[0])}, of{''.join(said)}"

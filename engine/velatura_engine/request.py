@@ -206,6 +206,7 @@ class Agreement:
     refine: float = 0.4
     gain: float = 0.2
     color_match: bool = True
+    every: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,7 +171,7 @@ def test_history_images_and_materials_are_there_after_saving_and_opening(scene, 
     assert [spec.steps[0].diffuse.prompt.text for spec in fake.specs] == ["moss", "moss"]
 
 
-@pytest.mark.parametrize("operator", ["texture", "project"])
+@pytest.mark.parametrize("operator", ["texture", "project", "texture_object"])
 def test_a_file_saved_in_between_finds_its_result_when_it_is_opened_again(scene, fake, tmp_path, operator):
     thing = suzanne()
     while thing.data.uv_layers:

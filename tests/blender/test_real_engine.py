@@ -9,9 +9,9 @@ import bpy
 import kernel
 import numpy as np
 import pytest
-from scenes import add, faces_of_texels, place_camera, select, state
+from scenes import add, faces_of_texels, place_camera, select, state, suzanne
 from velatura import discovery
-from velatura_blender import capture, live, live_view, place, shots, views
+from velatura_blender import capture, live, live_view, place, shots, views, whole
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -194,13 +194,14 @@ def test_a_whole_object_is_painted_from_four_views_that_agree(scene):
         0
     ].coverage >= 0.8  # four views see no more
     recipe = json.loads(run.views[0].image[place.RECIPE])
-    assert recipe["spec"]["steps"][0]["diffuse"]["views"][0]["depth"]["model"] == "starter-depth"
+    depth = recipe["spec"]["steps"][0]["diffuse"]["views"][0]["depth"]
+    assert depth["model"] == "starter-depth" and depth["strength"] == pytest.approx(0.3)  # as the model says
     own = [(views.pixels_of(view.image)[..., 3] > 128).mean() for view in run.views]
     assert own[0] == 1 and min(own) < 0.9  # later ones keep what others painted
     texture = texels(worn(ball))[..., :3]
     assert texture.std((0, 1)).min() > 2 and not (texture == 0).all(2).any()
     before = [views.pixels_of(view.image) for view in run.views]
-    assert bpy.ops.velatura.redo_view(number=2, seed=50, wait=True) == {"FINISHED"}
+    assert bpy.ops.velatura.redo_view(number=2, seed=50, steps=3, wait=True) == {"FINISHED"}
     changed_views = [
         not np.array_equal(views.pixels_of(v.image), old) for v, old in zip(run.views, before, strict=True)
     ]
@@ -208,6 +209,22 @@ def test_a_whole_object_is_painted_from_four_views_that_agree(scene):
     again = texels(worn(ball))[..., :3]
     assert bpy.ops.velatura.reblend(wait=True) == {"FINISHED"}
     np.testing.assert_array_equal(texels(worn(ball))[..., :3], again)  # nothing was changed, so nothing changes
+
+
+@pytest.mark.parametrize(("method", "most"), [("sequence", 6.0), ("together", 4.0)])
+def test_views_of_a_head_agree_where_several_see_it(scene, monkeypatch, method, most):
+    head = suzanne()
+    scene.camera = None
+    select(head)
+    told, scores = whole.told, []
+    monkeypatch.setattr(whole, "told", lambda run, result: scores.extend(whole.textures(result)) or told(run, result))
+    wanted = {"prompt": "orange wooden planks", "size": 128, "texture_size": TEXTURE, "views": 5, "steps": 6, "seed": 7}
+    assert bpy.ops.velatura.texture_object(wait=True, method=method, **wanted) == {"FINISHED"}
+    (artifact,) = scores
+    red, green, blue = texels(worn(head))[..., :3].reshape(-1, 3).mean(0)
+    print(f"{method}: {artifact.scores['agreement']:.2f} apart, {red:.0f} {green:.0f} {blue:.0f}")
+    assert artifact.scores["agreement"] <= most
+    assert red > 1.4 * green > 1.4 * blue  # orange, as it was asked
 
 
 def test_a_file_saved_in_between_finds_what_the_engine_painted_for_it(scene, tmp_path):

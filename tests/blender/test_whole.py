@@ -178,7 +178,70 @@ def test_one_view_is_painted_again_over_what_the_others_show(scene, fake, monkey
     painting = fake.specs[-1].steps[0].diffuse
     assert [view.HasField("color") for view in painting.views] == [True, False, True]  # without the first
     assert painting.views[1].prompt == "rusty" and (painting.seed + 1) % 2**64 == 77
+    assert painting.prompt.text == "waves"  # the run's own, where no other is set
     assert [view.image == image for view, image in zip(run.views, images, strict=True)] == [True, True, False, True]
+
+
+def test_a_view_is_painted_again_with_the_settings_that_are_set_now(scene, fake, monkeypatch, tmp_path):
+    thing = add("uv_sphere", "Ball")
+    select(thing)
+    textured(monkeypatch, fake, tmp_path, texture_size=64, views=4)
+    settings = scene.velatura
+    settings.prompt, settings.negative, settings.steps, settings.seed, settings.guidance = "gold", "rust", 7, 42, 3.0
+    settings.sampler = "euler"
+    assert bpy.ops.velatura.redo_view(number=2, wait=True) == {"FINISHED"}
+    painting = fake.specs[-1].steps[0].diffuse
+    assert (painting.prompt.text, painting.negative.text, painting.seed + 1) == ("gold", "rust", 42)
+    sampling = painting.sampling
+    assert (sampling.steps, sampling.sampler, sampling.guidance) == (7, "euler", 3.0)
+
+
+def test_views_are_painted_together_where_the_artist_says_so(scene, fake):
+    select(add("cube", "Cube", size=1))
+    scene.velatura_whole.method = "together"
+    texture(size=64, texture_size=64, views=4)
+    texture(size=64, texture_size=64, views=4, method="sequence")
+    assert [spec.steps[0].diffuse.agreement.method for spec in fake.specs] == ["together", "sequence"]
+
+
+def hint(scene, kind, **more):
+    made = scene.velatura.controls.add()
+    made.kind = kind
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_hints_of_the_panel_are_made_of_each_views_own_depth(scene, fake):
+    select(add("cube", "Cube", size=1))
+    scene.camera = None
+    hint(scene, "depth", strength=0.7)
+    hint(scene, "normal", strength=0.5, end=0.8)
+    hint(scene, "lineart")
+    hint(scene, "canny", use=False, source="IMAGE")
+    texture(size=64, texture_size=64, views=4)
+    painting = fake.specs[0].steps[0].diffuse
+    assert [view.depth.strength for view in painting.views] == [pytest.approx(0.7)] * len(painting.views)
+    normal, lines = painting.controls
+    assert (normal.kind, normal.preprocessor, normal.end) == ("normal", "normal_from_depth", pytest.approx(0.8))
+    assert (lines.kind, lines.preprocessor) == ("lineart", "lineart_from_depth")
+    assert not any(control.HasField(name) for control in painting.controls for name in ("image", "depth"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "words"),
+    [
+        ("canny", {"source": "IMAGE"}, "would lie over every view"), ("canny", {}, "choose a preprocessor"),
+        ("depth", {"start": 0.5}, "follow their depth all along"),
+    ],
+)  # fmt: skip
+def test_hints_that_no_view_can_have_are_said_before_anything_is_made(scene, fake, kind, more, words):
+    select(add("cube", "Cube", size=1))
+    hint(scene, kind, **more)
+    before = state()
+    with pytest.raises(RuntimeError, match=words):
+        texture(size=64, texture_size=64)
+    assert state() == before and not fake.specs
 
 
 def test_a_saved_file_keeps_depth_and_views_as_they_were(scene, fake, monkeypatch, tmp_path):

@@ -294,16 +294,18 @@ class Variation(_message.Message):
     def __init__(self, subseed: _Optional[int] = ..., strength: _Optional[float] = ..., seed_width: _Optional[int] = ..., seed_height: _Optional[int] = ...) -> None: ...
 
 class Agreement(_message.Message):
-    __slots__ = ("method", "refine", "gain", "color_match")
+    __slots__ = ("method", "refine", "gain", "color_match", "every")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     REFINE_FIELD_NUMBER: _ClassVar[int]
     GAIN_FIELD_NUMBER: _ClassVar[int]
     COLOR_MATCH_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
     method: str
     refine: float
     gain: float
     color_match: bool
-    def __init__(self, method: _Optional[str] = ..., refine: _Optional[float] = ..., gain: _Optional[float] = ..., color_match: bool = ...) -> None: ...
+    every: int
+    def __init__(self, method: _Optional[str] = ..., refine: _Optional[float] = ..., gain: _Optional[float] = ..., color_match: bool = ..., every: _Optional[int] = ...) -> None: ...
 
 class Diffuse(_message.Message):
     __slots__ = ("prompt", "negative", "model", "vae", "width", "height", "seed", "count", "sampling", "init", "mask", "inpaint", "outpaint", "depth", "controls", "references", "adapters", "tiling", "views", "variation", "allow_empty_prompt", "windows", "directions", "agreement", "vae_tile")

@@ -75,6 +75,12 @@ class Conditioning:
         self._stage = self._stages[0]
 
     @property
+    def changes(self) -> bool:
+        """Whether the pipeline alone cannot do it: something changes on the way, or answers are put together."""
+        keeps = self.directed is not None and self.directed.keeps
+        return len(self._stages) > 1 or self._stage.composed or keeps
+
+    @property
     def arguments(self) -> dict[str, torch.Tensor]:
         """What the pipeline is given in the place of texts; right where nothing changes and nothing is composed."""
         told, plain = self._stage.told[0], self._stage.plain[0]
@@ -92,7 +98,7 @@ class Conditioning:
     def steering(self, denoiser: nn.Module, controls: Sequence[nn.Module]) -> Iterator[None]:
         """Inside the block denoiser and ControlNets hear what is to be heard at each step."""
         keeps = self.directed is not None and self.directed.keeps
-        if len(self._stages) == 1 and not self._stage.composed and not keeps:
+        if not self.changes:
             yield  # the pipeline does all of it
             return
         with ExitStack() as stack:

@@ -57,6 +57,8 @@ class ModelEntry:
     guidance: float = 7.5
     image_guidance: float | None = None
     cache_interval: int = 1
+    view_depth: float = 1.0
+    """How strongly the depth of a view is followed where views of a scene are painted and nothing is said."""
     prediction: str = "epsilon"
     pure_noise: bool = False
     control_kind: str = ""

@@ -370,6 +370,7 @@ def _starter_facts(checkpoint: Path) -> dict[str, Any]:
         "guidance": card.get("guidance_scale"),
         "steps": card.get("steps"),
         "cache_interval": card.get("cache_interval"),
+        "view_depth": card.get("view_depth"),
         "sampler": card.get("sampler"),
         "native_size": card.get("size"),
     }

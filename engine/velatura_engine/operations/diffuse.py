@@ -25,6 +25,7 @@ from ..conditioning.steering import Conditioning
 from ..events import Artifact, Preview
 from ..pixels.picture import Picture
 from ..plan import DiffusePlan
+from ..runtime.guesses import Change, amend
 from ..runtime.models import Loaded
 from ..runtime.reuse import Reuse, reusing
 from ..runtime.seams import Moment, observe
@@ -41,12 +42,19 @@ from .guides import Guides
 from .inversion import invert
 from .noise import Variation, generators, instead
 from .references import Likeness
+from .rows import together
 from .scene import Scene, fetch, finish
 from .words import untold, voices
 
+Agree = Callable[[Loaded], Change]
+"""Given the model, what its guesses are changed by."""
 
-def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
-    """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps."""
+
+def paint(plan: DiffusePlan, context: Context, agree: Agree | None = None) -> list[Picture]:
+    """Run one painting; emits progress, previews, warnings and artifacts, and returns the pictures for later steps.
+
+    `agree` may change what the model guesses at all along.
+    """
     context.stage("load")
     plan = settle(plan, context)
     if plan.model.pipeline:
@@ -76,6 +84,8 @@ def paint(plan: DiffusePlan, context: Context) -> list[Picture]:
             else:
                 assert likeness is not None
                 run = _Run(plan, context, model, scene, guides, likeness)
+                if agree is not None:
+                    amend(run.scheduler, agree(model))
             context.stage(f"{plan.step_id}:diffuse")
             with likeness or nullcontext():
                 latents = run.denoise(axes)
@@ -107,7 +117,7 @@ class _Run:
         self.guides, self.likeness = guides, likeness
         self.scheduler = sampler(plan.sampler).build(model.scheduler_config, plan.schedule, **plan.knobs)
         self.variation = self._variation()
-        self.conditioning = self._conditioning()
+        self.conditioning = together(plan, self._conditioning)
         self.last_glimpse = time.monotonic()
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
@@ -169,7 +179,7 @@ class _Run:
             if windows:
                 stack.enter_context(windowed(model.denoiser, [], windows))
             noise = invert(
-                model, self.start, self._hearing(directed=False), timestep=float(scheduler.timesteps[first]),
+                model, self.start, self._hearing(plan, directed=False), timestep=float(scheduler.timesteps[first]),
                 steps=steps, factor=plan.model.latent_factor, after=after,
             )  # fmt: skip
         instead(self.scheduler, lambda drawn: noise.to(drawn))
@@ -247,14 +257,14 @@ class _Run:
         """Prompts that the pipeline reads by itself."""
         plan, count = self.plan, len(self.plan.seeds)
         return {
-            "prompt": [plan.prompt.text] * count,
+            "prompt": [row.prompt.text for row in plan.beside] or [plan.prompt.text] * count,
             "negative_prompt": [plan.negative.text] * count,
             "clip_skip": plan.clip_skip,
         }
 
-    def _conditioning(self) -> Conditioning | None:
+    def _conditioning(self, plan: DiffusePlan) -> Conditioning | None:
         """What weighted, changing, composed or long prompts mean; None where the pipeline can read them by itself."""
-        plan, model = self.plan, self.model
+        model = self.model
         prompts = plan.prompt, plan.negative
         if (
             model.family.plain
@@ -265,11 +275,11 @@ class _Run:
             and all(prompt.plain and model.count_tokens(prompt.text) <= model.window for prompt in prompts)
         ):
             return None
-        return self._hearing()
+        return self._hearing(plan)
 
-    def _hearing(self, directed: bool = True) -> Conditioning:
+    def _hearing(self, plan: DiffusePlan, directed: bool = True) -> Conditioning:
         """What the prompts mean, whatever they say; without what directions change unless `directed`."""
-        plan, model = self.plan, self.model
+        model = self.model
         steps = plan.steps if plan.task == "txt2img" else max(1, int(plan.steps * plan.strength))
         regions = [mask if mask is None else _tensor(mask[..., None], model) for mask in self.scene.regions]
         split = len(plan.passages)

@@ -46,9 +46,9 @@ class Guides:
         self._adapters: list[_Adapter] = []
         self._moment = (0, 1)
         unions: dict[int, list[tuple[ControlPlan, nn.Module, torch.Tensor, torch.Tensor | None]]] = {}
-        for control in plan.controls:
+        for number, control in enumerate(plan.controls):
             module = context.models.control(control.model)
-            hint = _tensor(hint_of(control, plan, context), model)
+            hint = self._hint(number, control, context)
             mask = self._mask(control, context)
             self.modules.append(module)
             if control.model.kind == "t2i":
@@ -61,6 +61,11 @@ class Guides:
             controls, nets, hints, masks = zip(*together, strict=True)
             # It weighs its hints itself, each in its own part of the run.
             self._follow(self._union(nets[0], controls), torch.cat(hints, dim=1), masks[0], (1.0, 0.0, 1.0))
+
+    def _hint(self, number: int, control: ControlPlan, context: Context) -> torch.Tensor:
+        """The hint on the canvas, (1, 3, H, W); of paintings beside each other, (B, 3, H, W)."""
+        rows = [(row.controls[number], row) for row in self.plan.beside] or [(control, self.plan)]
+        return torch.cat([_tensor(hint_of(its, row, context), self.model) for its, row in rows])
 
     def _follow(
         self, net: nn.Module, hint: torch.Tensor, mask: torch.Tensor | None, led: tuple[float, float, float]
@@ -92,7 +97,7 @@ class Guides:
         count = len(self.plan.seeds)
         name = "image" if self.plan.task == "txt2img" else "control_image"
         return {
-            name: [hint.repeat(count, 1, 1, 1) for hint in self._hints],
+            name: [hint.repeat(count // len(hint), 1, 1, 1) for hint in self._hints],
             "controlnet_conditioning_scale": [strength for strength, _, _ in self._led],
             "control_guidance_start": [start for _, start, _ in self._led],
             "control_guidance_end": [end for _, _, end in self._led],
@@ -129,7 +134,7 @@ class Guides:
         summed = [reduce(torch.add, level) for level in zip(*chosen, strict=True)]
         # The denoiser takes them out of the list one by one.
         return args, kwargs | {
-            "down_intrablock_additional_residuals": [level.expand(rows, -1, -1, -1) for level in summed]
+            "down_intrablock_additional_residuals": [level.repeat(rows // len(level), 1, 1, 1) for level in summed]
         }
 
 

@@ -1,4 +1,5 @@
-"""Painting several views of one scene so that they agree: in turn, each over what the ones before it show there."""
+"""Painting several views of one scene so that they agree: in turn, each over what the ones before it show there; or
+all together (`together.py`)."""
 
 from __future__ import annotations
 
@@ -18,13 +19,26 @@ from ..textures.sight import Eye, ViewArrays, eye
 from .context import Context
 from .diffuse import paint as paint_one
 from .series import share
+from .together import paint_together
 
 EDGE = 1.5
 """Pixels beside depth edges and the border that are not carried over to other views: they mix two surfaces."""
 
 
 def paint(plan: ViewsPlan, context: Context) -> list[Picture]:
-    """Paint the views that have no picture, one after the other; returns all as RGBA, alpha how much a pixel counts."""
+    """Paint the views that have no picture; returns all as RGBA, alpha how much a pixel counts."""
+    pictures = paint_together(plan, context) if plan.agreement.method == "together" else _in_turn(plan, context)
+    for number, picture in enumerate(pictures):
+        part = plan.parts[number]
+        seed = part.seeds[0] if part is not None else 0
+        context.emit(
+            Artifact(step_id=plan.step_id, index=number, kind="image", picture=picture, seed=seed, hidden=plan.hidden)
+        )
+    return pictures
+
+
+def _in_turn(plan: ViewsPlan, context: Context) -> list[Picture]:
+    """Paint the views that have no picture, one after the other."""
     shown: dict[int, Picture] = {}
     eyes: dict[int, Eye] = {}
     for number, view in enumerate(plan.views):
@@ -40,13 +54,6 @@ def paint(plan: ViewsPlan, context: Context) -> list[Picture]:
             picture = _paint(part, view, [*eyes.values()], plan, context)
         shown[number] = picture
         eyes[number] = _eye(view, picture, context)
-    for number in range(len(plan.views)):
-        part = plan.parts[number]
-        seed = part.seeds[0] if part is not None else 0
-        context.emit(
-            Artifact(step_id=plan.step_id, index=number, kind="image", picture=shown[number], seed=seed,
-                     hidden=plan.hidden)
-        )  # fmt: skip
     context.outputs.pop(ViewsPlan.SEEN, None)
     return [shown[number] for number in range(len(plan.views))]
 

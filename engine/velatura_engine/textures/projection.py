@@ -63,7 +63,7 @@ def project(
     """
     memory = Memory(0) if memory is None else memory
     rules = Rules(max_angle=max_angle, exponent=exponent, depth_tolerance=depth_tolerance)
-    eyes = [view if isinstance(view, Eye) else eye(view, edge_margin) for view in views]
+    eyes = [view if isinstance(view, Eye) else eye(view, edge_margin, memory) for view in views]
     name = digest(mesh.positions, mesh.triangles, mesh.uvs, size)
     surface = memory.get(name, lambda: unwrap.unwrap(mesh, size, check))
     blend = _Blend(surface, name, [(one, key(one, rules)) for one in eyes], exponent, memory)
@@ -125,24 +125,34 @@ class _Blend:
         looks = []
         for one, name in self.eyes:
             where = digest(self.name, name, number)
-            shown = self.memory.get(where, lambda one=one: sight(one, *places.seen_from(one), rules))
-            color, at = shown.colors(one), shown.places.long()
-            weight = one.weight * color[:, 3] * shown.cosine**self.exponent
-            looks.append(_every(shown, color, weight, count))
-            color[:, 3] = 1
-            sums.index_add_(0, at, weight[:, None] * color)
-            strength[at] = torch.maximum(strength[at], torch.where(weight > 0, shown.mask, 0.0))
+            shown, some = self.memory.get(where, lambda one=one: _shown(one, places, rules))
+            at, counts = shown.places.long(), one.color[..., 3:]
+            pixels = torch.cat((one.color[..., :3] * counts, counts), 2).view(-1, 4)
+            said = shown.values(pixels, one.color.shape[1], one.weight * shown.cosine**self.exponent)
+            sums.index_add_(0, at, said)
+            looks.append(_look(said[some], at[some], count))
+            if bool((counts > 0).all()) and bool((shown.mask >= 1).all()):
+                strength.index_fill_(0, at, 1.0)
+            else:
+                painted = torch.where(said[:, 3] > 0, shown.mask, 0.0)
+                strength.index_reduce_(0, at, painted, "amax")
         paint = sums[:, :3] / sums[:, 3:].clamp_min(1e-30)
         self.agreement.add(looks, paint[::EVERY])
         return paint, strength
 
 
-def _every(shown: Sight, color: torch.Tensor, weight: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Colours (n, 3) and weights (n,) of one place in so many of `count`, where not seen zeros."""
-    some = shown.places % EVERY == 0
-    at, length = (shown.places[some] // EVERY).long(), -(-count // EVERY)
+def _shown(eye: Eye, places: _Places, rules: Rules) -> tuple[Sight, torch.Tensor]:
+    """What a view shows of places, and numbers of those that agreement is told by."""
+    shown = sight(eye, *places.seen_from(eye), rules)
+    return shown, torch.nonzero(shown.places % EVERY == 0)[:, 0].int()
+
+
+def _look(said: torch.Tensor, at: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colours (n, 3) and weights (n,) of one place in so many of `count`, of what (k, 4) is said there, times its
+    weight; where nothing is said zeros."""
+    at, length = at // EVERY, -(-count // EVERY)
     colors, weights = torch.zeros(length, 3), torch.zeros(length)
-    colors[at], weights[at] = color[some, :3], weight[some]
+    colors[at], weights[at] = said[:, :3] / said[:, 3:].clamp_min(1e-30), said[:, 3]
     return colors, weights
 
 
@@ -156,10 +166,7 @@ class _Places:
     def seen_from(self, eye: Eye) -> tuple[torch.Tensor, torch.Tensor]:
         """Positions and normals (N, 3) in a camera's space."""
         if self._on is None:
-            self._on = unwrap.on_triangles(self.surface, self.texels)
-        triangle, parts = self._on
+            self._on = unwrap.on_surface(self.surface, self.texels)
+        places, normals = self._on
         matrix = eye.world_to_camera
-        there = self.surface.positions @ matrix[:3, :3].T + matrix[:3, 3]
-        corners = there[self.surface.triangles[triangle]]
-        normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        return (parts[..., None] * corners).sum(1), normal / normal.norm(dim=1, keepdim=True)
+        return places @ matrix[:3, :3].T + matrix[:3, 3], normals @ matrix[:3, :3].T

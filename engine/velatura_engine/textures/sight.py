@@ -11,16 +11,18 @@ on the processor, whatever device paints; the outcome does not depend on the num
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .memory import digest
+from .memory import Memory, digest
 
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
+AT_ONCE = 1 << 16  # places looked at together: few enough for a processor's cache
 BEND = 0.15  # pixel widths; pixels that lie farther off a texel's plane count little
 WAYS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 SEEN = 0.05  # part of the pixel around a point that must show its surface
@@ -78,10 +80,11 @@ class Eye:
         return across.norm(dim=-1) * (2.0 / self.depth.shape[1])
 
 
-def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
+def eye(view: ViewArrays, edge_margin: float = 1.0, memory: Memory | None = None) -> Eye:
     """Make a view ready: its rays, and which pixels of its depth map may be trusted.
 
     `edge_margin`: pixels of the picture beside depth edges and at the border whose colours are not used, 0 to 64.
+    `memory` makes the same depth quicker the next time.
     """
     to_clip = torch.tensor(np.asarray(view.camera_to_clip), dtype=torch.float64).reshape(4, 4)
     # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
@@ -106,7 +109,10 @@ def eye(view: ViewArrays, edge_margin: float = 1.0) -> Eye:
         mask=None if view.mask is None else torch.tensor(np.asarray(view.mask, np.float32)),
         weight=view.weight,
     )
-    return _trusted(bare, edge_margin)
+    known = () if bare.mask is None else (bare.mask > 0,)
+    name = digest(bare.depth, bare.camera_to_clip, tuple(bare.color.shape), *known, "mending", edge_margin)
+    mending = (memory or Memory(0)).get(name, lambda: _mending(bare, edge_margin))
+    return replace(bare, color=mending.mend(bare.color), usable=mending.usable)
 
 
 def _counted(color: np.ndarray) -> torch.Tensor:
@@ -114,30 +120,48 @@ def _counted(color: np.ndarray) -> torch.Tensor:
     return F.pad(torch.tensor(color[..., :4].copy()), (0, 4 - min(color.shape[2], 4)), value=1.0)
 
 
-def _trusted(eye: Eye, edge_margin: float) -> Eye:
-    """The view with `usable` set: pixels beside depth edges take the colour of the same surface further in.
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """How a picture's margins beside depth edges get colours of the same surface further in.
 
-    A surface is followed over neighbours whose depth differs by less than an edge; what is only margin stays unusable.
+    `usable` (h, w) are the pixels that may be read then. `rings` one after the other: pixels to fill (n,), from which
+    ones (n, 8), and how much of each (n, 8), the sum 1.
     """
+
+    usable: torch.Tensor
+    rings: tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], ...]
+
+    def mend(self, color: torch.Tensor) -> torch.Tensor:
+        """Colours (h, w, 4), their margins filled."""
+        pixels = color.reshape(-1, 4).clone()
+        for at, of, share in self.rings:
+            pixels[at] = (pixels[of] * share[..., None]).sum(1)
+        return pixels.view(color.shape)
+
+
+def _mending(eye: Eye, edge_margin: float) -> Mending:
+    """A surface is followed over neighbours whose depth differs by less than an edge; what is only margin stays
+    unusable."""
     rows, columns = eye.depth.shape
     height, width = eye.color.shape[:2]
     ring = math.ceil(edge_margin * columns / width - 1e-6)
     v = ((torch.arange(height) + 0.5) / height * rows).long()[:, None]
     u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
-    hit, depth, color = eye.hit[v, u], eye.depth[v, u], eye.color
-    usable = hit & ~_margin(eye, ring)[v, u]
+    hit, depth = eye.hit[v, u], eye.depth[v, u]
+    usable = hit & ~margin(eye, ring)[v, u]
     painted = usable if eye.mask is None else usable & (eye.mask > 0)
-    ways = [(way, _connected(eye, depth, hit, way)) for way in WAYS]
+    ways = [(way, _connected(eye, depth, hit, way)) for way in WAYS] if ring else []
+    offsets = torch.tensor([dy * width + dx for dy, dx in WAYS])
+    rings = []
     for _ in range(math.ceil(edge_margin) + 1 if ring else 0):
-        total, count = torch.zeros_like(color), torch.zeros_like(color[..., 0])
-        for way, connected in ways:
-            near = _beside(painted, way) & connected
-            total += near[..., None] * _beside(color, way)
-            count += near
-        found = (count > 0) & hit & ~painted
-        color = torch.where(found[..., None], total / count.clamp_min(1)[..., None], color)
-        painted = painted | found
-    return replace(eye, color=color, usable=usable | painted)
+        near = torch.stack([_beside(painted, way) & connected for way, connected in ways], -1).view(-1, len(WAYS))
+        found = (near.any(1).view(height, width) & hit & ~painted).view(-1)
+        at = torch.nonzero(found)[:, 0]
+        share = near[at].float()
+        of = (at[:, None] + offsets).clamp(0, height * width - 1)
+        rings.append((at, of, share / share.sum(1, keepdim=True)))
+        painted = painted | found.view(height, width)
+    return Mending(usable | painted, tuple(rings))
 
 
 def _connected(eye: Eye, depth: torch.Tensor, hit: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
@@ -162,7 +186,7 @@ def _beside(values: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
     return moved
 
 
-def _margin(eye: Eye, width: int) -> torch.Tensor:
+def margin(eye: Eye, width: int) -> torch.Tensor:
     """Pixels (H, W) less than `width` pixels beside a depth edge or the border."""
     if width <= 0:
         return torch.zeros_like(eye.hit)
@@ -216,7 +240,7 @@ class Sight:
     """What a view shows of places, but for the colours: of those K that it shows, numbers (K,) int32 in `places`.
 
     `pixel` (K,) int32 the upper left of the four that are read, row by row; `shares` (K, 4) of them, left to right,
-    then down; `mask` (K,) above 0; `cosine` (K,) of the angle at which the view sees the place.
+    then down, with the sum 1; `mask` (K,) above 0; `cosine` (K,) of the angle at which the view sees the place.
     """
 
     places: torch.Tensor
@@ -227,12 +251,14 @@ class Sight:
 
     def colors(self, eye: Eye) -> torch.Tensor:
         """What the view's picture has there, (K, 4)."""
-        width = eye.color.shape[1]
-        pixels = F.pad(eye.color.view(-1, 4), (0, 1), value=1.0)  # the fifth adds up the shares
-        # Past the picture's edge a share is 0, whatever is read there.
-        read = (self.pixel[:, None] + torch.tensor([0, 1, width, width + 1])).clamp(0, len(pixels) - 1)
-        sums = F.embedding_bag(read, pixels, mode="sum", per_sample_weights=self.shares)
-        return sums[:, :4] / sums[:, 4:]
+        return self.values(eye.color.reshape(-1, 4), eye.color.shape[1])
+
+    def values(self, pixels: torch.Tensor, width: int, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """What a picture of that width, its pixels (h * w, C) row by row, has there, (K, C), times weights (K,)."""
+        beyond = width + 1  # past the picture's edge a share is 0, whatever is read there
+        read = self.pixel[:, None] + torch.tensor([0, 1, width, width + 1], dtype=torch.int32).add_(beyond)
+        shares = self.shares if weights is None else self.shares * weights[:, None]
+        return F.embedding_bag(read, F.pad(pixels, (0, 0, beyond, beyond)), mode="sum", per_sample_weights=shares)
 
 
 def key(eye: Eye, rules: Rules) -> bytes:
@@ -247,17 +273,24 @@ def sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) ->
 
     Left out is what is hidden, turned away, out of the picture or beside a depth edge.
     """
+    parts = [_sight(eye, *part, rules) for part in zip(points.split(AT_ONCE), normal.split(AT_ONCE), strict=True)]
+    places = torch.cat([part.places + number * AT_ONCE for number, part in enumerate(parts)])
+    return Sight(places, *(torch.cat([getattr(part, name) for part in parts]) for name in Sight.__slots__[1:]))
+
+
+def _sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) -> Sight:
     clip = F.pad(points, (0, 1), value=1.0) @ eye.camera_to_clip.T
     ahead = (clip[:, 3] > 0) & (points[:, 2] < 0)
-    x, y = (torch.where(ahead, clip[:, k] / clip[:, 3], 9.0).clamp(-9, 9) for k in (0, 1))
-    direction = eye.rays(x, y)[1]
+    x, y = (torch.where(ahead, clip[:, k] / clip[:, 3], 9.0) for k in (0, 1))
+    chosen = torch.nonzero((x.abs() <= 1) & (y.abs() <= 1))[:, 0]
+    points, normal, x, y = (values[chosen] for values in (points, normal, x, y))
+    direction = torch.stack((x, y, torch.ones_like(x)), 1) @ eye.direction.T
     cosine = -(direction * normal).sum(1) / direction.norm(dim=1)
-    facing = ahead & (cosine > math.cos(math.radians(min(rules.max_angle, 89.99))))
-    chosen = torch.nonzero(facing & (x.abs() <= 1) & (y.abs() <= 1))[:, 0]
-    pixel, shares, mask = _sample(eye, points[chosen], normal[chosen], x[chosen], y[chosen], rules)
+    facing = torch.nonzero(cosine > math.cos(math.radians(min(rules.max_angle, 89.99))))[:, 0]
+    pixel, shares, mask = _sample(eye, points[facing], normal[facing], x[facing], y[facing], rules)
     shown = mask > 0
-    chosen = chosen[shown]
-    return Sight(chosen.int(), pixel[shown], shares[shown], mask[shown], cosine[chosen].clamp_min(0).float())
+    facing = facing[shown]
+    return Sight(chosen[facing].int(), pixel[shown], shares[shown], mask[shown], cosine[facing].clamp_min(0).float())
 
 
 def look(
@@ -278,43 +311,63 @@ def _sample(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Bilinear reading at clip-space places, of those of the four pixels that show the points' own plane.
 
-    The upper left pixel (N,), shares (N, 4), and mask (N,), 0 where nothing is read.
+    The upper left pixel (N,), shares (N, 4) with the sum 1, and mask (N,), 0 where nothing is read.
     """
     height, width = eye.color.shape[:2]
     column, row = (x + 1) / 2 * width - 0.5, (1 - y) / 2 * height - 0.5
     left, top = column.floor(), row.floor()
     mask, seen, shares = torch.zeros(len(points)), torch.zeros(len(points)), torch.zeros(len(points), 4)
+    planes = _Planes(eye, points, normal, rules.depth_tolerance)
     for number, (across, down) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         i, j = (left + across).long(), (top + down).long()
         share = (1 - (column - i).abs()) * (1 - (row - j).abs())
         inside = (i >= 0) & (i < width) & (j >= 0) & (j < height)
         i, j = i.clamp(0, width - 1), j.clamp(0, height - 1)
-        soft = torch.ones(len(points)) if eye.mask is None else eye.mask[j, i]
-        agreement = _agreement(eye, points, normal, i, j, rules.depth_tolerance)
-        good = inside & (soft > 0) & (agreement > 0)
+        agreement = planes.agreement(i, j)
+        good = inside & (agreement > 0)
+        soft = None if eye.mask is None else eye.mask.view(-1)[j * width + i]
+        good = good if soft is None else good & (soft > 0)
         share = torch.where(good, share, 0.0).float()
         seen += share
         shares[:, number] = share * agreement.float()
-        mask += shares[:, number] * soft
+        mask += shares[:, number] if soft is None else shares[:, number] * soft
     total = shares.sum(1).clamp_min(1e-12)
-    return (top * width + left).int(), shares, torch.where(seen > SEEN, mask / total, 0.0)
+    return (top * width + left).int(), shares / total[:, None], torch.where(seen > SEEN, mask / total, 0.0)
 
 
-def _agreement(
-    eye: Eye, points: torch.Tensor, normal: torch.Tensor, i: torch.Tensor, j: torch.Tensor, tolerance: float
-) -> torch.Tensor:
-    """How well pixel (i, j) of the colour picture fits the plane through each point by the depth map, 0..1.
+class _Planes:
+    """The planes through points (N, 3) with normals, met with the rays of pixels.
 
-    0: it shows something else. Far less than 1: the same surface round a bend, to be read only where nothing better is.
+    Rays are affine in clip x and y, so all that has three numbers a point is worked out once for all pixels.
     """
-    (height, width), (rows, columns) = eye.color.shape[:2], eye.depth.shape
-    u, v = ((i + 0.5) / width * columns).long(), ((j + 0.5) / height * rows).long()
-    origin, direction = eye.rays((u + 0.5) * (2.0 / columns) - 1, 1 - (v + 0.5) * (2.0 / rows))
-    along = (normal * (points - origin)).sum(1) / (normal * direction).sum(1)
-    expected = -(origin + along[:, None] * direction)[:, 2]
-    here = -points[:, 2]
-    pixel = eye.footprint(here)
-    slope = torch.minimum(0.5 * (expected - here).abs(), SLACK * pixel)
-    off = (expected - eye.depth[v, u]).abs()
-    same = (off <= tolerance * here + pixel + slope) & eye.usable[j, i] & (expected > 0)
-    return torch.where(same, torch.exp(-((off / (BEND * pixel)) ** 2)).clamp_min(1e-4), 0.0)
+
+    def __init__(self, eye: Eye, points: torch.Tensor, normal: torch.Tensor, tolerance: float) -> None:
+        self.eye = eye
+        self.level = (normal * points).sum(1)
+        self.starts, self.ways = (normal @ eye.origin).unbind(1), (normal @ eye.direction).unbind(1)
+        self.here = -points[:, 2]
+        self.pixel = eye.footprint(self.here)
+        self.limit = tolerance * self.here + self.pixel
+        self.depth, self.usable = eye.depth.reshape(-1), eye.usable.reshape(-1)
+
+    def agreement(self, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        """How well pixel (i, j) of the colour picture fits the plane through each point by the depth map, 0..1.
+
+        0: it shows something else. Far less than 1: the same surface round a bend, to be read only where nothing
+        better is.
+        """
+        eye = self.eye
+        (height, width), (rows, columns) = eye.color.shape[:2], eye.depth.shape
+        alike = (height, width) == (rows, columns)
+        u, v = (i, j) if alike else (((i + 0.5) / width * columns).long(), ((j + 0.5) / height * rows).long())
+        x, y = (u + 0.5).double() * (2.0 / columns) - 1, 1 - (v + 0.5).double() * (2.0 / rows)
+
+        def affine(parts: Sequence[torch.Tensor | float]) -> torch.Tensor:
+            return parts[0] * x + parts[1] * y + parts[2]
+
+        along = (self.level - affine(self.starts)) / affine(self.ways)
+        expected = -(affine(eye.origin[2].tolist()) + along * affine(eye.direction[2].tolist()))
+        slope = torch.minimum(0.5 * (expected - self.here).abs(), SLACK * self.pixel)
+        off = (expected - self.depth[v * columns + u]).abs()
+        same = (off <= self.limit + slope) & self.usable[j * width + i] & (expected > 0)
+        return torch.where(same, torch.exp(-((off / (BEND * self.pixel)) ** 2)).clamp_min(1e-4), 0.0)

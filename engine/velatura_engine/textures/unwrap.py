@@ -134,11 +134,19 @@ def _spread(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def places(surface: Surface, texels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Positions and normals (N, 3) of texels in the world."""
-    triangle, parts = on_triangles(surface, texels)
-    corners = surface.positions[surface.triangles[triangle]]
-    normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    where, normal = on_surface(surface, texels)
+    return where.numpy(), normal.numpy()
+
+
+def on_surface(surface: Surface, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions and normals (N, 3) float64 of texels in the world."""
+    a, b, c = surface.positions[surface.triangles].unbind(1)
+    normal = torch.linalg.cross(b - a, c - a)
     normal = normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-30)
-    return (parts[..., None] * corners).sum(1).numpy(), normal.numpy()
+    triangle, parts = on_triangles(surface, texels)
+    where = sum(parts[:, k, None] * corner[triangle] for k, corner in enumerate((a, b, c)))
+    assert isinstance(where, torch.Tensor)
+    return where, normal[triangle]
 
 
 def on_triangles(surface: Surface, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

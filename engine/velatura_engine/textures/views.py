@@ -40,12 +40,8 @@ def carry(
     check: Callable[[], None] = lambda: None,
 ) -> Carried:  # fmt: skip
     """What `earlier` views painted, seen through `view` at `size` (width, height); its own colours are not used."""
-    points, normal, facing = _surface(view)
+    points, normal, facing = (at_size(values, size).flatten(0, 1) for values in surface(view))
     width, height = size
-    rows, columns = facing.shape
-    v = ((torch.arange(height) + 0.5) / height * rows).long()[:, None]
-    u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
-    points, normal, facing = (values[v, u].flatten(0, 1) for values in (points, normal, facing))
     total, color, known = torch.zeros(len(points)), torch.zeros(len(points), 3), torch.zeros(len(points))
     back = torch.linalg.inv(view.world_to_camera)
     rules = Rules(max_angle=89.0, exponent=exponent, depth_tolerance=0.002)
@@ -68,7 +64,15 @@ def carry(
     )  # fmt: skip
 
 
-def _surface(view: Eye) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def at_size(values: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Of a depth map's values (H, W, ...) those in the middle of each pixel of a picture of `size` (width, height)."""
+    (rows, columns), (width, height) = values.shape[:2], size
+    v = ((torch.arange(height) + 0.5) / height * rows).long()[:, None]
+    u = ((torch.arange(width) + 0.5) / width * columns).long()[None]
+    return values[v, u]
+
+
+def surface(view: Eye) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Places and directions (H, W, 3) of what each pixel of the depth map shows, in camera space, and the cosine."""
     rows, columns = view.depth.shape
     x = ((torch.arange(columns) + 0.5) * 2 / columns - 1).expand(rows, columns)

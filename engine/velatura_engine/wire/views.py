@@ -14,7 +14,7 @@ from .sources import Sources
 if TYPE_CHECKING:
     from ..plan import ViewsPlan
 
-METHODS = ("sequence",)
+METHODS = ("sequence", "together")
 PROJECTIONS = (geometry_pb2.PROJECTION_TYPE_PERSPECTIVE, geometry_pb2.PROJECTION_TYPE_ORTHOGRAPHIC)
 
 _NOT_WITH_VIEWS = {
@@ -88,11 +88,13 @@ def read_agreement(ask: diffuse_pb2.Agreement, field: str) -> Agreement:
     defaults = Agreement()
     refine = optional(ask, "refine", f"{field}.refine", 0, 1)
     gain = optional(ask, "gain", f"{field}.gain", 0, 1)
+    every = optional(ask, "every", f"{field}.every", 1, 100)
     return Agreement(
         method=ask.method or defaults.method,
         refine=defaults.refine if refine is None else refine,
         gain=defaults.gain if gain is None else gain,
         color_match=ask.color_match if ask.HasField("color_match") else defaults.color_match,
+        every=defaults.every if every is None else int(every),
     )
 
 
@@ -107,8 +109,8 @@ def resolve(message: diffuse_pb2.Diffuse, plan: ViewsPlan) -> None:
         message.ClearField(name)  # each view has its depth's
     for view in message.views:
         view.depth.model = model
-        if said:
+        if said and not view.depth.HasField("strength"):
             view.depth.strength = strength
     agreement = plan.agreement
-    for name in ("method", "refine", "gain", "color_match"):
+    for name in ("method", "refine", "gain", "color_match", "every"):
         setattr(message.agreement, name, getattr(agreement, name))

@@ -187,6 +187,7 @@ def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> No
         "steps": steps,
         "sampler": "ddim",
         "cache_interval": 2,
+        "view_depth": 0.3,
         "size": size,
     }
     (out / "vocabulary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

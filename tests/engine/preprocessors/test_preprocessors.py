@@ -237,6 +237,21 @@ def test_depth_of_nothing_and_of_one_pixel_is_facing():
     assert np.allclose(make("normal_from_depth", Given(z=lone)), (0.5, 0.5, 1))
 
 
+def test_lines_lie_where_surfaces_end_or_bend_and_not_on_planes():
+    z = plane((0.3, 0.2, 0.9), 48, 48, view=50)
+    assert not make("lineart_from_depth", Given(z=z)).any()
+    z = np.minimum(plane((0.6, 0, 0.8), 48, 48, view=50), plane((-0.6, 0, 0.8), 48, 48, view=50))  # a ridge
+    z[36:] = 0
+    drawn = make("lineart_from_depth", Given(z=z))[..., 0] > 0
+    assert drawn[8:28, 22:26].any(1).all() and drawn[34:37, 4:-4].any(0).all()
+    drawn[:, 21:27] = drawn[34:37] = False
+    assert not drawn.any()
+    z = np.full((32, 32), 9, np.float32)
+    z[8:24, 8:24] = 2
+    drawn = make("lineart_from_depth", Given(z=z))[..., 0] > 0
+    assert drawn[12:20, 6:9].any(1).all() and not drawn[10:21, 10:21].any() and not drawn[:6].any()
+
+
 def test_repainted_pixels_are_minus_one():
     mask = np.zeros((SIDE, SIDE), np.float32)
     mask[4:9] = 1
