@@ -128,7 +128,7 @@ def _measured(
     whole = [some]
     for level in reversed(range(len(middles))):
         (a, b, c), m = lattice[level].T, middles[level]
-        every, some = whole[0].reshape(-1, 2).all(1), some.reshape(-1, 2).any(1)
+        every, some = np.all(whole[0].reshape(-1, 2), axis=1), np.any(some.reshape(-1, 2), axis=1)
         ax, ay, bx, by = x[a] - x[c], y[a] - y[c], x[b] - x[c], y[b] - y[c]
         mx, my, turn = x[m] - x[c], y[m] - y[c], ax * by - ay * bx
         flat = nearness[c] + ((mx * by - my * bx) * (nearness[a] - nearness[c])
