@@ -94,7 +94,9 @@ def show_lines(picture: bpy.types.Image, path: Path) -> None:
     rows, columns = np.mgrid[:height, :width] + 0.5
     for line in picture.velatura_perspective.lines:
         (x0, y0), (x1, y1) = ((u * width, (1 - v) * height) for u, v in (line.start, line.end))
-        along = np.clip(((columns - x0) * (x1 - x0) + (rows - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2), 0, 1)
+        along = np.clip(
+            ((columns - x0) * (x1 - x0) + (rows - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2), 0, 1
+        )
         away = np.hypot(columns - x0 - along * (x1 - x0), rows - y0 - along * (y1 - y0))
         for x, y in ((x0, y0), (x1, y1)):
             away = np.minimum(away, np.abs(np.maximum(np.abs(columns - x), np.abs(rows - y)) - 5))

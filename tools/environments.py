@@ -141,7 +141,10 @@ def ensure_node() -> Path | None:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         options = ("--no-audit", "--no-fund", "--no-save", "--loglevel", "error")
-        must([npm, "install", "--prefix", folder, *options, *NODE_TOOLS], "Installing buf, pyright and the validator of glTF")
+        must(
+            [npm, "install", "--prefix", folder, *options, *NODE_TOOLS],
+            "Installing buf, pyright and the validator of glTF",
+        )
         (folder / STAMP).write_text(stamp, "utf-8")
     return folder / "node_modules" / ".bin"
 

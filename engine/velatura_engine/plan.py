@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from .conditioning.prompt import Prompt
 from .events import Stage, Warning
 from .models.entry import ModelEntry

@@ -12,7 +12,7 @@ from scenes import add, place_camera, select, suzanne
 from velatura_blender import place, wiring
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import gltf  # noqa: E402
+import gltf
 
 pytestmark = pytest.mark.usefixtures("addon")
 SIDE = 16

@@ -39,7 +39,9 @@ class Camera:
         return Line(axis=axis, start=self.sees(low), end=self.sees(high), length=length)
 
     def lines(self, axes):
-        return [self.line(axis, beside) for axis in axes for beside in ((0, 0), (1, 1), (0, 1))[: 3 if axis == "X" else 2]]
+        return [
+            self.line(axis, beside) for axis in axes for beside in ((0, 0), (1, 1), (0, 1))[: 3 if axis == "X" else 2]
+        ]
 
 
 def between(one, other):
@@ -128,7 +130,7 @@ def test_upright_lines_that_are_parallel_in_the_picture_help_without_telling_the
 
 def test_parallel_lines_need_a_third_direction_or_the_lens():
     camera = upright()
-    with pytest.raises(ValueError, match="lines along Z are parallel in the picture.*third axis that meet, or give"):
+    with pytest.raises(ValueError, match=r"lines along Z are parallel in the picture.*third axis that meet, or give"):
         solve(camera.lines("YZ"), *camera.size)
     found = solve(camera.lines("YZ"), *camera.size, focal=1.2)
     assert between(found.turn, camera.turn) < 1e-4

@@ -2,7 +2,7 @@
 
 import pytest
 from velatura import errors, pixels, png, recipe, spec
-from velatura.v1 import diffuse_pb2, jobs_pb2, pixels_pb2
+from velatura.v1 import diffuse_pb2, jobs_pb2, operations_pb2, pixels_pb2
 
 PICTURE = pixels.raw(bytes(3), 1, 1, pixels_pb2.PIXEL_FORMAT_RGB8)
 FILE = png.encode(png.Raster(width=1, height=1, channels=1, data=b"\0"))
@@ -32,6 +32,19 @@ def test_what_is_given_decides_the_task():
     assert task.init.image == PICTURE
     assert task.HasField("mask")
     assert task.HasField("depth")
+
+
+def test_a_mesh_says_only_what_was_said():
+    plain = spec.relief(PICTURE).steps[0].relief
+    assert plain == operations_pb2.Relief(image=PICTURE)
+    asked = spec.relief(PICTURE, pixels.depth_map(bytes(4), 1, 1), format="ply", jump=0.1, max_triangles=9)
+    full = asked.steps[0].relief
+    assert (full.format, full.max_triangles, full.HasField("depth"), full.HasField("nearest")) == (
+        "ply",
+        9,
+        True,
+        False,
+    )
 
 
 def test_a_reference_says_only_what_was_said():

@@ -197,11 +197,15 @@ def test_the_command_writes_the_mesh_and_its_card(lab, here, tmp_path, capsys):
 def test_depth_as_a_picture_counts_white_as_near_or_in_metres(lab, here, tmp_path, capsys):
     (tmp_path / "photo.png").write_bytes(pixels.to_png(pixels.from_array(picture())))
     ramp = np.tile(np.linspace(50, 200, WIDTH, dtype=np.uint8), (HEIGHT, 1))
-    (tmp_path / "depth.png").write_bytes(pixels.to_png(pixels.from_array(ramp, color_space=pixels_pb2.COLOR_SPACE_DATA)))
+    (tmp_path / "depth.png").write_bytes(
+        pixels.to_png(pixels.from_array(ramp, color_space=pixels_pb2.COLOR_SPACE_DATA))
+    )
     asked = ["mesh", "--init", str(tmp_path / "photo.png"), "--depth", str(tmp_path / "depth.png"), "--quiet"]
     assert cli.main([*asked, "--jump", "9", "--out", str(tmp_path / "near.ply")]) == 0
     assert cli.main([*asked, "--near", "2", "--far", "5", "--out", str(tmp_path / "metres.ply")]) == 0
-    near, metres = (-trimesh.load(tmp_path / f"{name}.ply", process=False).vertices[:, 2] for name in ("near", "metres"))
+    near, metres = (
+        -trimesh.load(tmp_path / f"{name}.ply", process=False).vertices[:, 2] for name in ("near", "metres")
+    )
     assert near.min() == pytest.approx(1 / (200 / 255 * 0.8 + 0.2), rel=1e-5)
     assert metres.min() == pytest.approx(2 + 50 / 255 * 3, rel=1e-5) and metres.max() == pytest.approx(2 + 200 / 85)
     capsys.readouterr()

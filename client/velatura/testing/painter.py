@@ -14,6 +14,7 @@ from ..blobs import holders
 from ..errors import Invalid, NotFound, Unsupported
 from ..pixels import LAYOUT
 from ..v1 import diffuse_pb2, geometry_pb2, jobs_pb2, pixels_pb2
+from .meshes import QUAD
 
 MODEL = "fake/painter"
 CONTROL_MODEL = "fake/depth-control"
@@ -28,25 +29,6 @@ PREVIEW = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAKBueIx4ZKCMgoy0qqC+8P//8Nzc8P///////////////////////////////////////////////////"
     "///////wAALCAAQABABAREA/8QAFgABAQEAAAAAAAAAAAAAAAAAAwAC/8QAFRABAQAAAAAAAAAAAAAAAAAAAQD/2gAIAQEAAD8AMJAoLYX/2Q=="
 )
-
-QUAD = b"""ply
-format binary_little_endian 1.0
-element vertex 4
-property float x
-property float y
-property float z
-property float s
-property float t
-property uchar red
-property uchar green
-property uchar blue
-element face 2
-property list uchar int vertex_indices
-end_header
-""" + b"".join(
-    struct.pack("<5f3B", x, y, -2 - x, (1 + x) / 2, (1 + y) / 2, 0, 0, 0) for x, y in ((-1, 1), (-1, -1), (1, -1), (1, 1))
-) + struct.pack("<B3i", 3, 0, 1, 2) + struct.pack("<B3i", 3, 0, 2, 3)
-"""The mesh that it makes of every picture: a square that leans away, its left side 1 m from the camera."""
 
 
 @lru_cache(maxsize=32)

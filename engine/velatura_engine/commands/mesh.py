@@ -26,7 +26,9 @@ def add(commands: Any) -> None:
     command.add_argument("--near", type=float, metavar="M", help="what black means in a depth picture, metres")
     command.add_argument("--far", type=float, metavar="M", help="what white means; without both, white is near")
     command.add_argument("--fov", type=float, metavar="DEG", help="field of view along the longer side (default 50)")
-    command.add_argument("--nearest", type=float, metavar="M", help="relative depth: how far the nearest is (default 1)")
+    command.add_argument(
+        "--nearest", type=float, metavar="M", help="relative depth: how far the nearest is (default 1)"
+    )
     command.add_argument(
         "--relief", type=float, metavar="X", help="relative depth: the farthest in times of the nearest (default 5)"
     )

@@ -47,15 +47,18 @@ def _distance(plan: ReliefPlan, picture: np.ndarray, context: Context) -> np.nda
     depth = plan.depth
     if isinstance(depth, Preparation):
         near = prepare(depth, Given(picture=picture), context)[..., 0]
-        valid = np.ones(near.shape, bool)  # also the farthest, whose estimate is 0
-    elif depth.metric:
+        return _spread(near, plan)  # also the farthest, whose estimate is 0
+    if depth.metric:
         z = context.picture(depth.image).pixels[..., 0]
         valid = hit(z)
     else:
         near = as_single(context.picture(depth.image))
-        valid = near > 0
-    if isinstance(depth, Preparation) or not depth.metric:
-        z = plan.nearest / (near.astype(np.float64) * (1 - 1 / plan.relief) + 1 / plan.relief)
-    if not isinstance(depth, Preparation) and depth.validity is not None:
+        z, valid = _spread(near, plan), near > 0
+    if depth.validity is not None:
         valid &= as_single(context.picture(depth.validity)) > 0.5
     return np.where(valid, z, 0).astype(np.float32)
+
+
+def _spread(near: np.ndarray, plan: ReliefPlan) -> np.ndarray:
+    """Metres of relative depth."""
+    return (plan.nearest / (near.astype(np.float64) * (1 - 1 / plan.relief) + 1 / plan.relief)).astype(np.float32)

@@ -40,9 +40,7 @@ def plan_relief(ask: Relief, index: ModelIndex, done: Sizes, field: str, step_id
     )  # fmt: skip
 
 
-def _depth(
-    ask: Relief, picture: Size, index: ModelIndex, done: Sizes, field: str
-) -> tuple[Depth | Preparation, Size]:
+def _depth(ask: Relief, picture: Size, index: ModelIndex, done: Sizes, field: str) -> tuple[Depth | Preparation, Size]:
     if ask.depth is None:
         estimate = Preprocess(preprocessor=ESTIMATOR, image=ask.image)
         try:

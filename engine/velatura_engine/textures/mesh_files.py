@@ -13,15 +13,17 @@ from .relief import Surface
 def glb(surface: Surface, picture: np.ndarray) -> bytes:
     """A binary glTF 2.0 file: one mesh, seen from both sides, dull, with the picture (H, W, 3) uint8 as its colour."""
     import trimesh  # only where it is needed: it looks for many other libraries
+    from trimesh.exchange.gltf import export_glb
+    from trimesh.visual.material import PBRMaterial
+    from trimesh.visual.texture import TextureVisuals
 
-    material = trimesh.visual.material.PBRMaterial(
+    material = PBRMaterial(
         baseColorTexture=Image.fromarray(picture), metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True,
         name="Picture",
     )  # fmt: skip
-    visual = trimesh.visual.TextureVisuals(uv=surface.uvs.astype(np.float64), material=material)
+    visual = TextureVisuals(uv=surface.uvs.astype(np.float64), material=material)
     mesh = trimesh.Trimesh(surface.positions, surface.triangles, visual=visual, process=False, validate=False)
-    scene = trimesh.Scene({"relief": mesh})
-    return scene.export(file_type="glb", include_normals=False)
+    return export_glb(trimesh.Scene({"relief": mesh}), include_normals=False)
 
 
 def ply(surface: Surface, picture: np.ndarray) -> bytes:

@@ -1,7 +1,7 @@
 """Fewer triangles where a depth map is flat: right-angled triangles that are split until they fit.
 
-After Evans, Kirkpatrick and Townsend, Right-Triangulated Irregular Networks (2001). The corners stay pixels of the depth
-map, so no place is moved; a midpoint is used by both of its triangles or by none, so no crack opens. Over the
+After Evans, Kirkpatrick and Townsend, Right-Triangulated Irregular Networks (2001). The corners stay pixels of the
+depth map, so no place is moved; a midpoint is used by both of its triangles or by none, so no crack opens. Over the
 picture 1 / distance of a plane is linear: a plane is exact with two triangles.
 """
 
@@ -51,8 +51,8 @@ def thinned(z: np.ndarray, jump: float, most: int) -> np.ndarray:
 class _Tree:
     """All triangles of a lattice, level by level; those of number n have the halves 2 n and 2 n + 1 in the next.
 
-    `corners` (N, 3) numbers of pixels: the ends of the longest side, then the corner opposite it; `middles` (N,) places of
-    the longest side's midpoint in `errors`, which say how far the surface deviates there and below, as a part of its
+    `corners` (N, 3) numbers of pixels: the ends of the longest side, then the corner opposite it; `middles` (N,) places
+    of the longest side's midpoint in `errors`, which say how far the surface deviates there and below, as a part of its
     distance, and are infinite where a triangle holds a cut. `whole` (N,): it holds surface and nothing else.
     """
 
@@ -128,7 +128,7 @@ def _measured(
     whole = [some]
     for level in reversed(range(len(middles))):
         (a, b, c), m = lattice[level].T, middles[level]
-        every, some = whole[0].reshape(-1, 2).all(1), some.reshape(-1, 2).any(1)
+        every, some = np.all(whole[0].reshape(-1, 2), axis=1), np.any(some.reshape(-1, 2), axis=1)
         ax, ay, bx, by = x[a] - x[c], y[a] - y[c], x[b] - x[c], y[b] - y[c]
         mx, my, turn = x[m] - x[c], y[m] - y[c], ax * by - ay * bx
         flat = nearness[c] + ((mx * by - my * bx) * (nearness[a] - nearness[c])

@@ -91,5 +91,5 @@ def _operation(message: jobs_pb2.Step, sources: Sources, field: str) -> Operatio
     if kind in _LATER:
         raise Unsupported(f"{field}: this engine cannot {kind} yet", field=f"{field}.{kind}",
                           reason="UNIMPLEMENTED_OPERATION",
-                          remedy="it can diffuse, project, upscale, preprocess, make materials and reliefs")  # fmt: skip
+                          remedy="it can diffuse, project, upscale, preprocess, make materials and meshes")  # fmt: skip
     raise Invalid(field, "names no operation", remedy="set one, such as diffuse")
