@@ -45,7 +45,7 @@ def test_nearly_all_of_a_mesh_is_seen_and_every_texel_shows_its_own_place(scene,
             f" {np.median(off[on & painted]):.4f} off"
         )
         assert seen >= 0.97
-        assert name in ("Suzanne", "chair", "thin shell", "non-manifold", "two objects") or painted[on].mean() >= 0.97
+        assert name == "Suzanne" or painted[on].mean() >= 0.97  # the backs of her eyes cannot be seen
         assert wrong <= 0.005 and np.median(off[on & painted]) < 0.02
         magenta = np.abs(found["rgba"][..., :3] - (1, 0, 1)).max(-1) < 0.3  # what is behind everything
         assert not (magenta & (off > 0.3))[on & painted].any()

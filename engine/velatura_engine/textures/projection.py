@@ -135,7 +135,7 @@ class _Blend:
                 strength.index_fill_(0, at, 1.0)
             else:
                 painted = torch.where(said[:, 3] > 0, shown.mask, 0.0)
-                strength.index_reduce_(0, at, painted, "amax")
+                strength[at] = torch.maximum(strength[at], painted)
         paint = sums[:, :3] / sums[:, 3:].clamp_min(1e-30)
         self.agreement.add(looks, paint[::EVERY])
         return paint, strength

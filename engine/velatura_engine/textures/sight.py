@@ -275,7 +275,8 @@ def sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) ->
     """
     parts = [_sight(eye, *part, rules) for part in zip(points.split(AT_ONCE), normal.split(AT_ONCE), strict=True)]
     places = torch.cat([part.places + number * AT_ONCE for number, part in enumerate(parts)])
-    return Sight(places, *(torch.cat([getattr(part, name) for part in parts]) for name in Sight.__slots__[1:]))
+    rest = (torch.cat([getattr(part, name) for part in parts]) for name in ("pixel", "shares", "mask", "cosine"))
+    return Sight(places, *rest)
 
 
 def _sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) -> Sight:
