@@ -209,7 +209,7 @@ def steps():
     only = os.environ.get("VELATURA_ONLY", "").split()
     parts = {
         "panels": lambda: panels(settings), "pulse": lambda: sections.pulse(tools()),
-        "restyle": lambda: sections.restyle(tools()), "live": lambda: sections.live(tools()), "trouble": trouble,
+        "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()), "trouble": trouble,
     }  # fmt: skip
     for name, part in parts.items():
         if not only or name in only:
