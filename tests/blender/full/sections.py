@@ -50,6 +50,7 @@ def pulse(tools):
     settings.sampler, settings.steps = "", 0
     settings.controls.clear()
     settings.adapters.clear()
+    yield 3.0  # what was opened is drawn
     yield from gaps(tools, "10 ms, nothing")
     settings.steps = 200  # so that it lasts
     bpy.ops.velatura.texture("EXEC_DEFAULT", prompt="red brick")
