@@ -21,7 +21,7 @@ NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
 FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
-PANELS = ("sampling", "hints", "adapters", "history", "whole", "restyle", "live-panel")
+PANELS = ("sampling", "hints", "adapters", "history", "whole", "change", "mesh", "restyle", "live-panel")
 """Those below the first one, in their order."""
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
