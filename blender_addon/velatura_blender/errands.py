@@ -31,6 +31,7 @@ class Errand:
     message: str = ""
     fraction: float = 0.0
     error: Exception | None = None
+    stopping: bool = False
     done: bool = False
 
 
@@ -57,6 +58,9 @@ class Errands:
 
     def further(self, errand: Errand) -> None:
         """Take one piece of an errand; never waits."""
+        if errand.stopping and not rendering():
+            self.stop(errand)
+            return
         try:
             next(errand.steps)
             return
@@ -71,15 +75,20 @@ class Errands:
         self._end(errand)
 
     def stop(self, errand: Errand) -> None:
-        """End an errand where it stands; what it borrowed is given back."""
+        """End an errand where it stands, or once Blender's render has ended; what it borrowed is given back."""
+        if rendering() and errand in self.running:
+            errand.stopping, errand.message = True, "Stops when this render ends; Escape ends it"
+            return
         errand.steps.close()
         errand.error = errors.Cancelled("The job was stopped")
         self._end(errand)
 
     def stop_all(self) -> None:
-        """End everything: the scene it is for goes away."""
+        """End everything at once: the scene it is for goes away."""
         for errand in list(self.running):
-            self.stop(errand)
+            errand.steps.close()
+            errand.error = errors.Cancelled("The job was stopped")
+            self._end(errand)
 
     def wait(self, errand: Errand, timeout: float | None = None) -> None:
         """Go on until it ended. Raises what it failed with, Timeout after so many seconds."""
@@ -106,6 +115,11 @@ class Errands:
         session.say(errand.message, errand.error if isinstance(errand.error, VelaturaError) else None)
         session.failed = failed
         host.redraw()
+
+
+def rendering() -> bool:
+    """Blender renders beside the window, and must not be disturbed."""
+    return bpy.app.is_job_running("RENDER")
 
 
 errands = Errands()

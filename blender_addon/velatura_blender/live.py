@@ -17,7 +17,7 @@ from .client import VelaturaError, errors, jobs_pb2
 SETTLED = 0.15  # seconds without a change after which an older picture is given up
 LIMIT = 0.045  # seconds that a capture may take
 LEAST = 128  # pixels; smaller pictures show nothing
-TRIES = 3  # captures of the least size that may take too long, one after the other
+TRIES = 3  # captures of the least size that took too long; then it waits until the view stands still
 
 
 class Eye(Protocol):
@@ -76,7 +76,8 @@ class Live:
             if self._job.done:
                 self._take(now)
         settled = now - self._since >= SETTLED
-        if self.on and state != self._state and (self._job is None or settled):
+        moving = self._job is None and self._slow < TRIES
+        if self.on and state != self._state and (settled or moving):
             self._capture(state, now)
 
     def stop(self, message: str = "", *, failed: bool = False) -> None:
@@ -95,16 +96,18 @@ class Live:
             self.message, self.failed = str(error), True
             return
         self._adapt(time.perf_counter() - since)
-        if self.on:
-            try:
-                self._job, self._sent = self.send(spec), now
-            except VelaturaError as error:
-                self.stop(f"Live is off: {error}", failed=True)
-                return
-            self.message, self.failed = "Painting …", False
+        try:
+            self._job, self._sent = self.send(spec), now
+        except VelaturaError as error:
+            self.stop(f"Live is off: {error}", failed=True)
+            return
+        self.message, self.failed = "Painting …", False
 
     def _adapt(self, took: float) -> None:
-        """Smaller pictures where capturing holds the window too long, larger ones where it does not."""
+        """Smaller pictures where capturing holds the window too long, larger ones where it does not.
+
+        Where the smallest takes too long as well, the view is left alone while it moves.
+        """
         self.captured += 1
         self.took.append(took)
         if self.captured == 1:
@@ -117,11 +120,6 @@ class Live:
             self.side = max(self.side * 3 // 4 // 8 * 8, LEAST)
         else:
             self._slow += 1
-            if self._slow >= TRIES:
-                self.stop(
-                    f"Live is off: looking at the scene takes {took * 1e3:.0f} ms each time. Use Solid shading, or "
-                    "hide what is not needed", failed=True,
-                )  # fmt: skip
 
     def _take(self, now: float) -> None:
         """What came of the newest job."""
@@ -136,7 +134,8 @@ class Live:
             return
         self.show(result.artifacts[0])
         self.shown += 1
-        self.message, self.failed = f"Live: {self.side} pixels in {now - self._sent:.1f} s", False
+        slow = ", once the view stands still" if self._slow >= TRIES else ""
+        self.message, self.failed = f"Live: {self.side} pixels in {now - self._sent:.1f} s{slow}", False
 
     def _give_up(self) -> None:
         job, self._job = self._job, None

@@ -162,6 +162,7 @@ class Screen:
         self.target = target
         self.artifact = None
         self._before = None
+        self._behind = {}
 
     def show(self, artifact):
         """Show a picture."""
@@ -178,32 +179,34 @@ class Screen:
         if self.target == "EDITOR":
             self._before = host.take_editor(image) if self._before is None else self._before
         else:
-            _lay_behind(image)
+            self._lay_behind(image)
         host.redraw_pictures()
+
+    def _lay_behind(self, image):
+        """The image before what the scene's camera shows."""
+        camera = bpy.context.scene.camera
+        if camera is None or any(each.image == image for each in camera.data.background_images):
+            return
+        self._behind.setdefault(camera.data.name, camera.data.show_background_images)
+        laid = camera.data.background_images.new()
+        laid.image, laid.alpha, laid.display_depth, laid.frame_method = image, 1.0, "FRONT", "STRETCH"
+        camera.data.show_background_images = True
 
     def clear(self):
         """Everything as it was before."""
         image = bpy.data.images.get(NAME)
-        for camera in bpy.data.cameras:
-            for laid in [each for each in camera.background_images if image is not None and each.image == image]:
-                camera.background_images.remove(laid)
-                if not camera.background_images:
-                    camera.show_background_images = False
+        for name, shown in self._behind.items():
+            camera = bpy.data.cameras.get(name)
+            if camera is not None:
+                for laid in [each for each in camera.background_images if image is not None and each.image == image]:
+                    camera.background_images.remove(laid)
+                camera.show_background_images = shown
+        self._behind = {}
         if self._before is not None:
             host.give_editor_back(self._before)
         self._before = None
         if image is not None:
             bpy.data.images.remove(image)
-
-
-def _lay_behind(image):
-    """The image before what the scene's camera shows."""
-    camera = bpy.context.scene.camera
-    if camera is None or any(each.image == image for each in camera.data.background_images):
-        return
-    laid = camera.data.background_images.new()
-    laid.image, laid.alpha, laid.display_depth, laid.frame_method = image, 1.0, "FRONT", "STRETCH"
-    camera.data.show_background_images = True
 
 
 now = SimpleNamespace(live=None, screen=None, eye=None)

@@ -135,7 +135,7 @@ class VELATURA_OT_restyle_animation(Restyling, bpy.types.Operator):
         if start > end:
             raise ValueError(f"There is no frame from {start} to {end}")
         wanted = self.wanted(context, passes=self.value(context, "passes"))
-        if not self.properties.is_property_set("seed") and scene.velatura.seed < 0:
+        if self.value(context, "seed") < 0:
             wanted = replace(wanted, wish=replace(wanted.wish, seed=0))  # another one each time could not go on
         path = Path(bpy.path.abspath(folder))
         frames.make(path)

@@ -194,7 +194,7 @@ def _own_result() -> Iterator[None]:
         yield
     finally:
         made = bpy.data.images.get(RESULT)
-        if before is None and made is not None:
+        if before is None and made is not None and not bpy.app.is_job_running("RENDER"):
             bpy.data.images.remove(made)
         elif before is not None and made is not None and made.render_slots.active_index != active:
             made.render_slots.active_index = active

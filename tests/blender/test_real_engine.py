@@ -269,7 +269,7 @@ def test_a_render_is_restyled_and_what_was_not_chosen_stays_to_the_bit(scene):
 
 def test_the_live_view_follows_the_camera(scene, monkeypatch):
     build()
-    monkeypatch.setattr(live, "LIMIT", 60.0)  # a busy machine is no reason to end it
+    monkeypatch.setattr(live, "LIMIT", 60.0)  # a busy machine changes nothing
     scene.velatura.prompt = "wooden planks"
     own = scene.velatura_live
     own.target, own.side, own.steps = "CAMERA", 128, 2

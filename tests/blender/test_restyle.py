@@ -9,6 +9,7 @@ from scenes import add, daylight, select, state
 from velatura import pixels, recipe
 from velatura.errors import Unreachable
 from velatura.testing import Script, picture, server
+from velatura_blender import errands as errands_of
 from velatura_blender import film, frames, host, place, shots
 from velatura_blender.errands import errands
 from velatura_blender.session import session
@@ -370,8 +371,28 @@ def test_in_the_window_frames_come_between_ticks_and_a_stop_keeps_what_is_done(s
         assert stage.frame_current == 2, "between ticks the scene is the artist's"
     assert 0.4 < errand.fraction < 0.9 and any("of 4" in words for words in said), errand.message
     bpy.ops.velatura.restyle_stop()
-    assert not errands.running and session.message == "Stopped" and len(names(tmp_path)) >= 2
+    assert not errands.running and session.message == "Stopped"
+    assert len(names(tmp_path)) >= 2
     assert state() == before
     while session.looking is not None:
         session.pump()
     session.disconnect()
+
+
+def test_a_stop_waits_for_blenders_own_render_to_end(stage, fake, monkeypatch):
+    def steps():
+        try:
+            while True:
+                yield
+        finally:
+            ended.append(rendering[0])
+
+    rendering, ended = [True], []
+    monkeypatch.setattr(errands_of, "rendering", lambda: rendering[0])
+    errand = errands.start("Restyle", steps())
+    bpy.ops.velatura.restyle_stop()
+    errands.further(errand)
+    assert errands.running == [errand] and "Escape ends it" in errand.message
+    rendering[0] = False
+    errands.further(errand)
+    assert ended == [False] and not errands.running

@@ -21,7 +21,7 @@ NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
 FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
-PANELS = ("sampling", "hints", "adapters", "history", "whole", "restyle", "live-panel")
+PANELS = ("sampling", "hints", "adapters", "history", "whole", "change", "mesh", "restyle", "live-panel")
 """Those below the first one, in their order."""
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
@@ -209,7 +209,7 @@ def steps():
     only = os.environ.get("VELATURA_ONLY", "").split()
     parts = {
         "panels": lambda: panels(settings), "pulse": lambda: sections.pulse(tools()),
-        "restyle": lambda: sections.restyle(tools()), "live": lambda: sections.live(tools()), "trouble": trouble,
+        "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()), "trouble": trouble,
     }  # fmt: skip
     for name, part in parts.items():
         if not only or name in only:

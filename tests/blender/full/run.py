@@ -61,13 +61,13 @@ def screen(number: int):
 
 
 @contextmanager
-def engine(kind: str):
+def engine(kind: str, panels: bool = True):
     """Address and token of an engine and what kills it: one that paints by arithmetic in 5 s, or the real one."""
     if kind == "fake":
         from velatura.testing import FakeEngine, Script
 
         with FakeEngine(token="secret", script=Script(steps=50, delay=0.1)) as fake:
-            for steps in (50, 5000, 5000):  # the second and third jobs are stopped by clicks
+            for steps in (50, 5000, 5000) if panels else ():  # the second and third jobs are stopped by clicks
                 fake.once(Script(steps=steps, delay=0.1))
             yield fake.address, "secret", fake.kill
         return
@@ -136,18 +136,23 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
 
 def report(found: dict, log: str) -> bool:
     """Print what was found; says whether all is well."""
-    own = 0.0  # how late the machine is when nothing runs
+    own = quick = 0.0  # how late the machine is when nothing runs
     for name, gaps in found["gaps"].items():
         gaps = sorted(gaps)
         late = gaps[int(len(gaps) * 0.95)]
         print(f"heartbeat during {name}: {len(gaps)} beats, gap p95 {late * 1e3:.0f} ms, most {gaps[-1] * 1e3:.0f} ms")
-        if name.startswith("10 ms"):
-            found["checks"][f"95 of 100 beats come within {LATE * 1e3:.0f} ms ({name})"] = late <= LATE
+        if name == "10 ms, nothing":
+            quick = late
+        elif name.startswith("10 ms"):
+            if quick < LATE / 2:
+                found["checks"][f"95 of 100 beats come within {LATE * 1e3:.0f} ms ({name})"] = late <= LATE
         elif name == "nothing":
             own = late
+        elif name.startswith("placing"):
+            continue  # said, not judged: Blender draws the view anew for each new image, slowly without a card
         elif own < LATE / 2:
             found["checks"][f"the window stays alive ({name})"] = late <= LATE
-    if own >= LATE / 2:
+    if max(own, quick) >= LATE / 2:
         print("The machine itself is too busy to judge that: try again when it is quiet.")
     pumps = sorted(found["pumps"])
     most = pumps[-1] if pumps else 0.0  # the first glimpse: Blender sets up its reader of thumbnails
@@ -187,7 +192,8 @@ def main() -> int:
         made = [python, ROOT / "tools" / "build_blender.py", "--out", options.out]
         subprocess.run(made, check=True)
         options.zip = next(options.out.glob("velatura-blender-*.zip"))
-    with engine(options.engine) as (address, token, kill), screen(options.display) as display:
+    panels = not options.only or "panels" in options.only
+    with engine(options.engine, panels) as (address, token, kill), screen(options.display) as display:
         found = look(options, display, address, token, kill)
     return 0 if report(found, (options.out / "blender.log").read_text("utf-8", "replace")) else 1
 

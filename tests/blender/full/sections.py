@@ -50,9 +50,9 @@ def pulse(tools):
     settings.sampler, settings.steps = "", 0
     settings.controls.clear()
     settings.adapters.clear()
-    print(f"{time.monotonic():.0f} the tab is open", flush=True)
+    yield 3.0  # what was opened is drawn
     yield from gaps(tools, "10 ms, nothing")
-    settings.steps = 200
+    settings.steps = 200  # so that it lasts
     bpy.ops.velatura.texture("EXEC_DEFAULT", prompt="red brick")
     (task,) = tools.session().tasks
     yield from tools.until(lambda: task.preview or task.done, 120)
@@ -60,12 +60,11 @@ def pulse(tools):
     tools.check("the job ran all the while", not task.done or task.error is None, task.message)
     tools.session().cancel()
     yield from tools.until(lambda: not tools.session().tasks, 60)
-    settings.steps = 0
-    settings.size = 512
+    settings.steps, settings.size = 0, 512
     bpy.ops.velatura.material("EXEC_DEFAULT", prompt="red brick")
     (task,) = tools.session().tasks
     yield from tools.until(lambda: task.job.done, 300)
-    yield from gaps(tools, "10 ms, a material of six maps")
+    yield from gaps(tools, "placing six maps, 10 ms")
     yield from tools.until(lambda: task.done, 60)
     tools.check("the material is worn", task.error is None, task.message)
     settings.size = 256
@@ -80,7 +79,7 @@ def restyle(tools):
         scene.render.engine = "BLENDER_EEVEE_NEXT"
     before = scene.render.filepath, scene.render.resolution_x, scene.render.image_settings.file_format
     bpy.ops.velatura.restyle("EXEC_DEFAULT")
-    yield from tools.until(lambda: not errands.running, 200)
+    yield from tools.until(lambda: not errands.running, 900)  # EEVEE makes its shaders
     yield from tools.until(lambda: not tools.session().tasks, 300)
     made = bpy.data.images.get("orange wooden planks restyled")
     tools.check("the restyled picture is there", made is not None, tools.session().message)
@@ -106,7 +105,15 @@ def live(tools):
     area = tools.biggest()
     space = area.spaces.active
     space.shading.type, space.shading.color_type = "SOLID", "TEXTURE"
-    bpy.ops.mesh.primitive_monkey_add(size=2.5, location=(0, 0, 1))
+    space.show_region_ui = False
+    space.region_3d.view_location, space.region_3d.view_distance = (0, 0, 0), 8.0
+    for thing in [thing for thing in bpy.data.objects if thing.type == "MESH"]:
+        bpy.data.objects.remove(thing)
+    bpy.ops.mesh.primitive_monkey_add(size=2.5)
+    bpy.context.object.modifiers.new("Subdivision", "SUBSURF").levels = 2
+    bpy.ops.object.shade_smooth()
+    bpy.context.scene.velatura.prompt = "orange wooden planks"
+    bpy.context.scene.velatura_live.change = 0.6
     yield 0.5
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.velatura.live("EXEC_DEFAULT")
@@ -124,7 +131,7 @@ def live(tools):
         yield 0.05
     yield from tools.until(lambda: now.live is None or newest(now), 200)
     tools.check("the newest state is shown after the view moved", now.live and now.live.shown > shown)
-    bpy.context.object.scale.z = 1.4
+    bpy.context.object.scale.z = 1.2
     yield from tools.until(lambda: now.live is None or (now.eye.edits and newest(now)), 200)
     tools.check("and after the mesh was changed", now.live is not None and newest(now))
     captured = now.live.captured
@@ -142,6 +149,7 @@ def live(tools):
     ):
         bpy.ops.image.view_all(fit_view=True)
     yield from tools.shot("live")
+    space.show_region_ui = True
     bpy.ops.velatura.live("EXEC_DEFAULT")
     tools.check("switched off nothing is left", view.NAME not in bpy.data.images and now.live is None)
 
