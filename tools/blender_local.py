@@ -2,9 +2,9 @@
 
     .venv-blender/bin/python tools/blender_local.py --out out/local [--engine host:port --token secret]
 
-Needs the `bpy` package. Textures a wall and a column and spills ink over the wall. A painted mask has the ink repaired as it
-is seen from the camera; selected faces of the column become something else in the texture. Renders each state, with mask and
-faces shown in white, joins the renders into local.jpg, and writes local.blend.
+Needs the `bpy` package. Textures a wall and a column and spills ink over the wall. A painted mask has the ink repaired
+as it is seen from the camera; selected faces of the column become something else in the texture. Renders each state,
+with mask and faces shown in white, joins the renders into local.jpg, and writes local.blend.
 """
 
 from __future__ import annotations
