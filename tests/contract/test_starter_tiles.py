@@ -1,4 +1,4 @@
-"""Tile sets by the built-in model: the joints of any two cannot be told from cuts through either."""
+"""Tile sets by the built-in model: any two lie beside each other as one lies beside itself."""
 
 from __future__ import annotations
 
@@ -37,24 +37,27 @@ def test_tiles_of_a_set_share_their_band_to_the_bit_and_are_different(sets):
             for edge in (np.s_[:band], np.s_[-band:], np.s_[:, :band], np.s_[:, -band:]):
                 assert np.array_equal(found[0][edge], other[edge])
             inner = np.s_[3 * band : -3 * band, 3 * band : -3 * band]
-            assert np.abs(found[0][inner].astype(int) - other[inner]).mean() > 8
+            assert np.abs(found[0][inner].astype(int) - other[inner]).mean() > 3
 
 
-def test_the_joints_of_different_tiles_cannot_be_seen(sets):
-    dice = torch.Generator().manual_seed(1)
-    for axis, along in (("x", 1), ("y", 0)):
-        # Two tiles in a row: what the picture's edges meet at is the joint of the second to the first.
-        pairs = [np.concatenate(pair, along) for found in sets for pair in permutations(found, 2)]
-        batch = torch.from_numpy(np.stack(pairs)).permute(0, 3, 1, 2).float() / 255
-        for statistic, rank in seam_percentiles(batch, axis, dice).items():
-            # Borders are laid where little is to be seen, so that ranks are rather low.
-            assert 0.2 <= rank <= 0.62, (axis, statistic, rank)
+@pytest.mark.parametrize(("axis", "along"), [("x", 1), ("y", 0)])
+def test_joints_of_different_tiles_are_as_those_of_a_tile_with_itself(sets, axis: str, along: int):
+    # Of two tiles in a row the edges of the whole are the joint of the second to the first.
+    mixed = ranks([np.concatenate(pair, along) for found in sets for pair in permutations(found, 2)], axis)
+    alone = ranks([np.concatenate((tile, tile), along) for found in sets for tile in found], axis)
+    for statistic, rank in mixed.items():
+        # Borders lie where little is to be seen, so that ranks are rather low.
+        assert rank <= 0.62 and abs(rank - alone[statistic]) <= 0.08, (statistic, rank, alone)
 
 
-def test_where_the_band_ends_nothing_can_be_seen_either(sets):
-    dice, band = torch.Generator().manual_seed(1), SIDE // tiles.PART
-    for axis, along in (("x", 1), ("y", 0)):
-        rolled = [np.roll(tile, shift, along) for found in sets for tile in found for shift in (-band, band)]
-        batch = torch.from_numpy(np.stack(rolled)).permute(0, 3, 1, 2).float() / 255
-        for statistic, rank in seam_percentiles(batch, axis, dice).items():
-            assert 0.3 <= rank <= 0.66, (axis, statistic, rank)
+@pytest.mark.parametrize(("axis", "along"), [("x", 1), ("y", 0)])
+def test_where_the_band_ends_nothing_can_be_seen_either(sets, axis: str, along: int):
+    band = SIDE // tiles.PART
+    found = ranks([np.roll(tile, by, along) for found in sets for tile in found for by in (-band, band)], axis)
+    assert all(0.35 <= rank <= 0.68 for rank in found.values()), found
+
+
+def ranks(pictures: list[np.ndarray], axis: str) -> dict[str, float]:
+    """Seam percentiles of pictures (H, W, 3) uint8."""
+    batch = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    return seam_percentiles(batch, axis, torch.Generator().manual_seed(1))

@@ -27,9 +27,8 @@ def shifted(picture: Picture, tiling: Tiling) -> Picture:
 def quietest(grey: np.ndarray, axis: int, band: int) -> int:
     """The line of a picture (H, W) to begin with so that what lies `band` pixels on either side is conspicuous least.
 
-    A border is seen again with every repeat. It stands out where it is like nothing else in the picture, and where
-    lines run along it: rows that are brighter or darker as a whole, and steps between rows. Both are counted in shares
-    of the picture's own contrast.
+    A border is seen again with every repeat, and stands out where it is like nothing else in the picture. So the strip
+    is taken that is most like another one, wherever that lies along its line.
     """
     given = np.moveaxis(grey.astype(np.float64), axis, 0)
     small, starts = given, [0]
@@ -39,14 +38,9 @@ def quietest(grey: np.ndarray, axis: int, band: int) -> int:
         small = np.add.reduceat(small, starts, each) / np.diff([*starts, small.shape[each]]).reshape(
             [-1 if side == each else 1 for side in (0, 1)]
         )
-    small = small - small.mean()
-    contrast = max(float(small.std()), 1e-6)
     around = max(1, round(band * len(small) / len(given)))
     rows = (np.arange(len(small))[:, None] + np.arange(-around, around)) % len(small)
-    lines = small.mean(1)
-    steps = np.abs(lines - np.roll(lines, 1))
-    seen = (np.abs(lines)[rows].mean(1) + steps[rows].mean(1)) / contrast + _unlike(small, rows) / contrast
-    return int(starts[np.argmin(seen)])
+    return int(starts[np.argmin(_unlike(small - small.mean(), rows))])
 
 
 def _unlike(small: np.ndarray, rows: np.ndarray) -> np.ndarray:
