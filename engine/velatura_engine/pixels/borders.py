@@ -44,15 +44,16 @@ def quietest(grey: np.ndarray, axis: int, band: int) -> int:
 
 
 def _unlike(small: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """How far each strip (N, K) of rows is from the one elsewhere that is most like it, at any shift (rms)."""
+    """How far each strip (N, K) of rows is from the one elsewhere that is most like it at any shift, in shares of both
+    their contrast: 0 is the same, 1 has nothing to do with it."""
     count, far = rows.shape
     strips = np.fft.rfft(small[rows], axis=2)
     power = (small[rows] ** 2).mean((1, 2))
     found = np.empty(count)
     for number, strip in enumerate(strips):
         same = np.fft.irfft((strips * strip.conj()).sum(1), small.shape[1], axis=1) / (far * small.shape[1])
-        away = power + power[number] - 2 * same.max(1)
+        away = 1 - 2 * same.max(1) / np.maximum(power + power[number], 1e-12)
         apart = np.abs(np.arange(count) - number)
         away[np.minimum(apart, count - apart) < far] = np.inf  # it shares rows
-        found[number] = np.sqrt(max(float(away.min()), 0.0))
+        found[number] = away.min() + 1e-6 * power[number]  # two are each other's likeness: the calmer one
     return found
