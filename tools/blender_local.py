@@ -107,7 +107,8 @@ def main(chosen: argparse.Namespace) -> None:
     show(wall, blot(TEXTURE, 0.05), out / "mask.png", chosen)
     asked = more | {"size": chosen.size}
     demo.timed("view", lambda: bpy.ops.velatura.local_edit(
-        prompt=chosen.wall, part="STENCIL", way="VIEW", look_from="CAMERA", match=True, follow_depth=False, **asked))  # fmt: skip
+        prompt=chosen.wall, part="STENCIL", way="VIEW", look_from="CAMERA", match=True, follow_depth=False,
+        **asked))  # fmt: skip
     demo.render(out / "view.png", chosen.width, chosen.samples)
 
     demo.select([column])
