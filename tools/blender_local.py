@@ -2,9 +2,9 @@
 
     .venv-blender/bin/python tools/blender_local.py --out out/local [--engine host:port --token secret]
 
-Needs the `bpy` package. Textures a wall and a column and spills ink over the wall. A painted mask has the ink repaired as it
-is seen from the camera; selected faces of the column become something else in the texture. Renders each state, with mask and
-faces shown in white, joins the renders into local.jpg, and writes local.blend.
+Needs the `bpy` package. Textures a wall and a column and spills ink over the wall. A painted mask has the ink repaired
+as it is seen from the camera; selected faces of the column become something else in the texture. Renders each state,
+with mask and faces shown in white, joins the renders into local.jpg, and writes local.blend.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def main(chosen: argparse.Namespace) -> None:
     show(wall, blot(TEXTURE, 0.05), out / "mask.png", chosen)
     asked = more | {"size": chosen.size}
     demo.timed("view", lambda: bpy.ops.velatura.local_edit(
-        prompt=chosen.wall, part="STENCIL", way="VIEW", look_from="CAMERA", match=True, **asked))  # fmt: skip
+        prompt=chosen.wall, part="STENCIL", way="VIEW", look_from="CAMERA", match=True, follow_depth=False,
+        **asked))  # fmt: skip
     demo.render(out / "view.png", chosen.width, chosen.samples)
 
     demo.select([column])

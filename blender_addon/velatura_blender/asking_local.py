@@ -18,8 +18,8 @@ STEEPEST = 85.0  # degrees; beyond, a pixel of the view is smeared over many tex
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What is painted over: `image` (H, W, 3) uint8, the part of it `mask` (H, W) uint8, and how far, 0 keeps it and 1
-    paints anew. `context`: pixels around the part that are shown to the model; None is the whole picture. `match`: bring
-    the new colours to those around."""
+    paints anew. `context`: pixels around the part that are shown to the model; None is the whole picture. `match`:
+    bring the new colours to those around."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -48,7 +48,7 @@ def from_view(
 
 
 def in_texture(wish: asking.Wish, change: Change, tile: str) -> jobs_pb2.JobSpec:
-    """Change a part of a texture itself. A layer comes back, RGBA with an offset: new pixels, and how much they count."""
+    """Change a part of a texture itself. A layer comes back, RGBA with an offset: new pixels and how they count."""
     return _job(spec.diffuse(**_said(wish, change, layer=True), tile=tile, id=TEXTURE))
 
 
@@ -59,11 +59,12 @@ def seamless(wish: asking.Wish, image: np.ndarray, band: int, tile: str) -> jobs
     return _job(spec.make_seamless(pixels.from_array(image), prompt, band=band, tile=tile, **said))
 
 
-def tile_set(wish: asking.Wish, count: int, band: int, tile: str) -> jobs_pb2.JobSpec:
-    """Tiles that share a band of pixels along their edges; 0: what suits their size."""
+def tile_set(wish: asking.Wish, count: int, shared: int, difference: float, axes: str) -> jobs_pb2.JobSpec:
+    """Tiles that share a band of pixels along the axes that meet; 0: what suits their size."""
     said = wish.said()
-    size = said.pop("width"), said.pop("height")
-    return _job(tiles.tile_set(said.pop("prompt"), count, size=size, band=band or None, tile=tile, **said))
+    size, prompt = (said.pop("width"), said.pop("height")), said.pop("prompt")
+    more = {"size": size, "band": shared or None, "tile": axes, "strength": difference}
+    return _job(tiles.tile_set(prompt, count, **more, **said))
 
 
 def _said(wish: asking.Wish, change: Change, *, layer: bool = False) -> dict[str, object]:

@@ -92,9 +92,7 @@ def look_of(thing: bpy.types.Object, worn: bpy.types.Material) -> place.Look | N
 def _need_pixels(image: bpy.types.Image) -> None:
     if image.source in ("FILE", "GENERATED") and not image.size[0]:
         where = image.filepath or "a file that is not named"
-        raise ValueError(
-            f"The pixels of {image.name} cannot be read ({where}): find or pack its file, then press again"
-        )
+        raise ValueError(f"The pixels of {image.name} cannot be read ({where}): find or pack its file")
 
 
 @contextmanager
@@ -132,7 +130,7 @@ def faces(canvas: Canvas) -> np.ndarray:
 
 
 def marked(canvas: Canvas, mask: bpy.types.Image) -> np.ndarray:
-    """Texels (H, W) uint8 as white as a mask image that lies over the same UV map. Raises ValueError for a black one."""
+    """Texels (H, W) uint8 as white as a mask image over the same UV map. Raises ValueError for a black one."""
     if not mask.size[0]:
         raise ValueError(f"The pixels of the mask {mask.name} cannot be read: find or pack its file")
     given = place.read(mask)

@@ -1,4 +1,4 @@
-"""Local edit: a marked part of an object's texture is painted anew, as it is seen from here or in the texture itself."""
+"""Local edit: a marked part of an object's texture is painted anew, as it is seen from here or in the texture."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ PARTS = [
     (
         "AUTO",
         "Automatic",
-        "Selected faces in Edit Mode and with the paint mask, else the stencil mask, else the mask image",
+        "Faces in Edit Mode and with the paint mask, else the stencil mask, else the mask image",
     ),
     ("FACES", "Selected Faces", "The faces that are selected"),
     ("STENCIL", "Stencil Mask", "What is white in the stencil image of Texture Paint's masking"),
@@ -138,9 +138,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         own = [n for n, piece in enumerate(pieces)
                if (piece.name, piece.slot, piece.whole) == (found.thing.name, found.slot, True)]  # fmt: skip
         if not own or pieces[own[0]].uvs is None:
-            raise ValueError(
-                f"{found.thing.name} is hidden, or loses its UV map in its modifiers: show it, keep the map"
-            )
+            raise ValueError(f"{found.thing.name} is hidden, or a modifier drops its UV map: show it, keep the map")
         part = _part(flat.see(lens, pieces, *size), own[0], weights)
         if not part.any():
             raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
@@ -269,7 +267,7 @@ def put_in_texture(result, thing, material, image, words, box):
 
 
 class VELATURA_OT_new_mask(bpy.types.Operator):
-    """Make a black mask for the active object's texture and set it as the stencil: paint it white with the Mask brush"""
+    """Make a black mask for the active object's texture, as the stencil of Texture Paint: paint it white"""
 
     bl_idname = "velatura.new_mask"
     bl_label = "New Mask"

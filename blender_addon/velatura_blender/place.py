@@ -133,7 +133,7 @@ def look_of(thing: bpy.types.Object, layer: str, side: int) -> np.ndarray:
 
 
 def base_color(worn: bpy.types.Material | None, other: Sequence[float]) -> np.ndarray:
-    """A material's base colour without its images, (3,) uint8 on the sRGB curve; `other`, linear, where there is none."""
+    """A material's base colour without its images, (3,) uint8 sRGB; `other`, linear, where there is none."""
     color = other
     if worn is not None:
         shader = _shader_of(worn)

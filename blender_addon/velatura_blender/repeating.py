@@ -26,6 +26,10 @@ class VelaturaRepeating(bpy.types.PropertyGroup):
         name="Shared", description="What all tiles have in common along their edges, pixels; 0: what suits their size",
         default=0, min=0, max=1024,
     )  # fmt: skip
+    difference: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Difference", description="How much the tiles differ; below 1 rows go on from one to the next",
+        default=0.8, min=0.05, max=1.0,
+    )  # fmt: skip
 
 
 class Repeating(Asking):
@@ -42,7 +46,7 @@ class Repeating(Asking):
 
 
 class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
-    """Paint a band along the picture's edges anew so that they meet, in a new image; everything inside stays as it is"""
+    """Paint a band along the picture's edges anew so that they meet, in a new image; all inside stays as it is"""
 
     bl_idname = "velatura.make_seamless"
     bl_label = "Make Seamless"
@@ -115,15 +119,15 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
 
     count: bpy.props.IntProperty(name="Tiles", default=4, min=2, max=16, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     shared: bpy.props.IntProperty(name="Shared", default=0, min=0, max=1024, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    difference: bpy.props.FloatProperty(name="Difference", default=0.8, min=0.05, max=1, options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def ask(self, context):
         """Send it."""
         side = self.value(context, "size")
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
-        spec = asking_local.tile_set(
-            wish, self.value(context, "count"), self.value(context, "shared"), self.value(context, "axes")
-        )
+        said = {name: self.value(context, name) for name in ("count", "shared", "difference", "axes")}
+        spec = asking_local.tile_set(wish, **said)
         return session.run("Tile Set", spec, partial(put_tiles, title=wish.prompt))
 
 
@@ -161,6 +165,7 @@ class VELATURA_PT_repeating(bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(settings, "count")
         column.prop(settings, "shared")
+        column.prop(settings, "difference", slider=True)
         column.operator("velatura.tile_set", icon="MESH_GRID")
 
 

@@ -156,7 +156,7 @@ def resized(values: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def sampled(pixels: np.ndarray, places: np.ndarray, *, smooth: bool = True) -> np.ndarray:
-    """What a repeating picture (H, W, C) uint8 shows at places (N, 2) in texels: (N, C) float32, bilinear or nearest."""
+    """What a repeating picture (H, W, C) uint8 shows at places (N, 2) in texels: (N, C) float32, bilinear or not."""
     height, width = pixels.shape[:2]
     if not smooth:
         at = np.floor(places).astype(np.int64)

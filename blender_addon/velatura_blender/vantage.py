@@ -25,9 +25,7 @@ def lens_of(context: bpy.types.Context, where: str, longest: int) -> tuple[captu
         raise ValueError("There is no 3D view to look from: open one, or look from the camera")
     scene = context.scene
     if scene.camera is None:
-        raise ValueError(
-            "There is no 3D view and no camera to look from: add a camera and look through it (Ctrl Alt 0)"
-        )
+        raise ValueError("There is no 3D view and no camera to look from: add a camera (Ctrl Alt 0)")
     size = host.frame_size(scene, longest)
     return capture.lens_of(scene.camera, context.evaluated_depsgraph_get(), *size), size
 

@@ -285,3 +285,43 @@ def test_the_live_view_follows_the_camera(scene, monkeypatch):
     assert (place.read(bpy.data.images[live_view.NAME]) != shown[0]).any() and now.live.message.startswith("Live: ")
     bpy.ops.velatura.live()
     assert live_view.NAME not in bpy.data.images
+
+
+def test_a_part_is_changed_from_the_view_only_where_it_is_seen_and_marked(scene):
+    wall, box = build()
+    before = texels(worn(wall)).copy()
+    select(wall)
+    mask = np.zeros((TEXTURE, TEXTURE, 3), np.uint8)
+    mask[:, : TEXTURE // 2] = 255
+    place.image("Where", mask, data=True)
+    wanted = {"prompt": "wooden planks", "size": 128, "steps": 2, "seed": 3, "wait": True}
+    assert bpy.ops.velatura.local_edit(part="IMAGE", mask="Where", **wanted) == {"FINISHED"}
+    after = texels(worn(wall))
+    v, u = np.mgrid[:TEXTURE, :TEXTURE]
+    off = np.maximum(np.abs((u + 0.5) / TEXTURE - 0.5), np.abs((v + 0.5) / TEXTURE - 0.5)) * 4  # m from its middle
+    hides = 0.5 * 8 / 4.5
+    moved = (after != before).any(2)
+    marked = u < TEXTURE // 2
+    assert not moved[~marked | (off < hides - 0.1)].any()
+    assert moved[marked & (off > hides + 0.1) & (off < 1.9)].mean() > 0.95
+    recipe = json.loads(worn(wall)[place.RECIPE])
+    assert recipe["spec"]["steps"][0]["diffuse"]["depth"]["model"] == "starter-depth"
+    assert not changed(texels(worn(box))).any()
+
+
+def test_a_part_is_changed_in_the_texture_and_a_texture_made_seamless(scene):
+    wall, box = build()
+    select(box)
+    for polygon in box.data.polygons:
+        polygon.select = polygon.normal.y < -0.9
+    before = texels(worn(box)).copy()
+    wanted = {"prompt": "wooden planks", "steps": 2, "seed": 3, "wait": True}
+    assert bpy.ops.velatura.local_edit(part="FACES", way="UV", size=64, **wanted) == {"FINISHED"}
+    moved, face = (texels(worn(box)) != before).any(2), faces_of_texels(box, TEXTURE)
+    front = next(polygon.index for polygon in box.data.polygons if polygon.normal.y < -0.9)
+    assert moved[face == front].mean() > 0.95 and not moved[(face != front) & (face >= 0)].any()
+    select(wall)
+    before = texels(worn(wall)).copy()
+    assert bpy.ops.velatura.make_seamless(axes="x", band=16, **wanted) == {"FINISHED"}
+    moved = (texels(worn(wall)) != before).any(2)
+    assert moved[:, [0, -1]].all() and not moved[:, 16:-16].any()

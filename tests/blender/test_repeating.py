@@ -51,10 +51,11 @@ def test_what_the_engine_left_alone_is_the_same_to_the_bit_in_floats_too(scene, 
     image = picture(float_buffer=True)
     before, sent = numbers(image), place.read(image)[..., :3].copy()
     sent[:, :8] = (9, 99, 200)
+    opaque = np.concatenate([sent, np.full((SIDE, SIDE, 1), 255, np.uint8)], 2)
     monkeypatch.setattr(
         painter,
         "_outputs",
-        lambda step, size: iter([jobs_pb2.Artifact(kind="image", image=pixels.from_array(sent), seed=3)]),
+        lambda step, size: iter([jobs_pb2.Artifact(kind="image", image=pixels.from_array(opaque), seed=3)]),
     )
     seamless(image="Photo", band=8)
     after = numbers(bpy.data.images["Photo.001"])
@@ -96,11 +97,12 @@ def test_what_cannot_be_made_seamless_is_said(scene, fake, more, words):
 
 
 def test_a_tile_set_is_one_job_and_as_many_images(scene, fake):
-    wanted = {"prompt": "moss", "size": 64, "seed": 3, "count": 3, "axes": "x", "shared": 6}
+    wanted = {"prompt": "moss", "size": 64, "seed": 3, "count": 3, "axes": "x", "shared": 6, "difference": 0.5}
     assert bpy.ops.velatura.tile_set(wait=True, **wanted) == {"FINISHED"}
     first, rest = fake.specs[0].steps
     assert first.hidden and first.diffuse.tiling.x and not first.diffuse.tiling.y
     assert (rest.diffuse.count, rest.diffuse.tiling.keep, rest.diffuse.seed) == (3, 6, 3)
+    assert rest.diffuse.init.strength == 0.5
     assert rest.diffuse.init.image.output.step_id == first.id
     names = [image.name for image in bpy.data.images]
     assert names == ["moss tile 1", "moss tile 2", "moss tile 3"] and len(scene.velatura.history) == 3

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -503,6 +504,17 @@ def test_a_picture_is_made_seamless_around_a_middle_that_stays(velatura):
     assert velatura("seamless", "wall.png", *MOSS, "--band", 16).code == 0
     assert {"wall-seamless-7.png", "wall-seamless-7-3x3.png"} <= {*here()}
     assert np.array_equal(read("wall-seamless-7.png")[16:-16, 16:-16], noise()[16:-16, 16:-16])
+
+
+def test_a_tile_set_is_written_tile_by_tile_and_once_mixed(velatura):
+    said = velatura("tileset", *MOSS, "--count", 3, "--size", SIDE, "--tile", "x", "--band", 6)
+    assert said.code == 0
+    tiles = [read(f"moss-{seed}.png") for seed in (7, 8, 9)]
+    assert all(np.array_equal(tile[:, edge], tiles[0][:, edge]) for tile in tiles for edge in (0, 5, -1))
+    mixed = read("moss-7-mixed.png")
+    assert mixed.shape == (SIDE, 4 * SIDE, 3)
+    laid = [next(n for n, tile in enumerate(tiles) if np.array_equal(tile, part)) for part in np.split(mixed, 4, 1)]
+    assert all(first != second for first, second in pairwise(laid))
 
 
 def test_a_pictures_material_is_written_map_by_map_with_a_card_that_says_what_they_are(velatura):

@@ -137,8 +137,8 @@ def sheet(file: bytes, tile: str) -> bytes:
 
 
 def mixed(tiles: Sequence[bytes], tile: str) -> bytes:
-    """Tiles of a set laid four times along the axes they tile, no two alike side by side where there are enough, as a PNG
-    file; the same way each time."""
+    """Tiles of a set laid four times along the axes they tile, as a PNG file, the same way each time; no two alike side
+    by side where there are enough."""
     from PIL import Image
 
     pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in tiles]

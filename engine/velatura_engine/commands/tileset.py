@@ -22,9 +22,8 @@ def add(commands: Any) -> None:
     command.add_argument("prompt", help='what they are made of, such as "mossy cobblestone"')
     command.add_argument("--size", metavar="N|WxH", help="pixels of a tile (default: the model's own)")
     command.add_argument("--tile", choices=("xy", "x", "y"), default="xy", help="edges that meet (default xy)")
-    command.add_argument(
-        "--band", type=int, metavar="N", help="pixels along them that all share (default: 1/16 of a side)"
-    )
+    command.add_argument("--band", type=int, metavar="N", help="pixels along them that all share (default: 1/16)")
+    command.add_argument("--strength", type=float, default=0.8, metavar="X", help="how much they differ (default 0.8)")
     texture.add_painting(command)
     connect.add_options(command)
     command.set_defaults(run=run)
@@ -36,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
     count = COUNT if said.pop("count") is None else options.count
     with connect.open(options) as engine:
         size = texture.size(options.size) if options.size is not None else native(engine, options.model)
-        job = tiles.tile_set(options.prompt, count, size=size, band=options.band, tile=options.tile, **said)
+        job = tiles.tile_set(
+            options.prompt, count, size=size, band=options.band, tile=options.tile, strength=options.strength, **said
+        )
         result = watch.follow(engine, job, options)
     name = files.slug(options.prompt)
     written = watch.save(result, options, name=name)

@@ -7,6 +7,9 @@ import numpy as np
 from ..request import Tiling
 from .picture import Picture, as_srgb
 
+LINES = 64
+"""Lines along each axis at which a picture is looked at; finer ones do not decide."""
+
 
 def shifted(picture: Picture, tiling: Tiling) -> Picture:
     """A picture whose edges meet, rolled along the axes that tile so that its quietest lines lie along its edges.
@@ -22,14 +25,35 @@ def shifted(picture: Picture, tiling: Tiling) -> Picture:
 
 
 def quietest(grey: np.ndarray, axis: int, band: int) -> int:
-    """The line of a picture (H, W) to begin with so that what lies `band` pixels on either side is the least conspicuous.
+    """The line of a picture (H, W) to begin with so that what lies `band` pixels on either side is conspicuous least.
 
-    A border is seen again in every repeat. What makes it seen are straight lines along it: rows that are brighter or
-    darker as a whole than the picture, and steps from one to the next.
+    A border is seen again with every repeat, and stands out where it is like nothing else in the picture. So the strip
+    is taken that is most like another one, wherever that lies along its line.
     """
-    lines = grey.astype(np.float64).mean(1 - axis) - grey.mean()
-    steps = np.abs(lines - np.roll(lines, 1))
-    window = np.arange(-band, band)
-    seen = [np.abs(lines[(start + window) % len(lines)]).mean() + steps[(start + window) % len(lines)].mean()
-            for start in range(len(lines))]  # fmt: skip
-    return int(np.argmin(seen))
+    given = np.moveaxis(grey.astype(np.float64), axis, 0)
+    small, starts = given, [0]
+    for each in (1, 0):
+        count = min(small.shape[each], LINES)
+        starts = np.arange(count) * small.shape[each] // count
+        small = np.add.reduceat(small, starts, each) / np.diff([*starts, small.shape[each]]).reshape(
+            [-1 if side == each else 1 for side in (0, 1)]
+        )
+    around = max(1, round(band * len(small) / len(given)))
+    rows = (np.arange(len(small))[:, None] + np.arange(-around, around)) % len(small)
+    return int(starts[np.argmin(_unlike(small - small.mean(), rows))])
+
+
+def _unlike(small: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """How far each strip (N, K) of rows is from the one elsewhere that is most like it at any shift, in shares of both
+    their contrast: 0 is the same, 1 has nothing to do with it."""
+    count, far = rows.shape
+    strips = np.fft.rfft(small[rows], axis=2)
+    power = (small[rows] ** 2).mean((1, 2))
+    found = np.empty(count)
+    for number, strip in enumerate(strips):
+        same = np.fft.irfft((strips * strip.conj()).sum(1), small.shape[1], axis=1) / (far * small.shape[1])
+        away = 1 - 2 * same.max(1) / np.maximum(power + power[number], 1e-12)
+        apart = np.abs(np.arange(count) - number)
+        away[np.minimum(apart, count - apart) < far] = np.inf  # it shares rows
+        found[number] = away.min() + 1e-6 * power[number]  # two are each other's likeness: the calmer one
+    return found
