@@ -99,6 +99,8 @@ class Part:
     families: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
     alone: bool = False
+    looks: int = 1
+    """How often a sampler asks the model in a step."""
     flow: bool = False
     reads: str = "picture"
     annotator: str = ""

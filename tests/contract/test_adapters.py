@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from contract.lab import PATIENCE, SIDE, Lab, array, noise, quick, ramp, slow
+from contract.lab import LEFT, PATIENCE, SIDE, Lab, array, noise, quick, ramp, slow
 from diffusers import StableDiffusionPipeline
 from fakes import adapters as fake
 from fakes.tiny_models import TEXT, make_control, make_tiny
 from velatura import errors, pixels, recipe
-from velatura.spec import adapter
+from velatura.spec import adapter, control
 from velatura_engine.commands.importing import take_in
 
 LAYERS = (
@@ -35,6 +38,7 @@ def furnish(folder: Path) -> None:
     """A models folder with a tiny checkpoint and adapters of every kind for it, and some for other bases."""
     pipeline = StableDiffusionPipeline.from_pretrained(make_tiny(folder / "tiny"))
     make_control(folder / "tiny-depth", folder / "tiny")
+    make_control(folder / "tiny-canny", folder / "tiny", seed=1)
     unet = fake.matrices(pipeline.unet, LAYERS)
     text = fake.matrices(pipeline.text_encoder, WORDS)
     old = {f"text_model.{path}": pair for path, pair in text.items()}
@@ -183,6 +187,32 @@ def test_adapters_go_with_everything_else(lab, start):
     for left_out in EXTRAS:
         rest = paint(*(name for name in EXTRAS if name != left_out))
         assert np.abs(whole - rest).max() > 0, f"{left_out} changes nothing"
+
+
+PICTURE = pixels.from_array(np.kron(noise(width=8, height=8), np.ones((8, 8, 1), np.uint8)))
+STARTS: dict[str, dict[str, Any]] = {"img2img": {}, "inpaint": {"mask": pixels.mask(LEFT)}}
+PARTS: dict[str, dict[str, Any]] = {
+    "depth": {"depth": pixels.depth_map(ramp())},
+    "canny": {"controls": [control("canny", PICTURE, preprocessor="canny")]},
+    "tiling": {"tile": "xy"},
+    "lora": {"adapters": [adapter("rust", 0.7)]},
+    "editing": {"prompt": "[moss:red brick:0.4]"},
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_two_hints_tiling_a_lora_and_editing_go_together_in_every_combination_and_each_counts(lab, start):
+    asked = {"init": pixels.from_array(noise()), "strength": 0.7, "steps": 4, "prompt": "moss"} | STARTS[start]
+    every = [chosen for size in range(len(PARTS) + 1) for chosen in combinations(PARTS, size)]
+    painted = {
+        chosen: lab.exact(**functools.reduce(operator.or_, (PARTS[name] for name in chosen), asked))[0]
+        for chosen in every
+    }
+    for chosen, picture in painted.items():
+        assert np.isfinite(picture).all()
+        for left_out in chosen:
+            rest = painted[tuple(name for name in chosen if name != left_out)]
+            assert not np.array_equal(picture, rest), f"{left_out} changes nothing in {chosen}"
 
 
 def test_a_recipe_names_what_was_worn_and_paints_the_same_pixels(lab):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class FlowLikeness:
         self._moment = (0, 1)
         self._worn: Worn | None = None
         shelf, count = context.models.references, len(plan.seeds)
-        self._adapters = [shelf.flow_adapter(one.model) for one in self._taken]
+        self._adapters: list[Any] = [shelf.flow_adapter(one.model) for one in self._taken]
         self._seen: list[torch.Tensor] = []
         self._nothing: list[torch.Tensor] = []
         for one, adapter in zip(self._taken, self._adapters, strict=True):

@@ -235,8 +235,10 @@ class Painting:
         return part, schedule
 
     def _cache(self, part: Part) -> int:
-        """In every so many steps coarse rows are computed; always where a sampler chooses its steps by what is said."""
-        asked, own = self.ask.sampling.cache_interval, 1 if part.alone else self.model.cache_interval
+        """In every so many steps coarse rows are computed; always where a sampler chooses its steps by what is said, or
+        works out a step from several answers."""
+        whole = part.alone or part.looks > 1
+        asked, own = self.ask.sampling.cache_interval, 1 if whole else self.model.cache_interval
         return own if asked is None else asked
 
     def _knobs(self, part: Part) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from . import SAMPLERS
 from ._schedule import SIGMAS
 
 
-@SAMPLERS.part("dpm2", "DPM2", schedules=SIGMAS, flow=True)
+@SAMPLERS.part("dpm2", "DPM2", schedules=SIGMAS, flow=True, looks=2)
 def build(config: dict, schedule: str) -> Any:
     """Second order singlestep; two model calls a step (Lu et al., arXiv 2206.00927)."""
     from ._own.solvers import dpm2

@@ -8,7 +8,7 @@ from . import SAMPLERS
 from ._schedule import SIGMAS
 
 
-@SAMPLERS.part("dpmpp_sde", "DPM++ SDE", schedules=SIGMAS, flow=True)
+@SAMPLERS.part("dpmpp_sde", "DPM++ SDE", schedules=SIGMAS, flow=True, looks=2)
 def build(
     config: dict, schedule: str, *, eta: Annotated[float, Range(0, 1, 0.05), "Share of fresh noise"] = 1.0
 ) -> Any:

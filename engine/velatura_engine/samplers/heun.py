@@ -6,7 +6,7 @@ from . import SAMPLERS
 from ._schedule import SIGMAS, scheduler
 
 
-@SAMPLERS.part("heun", "Heun", schedules=SIGMAS, flow=True)
+@SAMPLERS.part("heun", "Heun", schedules=SIGMAS, flow=True, looks=2)
 def build(config: dict, schedule: str) -> Any:
     """Second order, two model calls a step (Karras et al., arXiv 2206.00364, algorithm 1)."""
     return scheduler("HeunDiscreteScheduler", config, schedule)

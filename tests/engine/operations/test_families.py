@@ -42,35 +42,6 @@ def index(tmp_path_factory) -> ModelIndex:
     return ModelIndex([home], starter=False)
 
 
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
-@pytest.fixture
-def events(index, runner):
-    """What a painting of two steps emits."""
-
-    def events(model: str, *, on: Runner = runner, preview: PreviewAsk | None = None, **more) -> list:
-        fields = {"prompt": "moss", "sampling": Sampling(steps=2), "seed": 3, "width": 64, "height": 64} | more
-        step = Step(id="0", operation=Diffuse(**fields, model=model))
-        said: list = []
-        on.run(make(Request(steps=(step,), preview=preview), index), lambda: None, said.append)
-        return said
-
-    return events
-
-
-@pytest.fixture
-def paint(events):
-    """The first picture of such a painting, (H, W, 3) in 0..1."""
-
-    def paint(model: str, **more) -> np.ndarray:
-        return next(event.picture.pixels for event in events(model, **more) if isinstance(event, Artifact))
-
-    return paint
-
-
 def test_nothing_that_was_made_is_refused(index):
     assert not index.refused
 

@@ -14,21 +14,16 @@ from velatura_engine.errors import Cancelled, Invalid, NotFound, Unsupported
 from velatura_engine.events import Artifact, Preview, Progress, Warning
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture
-from velatura_engine.planning.job import make
 from velatura_engine.request import (
     Depth,
-    Diffuse,
     Direction,
     Passage,
     PreviewAsk,
-    Request,
     Sampling,
-    Step,
     Tiling,
     Variation,
     Windows,
 )
-from velatura_engine.run import Runner
 
 SIDE = 64
 NOISE = Picture(np.random.default_rng(0).random((SIDE, SIDE, 3), np.float32))
@@ -56,34 +51,6 @@ def index(tmp_path_factory) -> ModelIndex:
     save_file(small, home / "lora" / "gold.safetensors")
     save_file(joined, home / "lora" / "joined.safetensors")
     return ModelIndex([home], starter=False)
-
-
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
-@pytest.fixture
-def events(index, runner):
-    """What a painting of two steps emits."""
-
-    def events(model: str, *, check=lambda: None, preview: PreviewAsk | None = None, **more) -> list:
-        fields = {"prompt": "moss", "sampling": Sampling(steps=2), "seed": 3, "width": SIDE, "height": SIDE} | more
-        step, said = Step(id="0", operation=Diffuse(**fields, model=model)), []
-        runner.run(make(Request(steps=(step,), preview=preview), index), check, said.append)
-        return said
-
-    return events
-
-
-@pytest.fixture
-def paint(events):
-    """The first picture of such a painting, (H, W, 3) in 0..1."""
-
-    def paint(model: str, **more) -> np.ndarray:
-        return next(event.picture.pixels for event in events(model, **more) if isinstance(event, Artifact))
-
-    return paint
 
 
 def test_nothing_that_was_made_is_refused(index):

@@ -12,13 +12,10 @@ import torch
 from fakes.tiny_flows import make_flow
 from fakes.tiny_nets import NETS, make_net, make_wide
 from velatura_engine.errors import NotFound, Unsupported
-from velatura_engine.events import Artifact
 from velatura_engine.families import family as family_of
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture
-from velatura_engine.planning.job import make
-from velatura_engine.request import Control, Depth, Diffuse, Inpaint, Request, Sampling, Step, Tiling
-from velatura_engine.run import Runner
+from velatura_engine.request import Control, Depth, Inpaint, Sampling, Tiling
 from velatura_engine.runtime.tokens import Tokens
 
 SIDE = 64
@@ -57,22 +54,14 @@ def index(tmp_path_factory) -> ModelIndex:
     return ModelIndex([home], starter=False)
 
 
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
 @pytest.fixture
-def paint(index, runner):
+def paint(paint):
     """The first picture of a painting of three steps, (H, W, 3) in 0..1."""
 
-    def paint(model: str, *controls: Control, check=lambda: None, **more) -> np.ndarray:
-        fields = {"prompt": "moss", "sampling": Sampling(steps=3), "seed": 3, "width": SIDE, "height": SIDE} | more
-        step, said = Step(id="0", operation=Diffuse(**fields, controls=controls, model=model)), []
-        runner.run(make(Request(steps=(step,)), index), check, said.append)
-        return next(event.picture.pixels for event in said if isinstance(event, Artifact))
+    def painted(model: str, *controls: Control, **more) -> np.ndarray:
+        return paint(model, controls=controls, **({"sampling": Sampling(steps=3)} | more))
 
-    return paint
+    return painted
 
 
 def canny(**more) -> Control:

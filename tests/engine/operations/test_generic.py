@@ -17,9 +17,7 @@ from velatura_engine.errors import Cancelled, Unsupported
 from velatura_engine.events import Artifact, Preview, Progress, Warning
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.pixels.picture import Picture
-from velatura_engine.planning.job import make
-from velatura_engine.request import Depth, Diffuse, Direction, PreviewAsk, Request, Sampling, Step, Tiling
-from velatura_engine.run import Runner
+from velatura_engine.request import Depth, Direction, PreviewAsk, Sampling, Tiling
 
 SIDE = 64
 NOISE = Picture(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8))
@@ -46,30 +44,6 @@ def index(tmp_path_factory) -> ModelIndex:
     make_chroma(home / "chroma")
     make_modular(home / "blocks", make_flow(home.parent / "flux-away", "flux"))
     return ModelIndex([home], starter=False)
-
-
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
-@pytest.fixture
-def events(index, runner):
-    def events(model: str, *, check=lambda: None, preview=None, **more) -> list:
-        fields = {"prompt": "moss", "sampling": Sampling(steps=2), "seed": 3, "width": SIDE, "height": SIDE} | more
-        step, said = Step(id="0", operation=Diffuse(**fields, model=model)), []
-        runner.run(make(Request(steps=(step,), preview=preview), index), check, said.append)
-        return said
-
-    return events
-
-
-@pytest.fixture
-def paint(events):
-    def paint(model: str, **more) -> np.ndarray:
-        return next(event.picture.pixels for event in events(model, **more) if isinstance(event, Artifact))
-
-    return paint
 
 
 def test_each_does_what_its_arguments_allow(index):

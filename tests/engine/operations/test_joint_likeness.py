@@ -14,14 +14,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import SiglipImageProcessorPil, SiglipVisionModel
 from velatura_engine.errors import NotFound, Unsupported
-from velatura_engine.events import Artifact
 from velatura_engine.models.identify import identify
 from velatura_engine.models.index import ModelIndex
 from velatura_engine.models.sd3_reference import eye_name
 from velatura_engine.pixels.picture import Picture
 from velatura_engine.planning.job import make
 from velatura_engine.request import Diffuse, Reference, Request, Sampling, Step, Tiling
-from velatura_engine.run import Runner
 
 SIDE = 64
 LEFT = np.zeros((SIDE, SIDE, 1), np.float32)
@@ -46,22 +44,14 @@ def index(home) -> ModelIndex:
     return ModelIndex([home], starter=False)
 
 
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
 @pytest.fixture
-def paint(index, runner):
+def paint(paint):
     """The first picture of a painting of three steps, (H, W, 3) in 0..1."""
 
-    def paint(*references: Reference, model: str = "large", **more) -> np.ndarray:
-        fields = {"prompt": "moss", "sampling": Sampling(steps=3), "seed": 3, "width": SIDE, "height": SIDE} | more
-        step, said = Step(id="0", operation=Diffuse(**fields, references=references, model=model)), []
-        runner.run(make(Request(steps=(step,)), index), lambda: None, said.append)
-        return next(event.picture.pixels for event in said if isinstance(event, Artifact))
+    def painted(*references: Reference, model: str = "large", **more) -> np.ndarray:
+        return paint(model, references=references, **({"sampling": Sampling(steps=3)} | more))
 
-    return paint
+    return painted
 
 
 def pixels(seed: int) -> np.ndarray:

@@ -277,7 +277,7 @@ def test_unknown_samplers_and_schedules_offer_the_known_ones(sampling, error):
 
 
 def test_a_sampler_that_paints_one_picture_at_a_time_is_refused_several():
-    alone = Sampling(sampler="dpm_adaptive")
+    alone = Sampling(sampler=name)
     assert make(Diffuse(prompt="brick", sampling=alone))
     with pytest.raises(Unsupported, match="DPM adaptive") as caught:
         make(Diffuse(prompt="brick", sampling=alone, count=2))
@@ -356,9 +356,10 @@ def test_rows_are_remembered_as_long_as_the_model_says_unless_asked():
     assert (own.cache_interval, asked.cache_interval) == (2, 1)
 
 
-def test_a_sampler_that_chooses_its_steps_remembers_nothing_unless_asked():
+@pytest.mark.parametrize("name", ["dpm_adaptive", "heun", "dpm2", "dpm2_a", "dpmpp_2s_a", "dpmpp_sde"])
+def test_a_sampler_of_several_answers_a_step_remembers_nothing_unless_asked(name):
     quick = Index(replace(STARTER, cache_interval=2))
-    (own,) = make(Diffuse(prompt="brick", sampling=Sampling(sampler="dpm_adaptive")), index=quick).steps
-    asked = Sampling(sampler="dpm_adaptive", cache_interval=3)
+    (own,) = make(Diffuse(prompt="brick", sampling=Sampling(sampler=name)), index=quick).steps
+    asked = Sampling(sampler=name, cache_interval=3)
     (told,) = make(Diffuse(prompt="brick", sampling=asked), index=quick).steps
     assert (own.cache_interval, told.cache_interval) == (1, 3)

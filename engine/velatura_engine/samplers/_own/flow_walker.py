@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import log
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ from diffusers import EulerDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from ...errors import Unsupported
+from .course import NOTHING_LEFT, Course, ahead, apart, check_alone, visited
 from .flow import TOP, Flowing
 from .solvers import Draw, Walk, ancestral
-from .walker import NOTHING_LEFT, Course
 
 
 class FlowWalker(Flowing, EulerDiscreteScheduler):  # type: ignore[misc]
@@ -30,7 +28,7 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):  # type: ignore[misc]
     def _begin(self, levels: np.ndarray, device: Any, mu: float | None) -> None:
         levels = np.minimum(levels, TOP)
         self._stops = (levels / (1 - levels)).tolist()
-        stops = self._stops if self.free else self._walked()
+        stops = self._stops if self.free else visited(self.solver, self._stops)
         self.num_inference_steps = len(levels)
         self.timesteps = torch.tensor(self._steps(stops), dtype=torch.float32, device=device)
         self.sigmas = torch.cat([self.timesteps.cpu() / self.own.config["num_train_timesteps"], torch.zeros(1)])
@@ -40,21 +38,9 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):  # type: ignore[misc]
         self._walk: Any = None
         self._step_index = self._begin_index = None
 
-    def _walked(self) -> list[float]:
-        walk, stops = self.solver(self._stops, lambda: 0.0), []
-        try:
-            stops.append(next(walk)[1])
-            while True:
-                stops.append(walk.send((0.0, 0.0))[1])
-        except StopIteration:
-            return stops
-
     def _steps(self, sigmas: list[float]) -> list[float]:
         train = self.own.config["num_train_timesteps"]
-        steps = np.array([train * sigma / (1 + sigma) for sigma in sigmas], np.float32)
-        for index in range(len(steps) - 1, 0, -1):  # no two of the same number
-            steps[index - 1] = max(steps[index - 1], np.nextafter(steps[index], np.float32(np.inf)))
-        return steps.tolist()
+        return apart(np.array([train * sigma / (1 + sigma) for sigma in sigmas], np.float32))
 
     def scale_model_input(self, sample: torch.Tensor, timestep: Any) -> torch.Tensor:
         """As they are."""
@@ -85,11 +71,8 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):  # type: ignore[misc]
         return EulerDiscreteSchedulerOutput(prev_sample=following, pred_original_sample=denoised.to(sample.dtype))
 
     def _set_out(self, pictures: int) -> None:
-        if self.free and pictures > 1:
-            raise Unsupported(
-                "this sampler chooses its steps for one picture, and cannot paint several at once",
-                field="sampling.sampler", remedy="ask for one picture at a time, or choose another sampler",
-            )  # fmt: skip
+        if self.free:
+            check_alone(pictures)
         self._step_index = 0
         self._walk = self.solver(self._stops, self._draw)
         _, self._sigma = next(self._walk)
@@ -105,10 +88,8 @@ class FlowWalker(Flowing, EulerDiscreteScheduler):  # type: ignore[misc]
             self.timesteps = plan[:done]
             return
         plan[done] = self._steps([self._sigma])[0]
-        first, last = self._stops[0], self._stops[-1]
-        way = log(first / self._sigma)
-        left = done * log(self._sigma / last) / way + 1 if way else len(plan)
-        self.timesteps = plan[: min(len(plan), done + max(1, round(left)))]
+        left = ahead(done, self._stops[0], self._sigma, self._stops[-1], len(plan))
+        self.timesteps = plan[: min(len(plan), done + left)]
 
 
 def euler_ancestral(levels: Sequence[float], draw: Draw, *, eta: float = 1.0) -> Walk:

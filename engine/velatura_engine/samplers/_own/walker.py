@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import hypot, log
+from collections.abc import Callable, Mapping, Sequence
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,9 @@ from diffusers import EulerDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteSchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
 
-from ...errors import Unsupported
 from .._schedule import flows, scheduler
+from .course import NOTHING_LEFT, Course, ahead, apart, check_alone, visited
 from .solvers import Walk
-
-NOTHING_LEFT = -1.0
-"""Stands for the timesteps after the last one of a walk that ended early; it means no noise."""
 
 
 def walker(
@@ -116,31 +113,16 @@ class Walker(EulerDiscreteScheduler):
         return ((1 - shares) / shares) ** 0.5
 
     def _stops(self, levels: np.ndarray) -> list[float]:
-        """Noise levels at which the model will be asked: found by walking once without a picture."""
-        if self.free:
-            return levels.tolist()
-        walk, stops = self.solver(levels.tolist(), lambda: 0.0), []
-        try:
-            stops.append(next(walk)[1])
-            while True:
-                stops.append(walk.send((0.0, 0.0))[1])
-        except StopIteration:
-            return stops
+        """Noise levels at which the model will be asked."""
+        return levels.tolist() if self.free else visited(self.solver, levels.tolist())
 
     def _steps(self, sigmas: Sequence[float]) -> list[float]:
         table = self._table
-        steps = np.interp(np.log(sigmas), np.log(table), np.arange(len(table))).astype(np.float32)
-        # Whoever knows a step by its number must find the right one of two at the same noise level: a hair apart.
-        for index in range(len(steps) - 1, 0, -1):
-            steps[index - 1] = max(steps[index - 1], np.nextafter(steps[index], np.float32(np.inf)))
-        return steps.tolist()
+        return apart(np.interp(np.log(sigmas), np.log(table), np.arange(len(table))).astype(np.float32))
 
     def _set_out(self, timestep: Any, pictures: int) -> None:
-        if self.free and pictures > 1:
-            raise Unsupported(
-                "this sampler chooses its steps for one picture, and cannot paint several at once",
-                field="sampling.sampler", remedy="ask for one picture at a time, or choose another sampler",
-            )  # fmt: skip
+        if self.free:
+            check_alone(pictures)
         if self._begin_index is None:
             self.set_begin_index(int((self._course == torch.as_tensor(timestep).to(self._course)).nonzero()[0]))
         self._start = self._step_index = self._begin_index
@@ -168,17 +150,5 @@ class Walker(EulerDiscreteScheduler):
             self.timesteps = course[:done]
             return
         course[done] = self._steps([self._sigma])[0]
-        first, last = self._levels[self._start], self._levels[-1]
-        way, calls = log(first / self._sigma), done - self._start
-        left = calls * log(self._sigma / last) / way + 1 if way else len(course)
-        self.timesteps = course[: min(len(course), done + max(1, round(left)))]
-
-
-class Course(torch.Tensor):
-    """Timesteps (n,) to be walked as long as there are any: it is written on while a pipeline goes along it."""
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        for step in self.as_subclass(torch.Tensor).unbind():
-            if step < 0:
-                return
-            yield step
+        left = ahead(done - self._start, self._levels[self._start], self._sigma, self._levels[-1], len(course))
+        self.timesteps = course[: min(len(course), done + left)]
