@@ -277,7 +277,7 @@ def test_unknown_samplers_and_schedules_offer_the_known_ones(sampling, error):
 
 
 def test_a_sampler_that_paints_one_picture_at_a_time_is_refused_several():
-    alone = Sampling(sampler=name)
+    alone = Sampling(sampler="dpm_adaptive")
     assert make(Diffuse(prompt="brick", sampling=alone))
     with pytest.raises(Unsupported, match="DPM adaptive") as caught:
         make(Diffuse(prompt="brick", sampling=alone, count=2))
