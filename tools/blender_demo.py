@@ -28,7 +28,7 @@ import numpy as np
 import velatura_blender
 from mathutils import Vector
 from velatura import discovery
-from velatura_blender import capture, place
+from velatura_blender import capture, host, place
 from velatura_blender.session import session
 
 
@@ -48,7 +48,7 @@ def build() -> tuple[list[bpy.types.Object], list[bpy.types.Object]]:
     box = add("cube", "Cube", (-2.1, 0.3, 0.7), size=1.4)
     box.rotation_euler = (0, 0, math.radians(30))
     clay = bpy.data.materials.new("Clay")
-    clay.use_nodes = True
+    host.give_nodes(clay)
     clay.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = (0.45, 0.43, 0.41, 1)
     for thing in (*room, monkey, ring, box):
         thing.data.materials.append(clay)
@@ -89,7 +89,7 @@ def light() -> None:
     """A soft sky and a sun from the left."""
     scene = bpy.context.scene
     scene.world = bpy.data.worlds.new("Sky")
-    scene.world.use_nodes = True
+    host.give_nodes(scene.world)
     scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = (0.8, 0.88, 1.0, 1)
     scene.world.node_tree.nodes["Background"].inputs["Strength"].default_value = 0.35
     sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))

@@ -23,7 +23,7 @@ import velatura_blender
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 from velatura import discovery
-from velatura_blender import capture, lines_panel, place
+from velatura_blender import capture, host, lines_panel, place
 from velatura_blender.session import session
 
 HOUSE = (2.0, 3.0, 1.8)
@@ -33,7 +33,7 @@ HOUSE = (2.0, 3.0, 1.8)
 def paint(thing: bpy.types.Object, kind: str, one: tuple[float, ...], other: tuple[float, ...], scale: float) -> None:
     """A material of one of Blender's textures in two colours."""
     made = bpy.data.materials.new(thing.name)
-    made.use_nodes = True
+    host.give_nodes(made)
     nodes, links = made.node_tree.nodes, made.node_tree.links
     texture, where = nodes.new(f"ShaderNodeTex{kind}"), nodes.new("ShaderNodeTexCoord")
     texture.inputs["Color1"].default_value, texture.inputs["Color2"].default_value = (*one, 1), (*other, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import capture, place, texels
+from . import capture, host, place, texels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def found(blocks: bpy.types.bpy_prop_collection, words: list[str]) -> bpy.types.
 def look_of(thing: bpy.types.Object, worn: bpy.types.Material) -> place.Look | None:
     """The active image texture of a material, where it holds colours; else the one of its base colour. Raises
     ValueError for an image whose pixels cannot be read."""
-    nodes = worn.node_tree.nodes if worn.use_nodes and worn.node_tree is not None else ()
+    nodes = host.nodes_of(worn)
     active = nodes.active if nodes else None
     for node in [active] if active is not None else []:
         if node.type == "TEX_IMAGE" and node.image is not None and not node.image.is_multiview:

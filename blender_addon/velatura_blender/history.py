@@ -63,8 +63,7 @@ def add(task, image, material=None):
 
 
 def _images_of(material):
-    nodes = material.node_tree.nodes if material.use_nodes else ()
-    return {node.image for node in nodes if node.type == "TEX_IMAGE"}
+    return {node.image for node in host.nodes_of(material) if node.type == "TEX_IMAGE"}
 
 
 def register():

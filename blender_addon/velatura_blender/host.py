@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 import bpy
@@ -116,6 +117,20 @@ def undo_step(message: str) -> None:
 def ids() -> set[int]:
     """The images and materials that there are, by numbers that outlive an undo."""
     return {each.session_uid for kind in (bpy.data.materials, bpy.data.images) for each in kind}
+
+
+def nodes_of(owner: bpy.types.Material | bpy.types.World) -> Collection[bpy.types.Node]:
+    """The nodes that a material or a world is made of; none where it does without."""
+    # Since Blender 5.0 none does without, and even to ask warns.
+    tree = owner.node_tree if bpy.app.version >= (5, 0) or owner.use_nodes else None
+    return tree.nodes if tree is not None else ()
+
+
+def give_nodes(owner: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
+    """The node tree of a material or a world, made where there is none."""
+    if bpy.app.version < (5, 0):
+        owner.use_nodes = True
+    return owner.node_tree
 
 
 def remove_unused(known: set[int]) -> None:

@@ -68,7 +68,7 @@ def put_picture(result, title, before="", material=""):
     ]
     host.show_image(images[0], before)
     edited = bpy.data.materials.get(material)
-    if edited is not None and edited.use_nodes:
+    if edited is not None and host.nodes_of(edited):
         place.texture_node(edited, images[0])
     seeds = ", ".join(str(artifact.seed) for artifact in result.artifacts)
     return f"Picture «{images[0].name}», seed {seeds}"

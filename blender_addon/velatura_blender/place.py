@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from . import host
+
 LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
 
@@ -59,9 +61,9 @@ def material(
 ) -> bpy.types.Material:
     """A new material: UV layer, mapping (`repeat` times over 0..1), image and Principled BSDF, wired."""
     made = bpy.data.materials.new(name)
-    made.use_nodes = True
+    tree = host.give_nodes(made)
     made[RECIPE] = recipe
-    nodes, links = made.node_tree.nodes, made.node_tree.links
+    nodes, links = tree.nodes, tree.links
     shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Roughness"].default_value = 0.8
     texture, mapping, where = (nodes.new(f"ShaderNode{kind}") for kind in ("TexImage", "Mapping", "UVMap"))
@@ -177,7 +179,7 @@ def _material_of(thing: bpy.types.Object) -> bpy.types.Material | None:
 
 
 def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
-    nodes = worn.node_tree.nodes if worn.use_nodes else ()
+    nodes = host.nodes_of(worn)
     return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 

@@ -80,10 +80,9 @@ def _within(shown: bpy.types.Object) -> str:
 
 
 def _has_volume(made: bpy.types.Material | bpy.types.World) -> bool:
-    nodes = made.node_tree.nodes if made.node_tree is not None else ()
     return any(
         node.type in ("OUTPUT_MATERIAL", "OUTPUT_WORLD") and node.is_active_output and node.inputs["Volume"].is_linked
-        for node in nodes
+        for node in host.nodes_of(made)
     )
 
 

@@ -3,6 +3,7 @@
 import bpy
 import numpy as np
 from mathutils import Vector
+from velatura_blender import host
 
 
 def place_camera(place, target=(0, 0, 0)):
@@ -38,22 +39,34 @@ def select(*things):
     bpy.context.view_layer.objects.active = things[0] if things else None
 
 
-def cycles_depth(folder):
-    """Depth (H, W) by Cycles' own Z pass; 1e10 for nothing."""
+def many_layers(settings):
+    """Let a render be written as one OpenEXR of all its passes, in full floats."""
+    if hasattr(settings, "media_type"):  # since Blender 5.0
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format, settings.color_depth = "OPEN_EXR_MULTILAYER", "32"
+
+
+def layer_of(path, ending):
+    """The layer (H, W) float32 of an OpenEXR whose name ends so, whichever of its parts it lies in."""
     import OpenEXR
 
+    with OpenEXR.File(path, separate_channels=True) as file:
+        layers = {name: layer for part in file.parts for name, layer in part.channels.items()}
+        return np.array(next(layers[name].pixels for name in layers if name.endswith(ending)))
+
+
+def cycles_depth(folder):
+    """Depth (H, W) by Cycles' own Z pass; 1e10 for nothing."""
     scene = bpy.context.scene
     scene.view_layers[0].use_pass_z = True
     scene.cycles.pixel_filter_type = "BOX"
     scene.cycles.filter_width = 0.01
     settings = scene.render.image_settings
-    settings.file_format, settings.color_depth = "OPEN_EXR_MULTILAYER", "32"
+    many_layers(settings)
     settings.exr_codec = "ZIP"
     scene.render.filepath = str(folder / "depth.exr")
     bpy.ops.render.render(write_still=True)
-    with OpenEXR.File(scene.render.filepath, separate_channels=True) as file:
-        name = next(name for name in file.channels() if name.endswith("Depth.Z"))
-        return np.array(file.channels()[name].pixels)
+    return layer_of(scene.render.filepath, "Depth.Z")
 
 
 def state():
@@ -108,8 +121,7 @@ def render(path, samples=4):
 def daylight():
     """Even light from everywhere."""
     world = bpy.data.worlds.new("World")
-    world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
+    host.give_nodes(world).nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
     bpy.context.scene.world = world
 
 

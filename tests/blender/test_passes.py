@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import OpenEXR
 import pytest
-from scenes import add, suzanne
+from scenes import add, layer_of, many_layers, suzanne
 from velatura_blender import capture, passes
 
 
@@ -26,13 +26,10 @@ def cycles_normals(scene, folder):
     """Cycles' own normal pass (H, W, 3), in the world's axes."""
     scene.view_layers[0].use_pass_normal = True
     scene.cycles.pixel_filter_type, scene.cycles.filter_width = "BOX", 0.01
-    settings = scene.render.image_settings
-    settings.file_format, settings.color_depth = "OPEN_EXR_MULTILAYER", "32"
+    many_layers(scene.render.image_settings)
     scene.render.filepath = str(folder / "normal.exr")
     bpy.ops.render.render(write_still=True)
-    with OpenEXR.File(scene.render.filepath, separate_channels=True) as file:
-        names = [next(name for name in file.channels() if name.endswith(f"Normal.{axis}")) for axis in "XYZ"]
-        return np.stack([np.array(file.channels()[name].pixels) for name in names], -1)
+    return np.stack([layer_of(scene.render.filepath, f"Normal.{axis}") for axis in "XYZ"], -1)
 
 
 @pytest.mark.parametrize("kind", ["PERSP", "ORTHO"])

@@ -58,6 +58,8 @@ def everything(scene):
             name = known.identifier
             if name in ("rna_type", "bl_rna", "objects", "depsgraph", "original", "id_data", "velatura", "users"):
                 continue
+            if name == "use_nodes" and bpy.app.version >= (5, 0):  # always on, and even to ask warns
+                continue
             if known.type == "POINTER":
                 value = getattr(owner, name)
                 if value is not None and depth < 4 and (not isinstance(value, bpy.types.ID) or name in shots.TREES):
@@ -88,11 +90,18 @@ def artists(scene):
 
 
 def written_by_compositor(scene, folder):
-    scene.use_nodes = True
-    nodes, links = scene.node_tree.nodes, scene.node_tree.links
-    node = nodes.new("CompositorNodeOutputFile")
-    node.base_path = str(folder)
-    links.new(next(each for each in nodes if each.type == "R_LAYERS").outputs["Image"], node.inputs[0])
+    if bpy.app.version >= (5, 0):
+        tree = scene.compositing_node_group = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+        layers, node = (tree.nodes.new(f"CompositorNode{kind}") for kind in ("RLayers", "OutputFile"))
+        node.file_output_items.new("RGBA", "Image")
+        node.directory = str(folder)
+    else:
+        scene.use_nodes = True
+        tree = scene.node_tree
+        layers = next(each for each in tree.nodes if each.type == "R_LAYERS")
+        node = tree.nodes.new("CompositorNodeOutputFile")
+        node.base_path = str(folder)
+    tree.links.new(layers.outputs["Image"], node.inputs[0])
 
 
 def test_what_is_sent_is_the_render_with_its_true_depth(stage, fake):
@@ -239,8 +248,7 @@ def spoil(scene, trouble, tmp_path):
         scene.collection.objects.link(bpy.data.objects.new("Smoke", bpy.data.volumes.new("Smoke")))
     if trouble == "fog":
         made = bpy.data.materials.new("Fog")
-        made.use_nodes = True
-        fog = made.node_tree.nodes.new("ShaderNodeVolumePrincipled")
+        fog = host.give_nodes(made).nodes.new("ShaderNodeVolumePrincipled")
         made.node_tree.links.new(fog.outputs[0], made.node_tree.nodes["Material Output"].inputs["Volume"])
         box.data.materials.append(made)
     if trouble == "hair":
