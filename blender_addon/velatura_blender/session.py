@@ -249,8 +249,13 @@ class Session:
 
         def look() -> None:
             here = endpoint or discovery.find()
-            self._learned = Learned(endpoint=None, error=_nobody()) if here is None else _learn(here)
+            learned = Learned(endpoint=None, error=_nobody()) if here is None else _learn(here)
+            if self.looking is threading.current_thread():
+                self._learned = learned
+            elif learned.engine is not None:  # another look began in the meantime, or nobody wants to know any more
+                learned.engine.close()
 
+        self._drop_learned()
         self.status = status.waiting("Looking for an engine …")
         self.looking = threading.Thread(target=look, daemon=True)
         self.looking.start()
@@ -302,8 +307,15 @@ class Session:
             self._placing.drop()
             self._placing = None
 
+    def _drop_learned(self) -> None:
+        learned, self._learned = self._learned, None
+        if learned is not None and learned.engine is not None:
+            learned.engine.close()
+
     def disconnect(self) -> None:
-        """Close the connection."""
+        """Close the connection, and the one of a look that is under way."""
+        self.looking = None
+        self._drop_learned()
         if self._feed is not None:
             self._feed.cancel()
             self._feed = None

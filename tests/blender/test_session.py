@@ -6,8 +6,10 @@ import time
 import bpy
 import pytest
 from scenes import select, suzanne
+from velatura import Engine
 from velatura.testing import Script
 from velatura_blender import host, icons
+from velatura_blender import session as session_module
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -77,6 +79,19 @@ def test_the_engine_is_watched_when_it_goes_and_comes_back(window, fake):
     assert "does not answer" in session.status.words and session.status.fix == "velatura.start_engine"
     fake.start()
     pump_until(lambda: session.status.ok)
+
+
+def test_a_look_that_another_overtakes_leaves_no_connection(window, fake, monkeypatch):
+    made, closed, learn, close = [], [], session_module._learn, Engine.close
+    monkeypatch.setattr(Engine, "close", lambda engine: (closed.append(engine), close(engine)))
+    monkeypatch.setattr(session_module, "_learn", lambda endpoint: made.append(learn(endpoint)) or made[-1])
+    session.look(None)
+    overtaken = session.looking
+    session.look(None)
+    overtaken.join()
+    pump_until(lambda: session.looking is None and session.status.ok)
+    session.disconnect()
+    assert len(made) == 2 and all(learned.engine in closed for learned in made)
 
 
 def test_an_engine_that_was_started_later_is_known_after_the_first_job(window, fake, monkeypatch):
