@@ -301,7 +301,7 @@ def test_programs_get_googles_details_too(lab):
 
 
 OPERATIONS = [field.name for field in JobSpec.DESCRIPTOR.fields_by_name["steps"].message_type.oneofs[0].fields]
-LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale", "preprocess", "material"})
+LATER = sorted({*OPERATIONS} - {"diffuse", "project", "upscale", "preprocess", "material", "relief"})
 
 
 @pytest.mark.parametrize("name", LATER)
