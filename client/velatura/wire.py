@@ -96,6 +96,7 @@ class Wire:
         self._ssl = endpoint.ssl_context()
         self._metadata = {"authorization": f"Bearer {endpoint.token}"} if endpoint.token else {}
         self._channel: _Channel | None = None
+        self._calls, self._closed = 0, False
 
     def _open(self) -> _Channel:
         if self._channel is None:
@@ -111,7 +112,15 @@ class Wire:
         return self._channel
 
     def close(self) -> None:
-        """Closes the connection; calls that run end as Unreachable."""
+        """Closes the connection; calls that run end as Unreachable.
+
+        One that was asked for just before, such as to cancel a job, still reaches the engine: it opens the connection
+        for itself, and closes it again.
+        """
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -120,18 +129,24 @@ class Wire:
     async def call(self, name: str, timeout: float | None = None) -> AsyncIterator[Stream[Any, Any]]:
         """An open call of METHODS[name]. Leaving it early cancels it at the engine. `timeout` in seconds."""
         method = METHODS[name]
-        with _our_errors(self.endpoint):
-            channel = self._open()
-            await channel.__connect__()
-            async with channel.request(
-                method.path,
-                method.cardinality,
-                method.request,
-                method.reply,
-                timeout=None if timeout is None else max(timeout, 0.0),
-                metadata=self._metadata,
-            ) as stream:
-                yield stream
+        self._calls += 1
+        try:
+            with _our_errors(self.endpoint):
+                channel = self._open()
+                await channel.__connect__()
+                async with channel.request(
+                    method.path,
+                    method.cardinality,
+                    method.request,
+                    method.reply,
+                    timeout=None if timeout is None else max(timeout, 0.0),
+                    metadata=self._metadata,
+                ) as stream:
+                    yield stream
+        finally:
+            self._calls -= 1
+            if self._closed and not self._calls:
+                self._drop()
 
     async def unary(self, name: str, request: Any, timeout: float | None = None) -> Any:
         """Sends one message and returns the one answer."""

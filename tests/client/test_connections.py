@@ -278,3 +278,18 @@ def test_an_engine_can_ask_who_calls(secure, certificate):
 def test_a_certificate_file_that_is_not_there_is_told():
     with pytest.raises(errors.Invalid, match="certificate"):
         Engine.connect(Endpoint(address="127.0.0.1:1", tls_ca="/nowhere.pem"))
+
+
+def test_a_job_stopped_just_before_the_end_is_stopped_and_leaves_no_connection(fake):
+    fake.once(Script(hang=True))
+    engine = Engine.connect(fake.endpoint)
+    job = engine.submit(SMALL)
+    while not job.fraction:
+        time.sleep(0.01)
+    job.cancel()
+    engine.close()
+    (running,) = fake.jobs.values()
+    end = time.monotonic() + 5
+    while not running.ended or engine._wire._channel is not None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
