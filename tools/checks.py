@@ -21,6 +21,9 @@ MATRIX = sorted({"3.10", "{}.{}".format(*sys.version_info), "3.13"})
 """Pythons that the client is tested with: the oldest and newest, where they are here, and this one."""
 
 
+BLENDER_TESTS = ["-c", "tests/blender/pytest.ini", "--rootdir", "tests/blender", "tests/blender"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a part went. `note` says what was left out, or how it ended."""
@@ -135,7 +138,15 @@ def blender() -> Outcome:
         python = environments.ensure_blender()
     except Trouble as trouble:
         return left_out(str(trouble))
-    return _pytest(python, ["-c", "tests/blender/pytest.ini", "--rootdir", "tests/blender", "tests/blender"])
+    return _pytest(python, BLENDER_TESTS)
+
+
+def newer_blender() -> Outcome:
+    """The same inside Blender 5.2, where the Python it needs is here."""
+    python = environments.ensure_newer_blender()
+    if python is None:
+        return Outcome(skipped=1, note="Blender 5.2 needs Python 3.13, which is not here")
+    return _pytest(python, BLENDER_TESTS)
 
 
 def _pytest(python: Path, arguments: list[str]) -> Outcome:
@@ -174,4 +185,5 @@ PARTS: dict[str, Callable[[], Outcome]] = {
     "tests": everything,
     "client matrix": client_matrix,
     "blender": blender,
+    "newer blender": newer_blender,
 }

@@ -8,19 +8,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+import client_matrix
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 LOCK = ROOT / "requirements.lock"
 BLENDER_LOCK = ROOT / "requirements-blender.lock"
+NEWER_BLENDER_LOCK = ROOT / "requirements-blender-5.lock"
 PACKAGES = ("client", "starter", "engine")
 STAMP = "velatura.stamp"
 
 TORCH = "torch==2.13.0"
 TEST_TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout", "ruff", "grpcio-status")
-BLENDER_TOOLS = ("bpy==4.5.*", "numpy<2", "pytest", "pytest-timeout", "OpenEXR")
+BLENDER_TOOLS = ("bpy", "numpy", "pytest", "pytest-timeout", "OpenEXR")
 NODE_TOOLS = ("@bufbuild/buf@1.75.0", "pyright@1.1.414", "gltf-validator@2.0.0-dev.3.10")
 STUB_TOOLS = ("grpcio-tools==1.67.1", "setuptools<81")
 SUPPORTED = ((3, 13), (3, 12), (3, 11))
@@ -102,15 +105,24 @@ def ensure_engine(*, tests: bool) -> Path:
 
 
 def ensure_blender() -> Path:
-    """The environment `.venv-blender` with Blender as a module; returns its Python. It needs Python 3.11."""
-    folder = ROOT / ".venv-blender"
+    """The environment `.venv-blender` with Blender 4.5 as a module; returns its Python. It needs Python 3.11."""
+    return _blender(ROOT / ".venv-blender", BLENDER_LOCK, lambda: interpreter([(3, 11)]))
+
+
+def ensure_newer_blender() -> Path | None:
+    """The same with Blender 5.2 in `.venv-blender-5`, which needs Python 3.13; None where that is not here."""
+    found = client_matrix.interpreter("3.13")
+    return _blender(ROOT / ".venv-blender-5", NEWER_BLENDER_LOCK, lambda: found) if found else None
+
+
+def _blender(folder: Path, lock: Path, interpreter: Callable[[], str]) -> Path:
     python = program(folder, "python")
-    stamp = digest(BLENDER_LOCK, ROOT / "client" / "pyproject.toml", *BLENDER_TOOLS, str(ROOT))
+    stamp = digest(lock, ROOT / "client" / "pyproject.toml", *BLENDER_TOOLS, str(ROOT))
     if fresh(folder, stamp):
         return python
-    say("Installing Blender as a module into .venv-blender (once; about a minute)")
-    _venv(folder, interpreter([(3, 11)]))
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-c", BLENDER_LOCK]
+    say(f"Installing Blender as a module into {folder.name} (once; about a minute)")
+    _venv(folder, interpreter())
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-c", lock]
     must([*pip, "setuptools"], "Installing the build tools")
     must([*pip, "--no-build-isolation", "-e", ROOT / "client", *BLENDER_TOOLS], "Installing Blender")
     (folder / STAMP).write_text(stamp, "utf-8")

@@ -83,9 +83,10 @@ def lab(worn_lab: Lab) -> Iterator[Lab]:
 def test_adapters_are_listed_by_what_they_are(lab):
     found = {model.id: model.kind for model in lab.engine.catalog().models}
     assert found == {
-        "tiny": "checkpoint", "tiny-depth": "controlnet", "tiny-canny": "controlnet", "rust": "lora", "rust-peft": "lora",
-        "gold": "lora", "sd15": "lora", "sd15-partly": "lora", "holed": "lora", "mudgone": "embedding", "widegone": "embedding",
-        "anything": "embedding", "style": "hypernetwork", "turned": "lora", "woven": "lora", "general": "lora",
+        "tiny": "checkpoint", "tiny-depth": "controlnet", "tiny-canny": "controlnet", "rust": "lora",
+        "rust-peft": "lora", "gold": "lora", "sd15": "lora", "sd15-partly": "lora", "holed": "lora",
+        "mudgone": "embedding", "widegone": "embedding", "anything": "embedding", "style": "hypernetwork",
+        "turned": "lora", "woven": "lora", "general": "lora",
     }  # fmt: skip
 
 
