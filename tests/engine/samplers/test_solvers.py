@@ -9,7 +9,7 @@ import torch
 from velatura_engine.errors import Unsupported
 from velatura_engine.samplers import sampler
 from velatura_engine.samplers._own.adaptive import dpm_adaptive
-from velatura_engine.samplers._own.solvers import dpm2, dpm_fast, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde, lms
+from velatura_engine.samplers._own.solvers import dpm2, dpm_fast, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde, heun, lms
 from velatura_engine.samplers._own.weights import exponential, plain
 
 SPREAD, HIGH, LOW = 0.5, 200.0, 0.03
@@ -56,10 +56,10 @@ def slope(errors, counts):
 
 
 @pytest.mark.parametrize(("solver", "order"), [
-    (dpm2, 2), (partial(lms, order=1), 1), (partial(lms, order=2), 2), (lms, 4),
+    (dpm2, 2), (heun, 2), (partial(lms, order=1), 1), (partial(lms, order=2), 2), (lms, 4),
     (partial(dpmpp_2s_ancestral, eta=0.0), 2), (partial(dpmpp_sde, eta=0.0), 2), (partial(dpmpp_3m_sde, eta=0.0), 3),
     (dpm_fast, 3),
-], ids=["DPM2", "LMS 1", "LMS 2", "LMS 4", "DPM++ 2S", "DPM++ SDE", "DPM++ 3M", "DPM fast"])  # fmt: skip
+], ids=["DPM2", "Heun", "LMS 1", "LMS 2", "LMS 4", "DPM++ 2S", "DPM++ SDE", "DPM++ 3M", "DPM fast"])  # fmt: skip
 def test_errors_fall_by_the_order_of_the_solver(solver, order):
     ended = SPREAD if solver is lms or getattr(solver, "func", None) is lms else ENDED
     (rough, fewer), (fine, more) = error(solver, 60, ended), error(solver, 180, ended)
@@ -72,6 +72,20 @@ def test_errors_fall_by_the_order_of_the_solver(solver, order):
 def test_the_spread_with_fresh_noise_is_right_to_second_order(solver, eta):
     rough, fine = (spread_error(partial(solver, eta=eta), count) for count in (40, 120))
     assert fine < 1e-3 and slope((rough, fine), (40, 120)) > 1.8
+
+
+@pytest.mark.parametrize("solver", [dpm2, partial(dpm2, eta=1.0), heun, dpmpp_2s_ancestral, dpmpp_3m_sde])
+def test_a_step_down_from_pure_noise_does_not_throw_guesses_that_differ(solver):
+    """The model changes its mind once: from 0 to 1. Whatever comes of the step lies between, beside the noise."""
+    walk = solver([4096.0, 20.0, 10.0], lambda: 0.0)
+    next(walk)
+    _, s = walk.send((0.0, 0.0))
+    x = 0.0
+    for _ in range(2):
+        if s == 20.0:
+            break
+        x, s = walk.send((x, 1.0))
+    assert s == 20.0 and 0.0 <= x <= 1.0
 
 
 def test_fast_asks_the_model_once_for_each_step():

@@ -18,6 +18,11 @@ from typing import Any
 
 from .weights import exponential, plain
 
+PURE = 100.0
+"""From this level on there is next to nothing of a picture in pixels: where models with a zero-terminal schedule begin.
+A step down from there spans so many levels that a rule which follows the noise would throw what two guesses differ by
+far: s / t times as far for a step from s to t."""
+
 Walk = Generator[tuple[Any, float], tuple[Any, Any], Any]
 Draw = Callable[[], Any]
 
@@ -39,8 +44,26 @@ def dpm2(levels: Sequence[float], draw: Draw, *, eta: float = 0.0) -> Walk:
     for s, t in pairwise(levels):
         x, d = yield x, s
         down, up = ancestral(s, t, eta)
-        x, _ = yield from dpm_step(x, d, s, log(s / down), 2)
+        if s > PURE:
+            x = yield from _midway(x, d, s, down)
+        else:
+            x, _ = yield from dpm_step(x, d, s, log(s / down), 2)
         x = x + up * draw()
+    _, d = yield x, levels[-1]
+    return d
+
+
+def heun(levels: Sequence[float], draw: Draw) -> Walk:
+    """Heun's rule in sigma (Karras et al., arXiv 2206.00364, algorithm 1), from (almost) pure noise that of midpoints."""
+    x = None
+    for s, t in pairwise(levels):
+        x, d = yield x, s
+        if s > PURE:
+            x = yield from _midway(x, d, s, t)
+        else:
+            first = (x - d) / s
+            u, d = yield x + (t - s) * first, t
+            x = x + (t - s) * (first + (u - d) / t) / 2
     _, d = yield x, levels[-1]
     return d
 
@@ -60,11 +83,16 @@ def dpmpp_2s_ancestral(levels: Sequence[float], draw: Draw, *, eta: float = 1.0)
     for s, t in pairwise(levels):
         x, d = yield x, s
         down, up = ancestral(s, t, eta)
-        keep = sqrt(down / s)  # of x, over half the step
-        _, d = yield keep * x + (1 - keep) * d, keep * s
-        x = keep**2 * x + (1 - keep**2) * d + up * draw()
+        x = (yield from _midway(x, d, s, down)) + up * draw()
     _, d = yield x, levels[-1]
     return d
+
+
+def _midway(x: Any, d: Any, s: float, t: float) -> Walk:
+    """From level s down to t by what is denoised half-way in log sigma."""
+    keep = sqrt(t / s)  # of x, over half the step
+    _, d = yield keep * x + (1 - keep) * d, keep * s
+    return keep**2 * x + (1 - keep**2) * d
 
 
 def dpmpp_sde(levels: Sequence[float], draw: Draw, *, eta: float = 1.0) -> Walk:
