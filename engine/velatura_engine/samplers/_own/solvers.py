@@ -19,9 +19,8 @@ from typing import Any
 from .weights import exponential, plain
 
 PURE = 100.0
-"""From this level on there is next to nothing of a picture in pixels: where models with a zero-terminal schedule begin.
-A step down from there spans so many levels that a rule which follows the noise would throw what two guesses differ by
-far: s / t times as far for a step from s to t."""
+"""From this level on pixels hold next to nothing of a picture: models with zero terminal SNR begin far above. A step
+from s down to t by the slope of the noise would add what its two guesses differ by s / 2t times."""
 
 Walk = Generator[tuple[Any, float], tuple[Any, Any], Any]
 Draw = Callable[[], Any]
@@ -54,7 +53,7 @@ def dpm2(levels: Sequence[float], draw: Draw, *, eta: float = 0.0) -> Walk:
 
 
 def heun(levels: Sequence[float], draw: Draw) -> Walk:
-    """Heun's rule in sigma (Karras et al., arXiv 2206.00364, algorithm 1), from (almost) pure noise that of midpoints."""
+    """Heun's rule in sigma (Karras et al., arXiv 2206.00364, algorithm 1); from almost pure noise that of midpoints."""
     x = None
     for s, t in pairwise(levels):
         x, d = yield x, s
