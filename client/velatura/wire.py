@@ -72,6 +72,11 @@ class _Channel(Channel):
     TCP keep-alive rather than HTTP/2 pings: gRPC servers close connections that ping more than every five minutes.
     """
 
+    @property
+    def is_open(self) -> bool:
+        """It was connected and has not been closed since."""
+        return self._protocol is not None
+
     async def _create_connection(self) -> Any:
         protocol = await asyncio.wait_for(super()._create_connection(), CONNECT_SECONDS)
         sock = protocol.connection._transport.get_extra_info("socket")
@@ -120,10 +125,14 @@ class Wire:
         self._closed = True
         self._drop()
 
+    @property
+    def is_open(self) -> bool:
+        """There is a connection."""
+        return self._channel is not None and self._channel.is_open
+
     def _drop(self) -> None:
-        if self._channel is not None:
+        if self._channel is not None:  # it is kept: a call that is just connecting has it open in a moment
             self._channel.close()
-            self._channel = None
 
     @asynccontextmanager
     async def call(self, name: str, timeout: float | None = None) -> AsyncIterator[Stream[Any, Any]]:

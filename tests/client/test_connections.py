@@ -1,5 +1,6 @@
 """Connecting, being refused, losing the engine and finding it again."""
 
+import asyncio
 import gc
 import socket
 import subprocess
@@ -9,7 +10,9 @@ import time
 import pytest
 from velatura import Endpoint, Engine, errors, spec
 from velatura.endpoint import DEFAULT_PORT
+from velatura.loop import shared
 from velatura.testing import FakeEngine, Script
+from velatura.wire import Wire
 
 SMALL = spec.texture("moss", size=16)
 
@@ -290,6 +293,20 @@ def test_a_job_stopped_just_before_the_end_is_stopped_and_leaves_no_connection(f
     engine.close()
     (running,) = fake.jobs.values()
     end = time.monotonic() + 5
-    while not running.ended or engine._wire._channel is not None:
+    while not running.ended or engine._wire.is_open:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_connection_closed_while_it_is_being_made_does_not_stay(fake):
+    async def close_while_connecting():
+        wire = Wire(fake.endpoint)
+        asked = asyncio.ensure_future(wire.is_serving())
+        while not wire._calls:
+            await asyncio.sleep(0)
+        assert not wire.is_open
+        wire.close()
+        return await asked, wire.is_open
+
+    assert shared().run(close_while_connecting()) == (True, False)
+    gc.collect()  # a channel that was left would complain now, and fail the test
