@@ -26,6 +26,7 @@ from ..models.entry import ModelEntry
 from ..models.header import shapes as read_shapes
 from ..models.original import layout_of
 from ..models.single_file import CONFIGS
+from ..models.vocabulary import vocabulary
 from ..models.weights import weights
 from .control_lora import changed
 from .denoisers import load_denoiser
@@ -253,10 +254,14 @@ def _assembled(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Component
 def unpack_words(layout: str, part: str, target: Path) -> None:
     """Write the bundled vocabulary of a layout's tokenizer into a folder."""
     target.mkdir(exist_ok=True)
-    for name in single_file.T5_WORDS if layout == single_file.T5 else single_file.WORDS:
+    files = {single_file.T5: single_file.T5_WORDS, single_file.QWEN: single_file.QWEN_WORDS}
+    for name in files.get(layout, single_file.WORDS):
         found = single_file.bundled_file(layout, part, name)
         content = found.read_bytes()
         (target / name.removesuffix(".gz")).write_bytes(gzip.decompress(content) if found.suffix == ".gz" else content)
+    if layout == single_file.QWEN:
+        merges = (target / "merges.txt").read_text(encoding="utf-8")
+        (target / "vocab.json").write_text(json.dumps(vocabulary(merges), ensure_ascii=False), encoding="utf-8")
 
 
 def _write(path: Path, config: Mapping[str, Any]) -> None:
