@@ -17,7 +17,7 @@ FAMILIES = Shelf("model family", __name__)
 
 CLIP = "CLIPTextModel"
 PROJECTED = "CLIPTextModelWithProjection"
-PICTURES = "AutoencoderKL"
+PICTURES, FOLDED, FILMS = "AutoencoderKL", "AutoencoderKLFlux2", "AutoencoderKLQwenImage"
 UNET = "UNet2DConditionModel"
 WORDS = "CLIPTokenizer"
 T5_WORDS, QWEN_WORDS = "T5TokenizerFast", "Qwen2Tokenizer"
@@ -55,7 +55,7 @@ Originals = Mapping[str, tuple[str, ...]]
 """Layers as a model's authors name them, and those of diffusers whose rows they join, in order; "*" is the number of a
 block, and the halves of one that begins with "~" stand the other way round."""
 Packing = Literal["rows", "pairs", "cells", "list"]
-TextRole = Literal["clip_l", "clip_g", "t5"]
+TextRole = Literal["clip_l", "clip_g", "t5", "qwen3", "qwen2_5"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +68,18 @@ class Loose:
     """The scheduler's config from the denoiser's."""
     texts: Mapping[str, TextRole]
     """Its text encoders by their components."""
-    vae: Mapping[str, Any]
+    vae: Mapping[str, Any] = field(default_factory=dict)
     """What the shapes of its autoencoder do not tell."""
+    vae_file: str = "ae.safetensors"
+    """What the file of its autoencoder is called."""
     called: tuple[str, ...]
     """Words by which files of its autoencoder are known."""
+    latents: tuple[int, int] = (16, 8)
+    """Channels of its latents, and pixels a latent."""
+    heard: int = 1
+    """Layers of its language model that stand beside each other."""
+    slow: tuple[str, ...] = ()
+    """Words by which files are known that were not distilled; where there are any, all others were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

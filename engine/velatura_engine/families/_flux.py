@@ -89,7 +89,7 @@ def flow(*classes: str, embedded: float = 3.5, led: Led | None = None) -> Flow:
             config=configs.flux,
             schedule=configs.flux_schedule,
             texts={"text_encoder": "clip_l", "text_encoder_2": "t5"},
-            vae={"scaling_factor": 0.3611, "shift_factor": 0.1159, "force_upcast": True},
+            vae=configs.FLUX_VAE,
             called=("ae", "flux", "flux1"),
         ),
     )

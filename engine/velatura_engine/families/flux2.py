@@ -1,7 +1,8 @@
 """Flux.2 klein: a smaller Flux that listens to layers of a language model (Black Forest Labs, 2026)."""
 
-from . import FAMILIES, QWEN_WORDS, Family, Flow
-from ._transformer import has, only
+from . import FAMILIES, FOLDED, QWEN_WORDS, Family, Flow, Loose
+from . import _flow_configs as configs
+from ._transformer import Shapes, has, only
 
 _NEW, _ONE = "transformer_blocks.*.", "single_transformer_blocks.*."
 _ORIGINALS = {
@@ -31,6 +32,14 @@ _ORIGINALS = {
 }  # fmt: skip
 
 
+def _is_klein(shapes: Shapes) -> bool:
+    """Flux.2 dev, which reads its guidance and listens to another language model, is another family."""
+    if has(shapes, "double_stream_modulation_img.linear.weight", "single_transformer_blocks.0.attn.to_out.weight"):
+        return not has(shapes, "time_guidance_embed.guidance_embedder.linear_1.weight")
+    file = has(shapes, "double_stream_modulation_img.lin.weight", "single_blocks.0.linear1.weight")
+    return file and not has(shapes, "guidance_in.in_layer.weight")
+
+
 @FAMILIES.part("flux2", "Flux.2 klein")
 def build() -> Family:
     """Flux.2 klein, distilled to four steps without guidance, and its base."""
@@ -38,12 +47,10 @@ def build() -> Family:
     return Family(
         id="flux2",
         title="Flux.2 klein",
-        detect=lambda shapes: has(
-            shapes, "double_stream_modulation_img.linear.weight", "single_transformer_blocks.0.attn.to_out.weight"
-        ) or has(shapes, "double_stream_modulation_img.lin.weight", "single_blocks.0.linear1.weight"),
+        detect=_is_klein,
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
-            "vae": "AutoencoderKLFlux2", "transformer": "Flux2Transformer2DModel",
+            "vae": FOLDED, "transformer": "Flux2Transformer2DModel",
             "text_encoder": "Qwen3ForCausalLM", "tokenizer": QWEN_WORDS,
         },
         denoiser="transformer",
@@ -58,6 +65,16 @@ def build() -> Family:
             tokenizer="tokenizer",
             classes=(pipeline,),
             originals=_ORIGINALS,
+            loose=Loose(
+                config=configs.flux2,
+                schedule=configs.flux2_schedule,
+                texts={"text_encoder": "qwen3"},
+                heard=3,
+                vae_file="flux2-vae.safetensors",
+                called=("flux2",),
+                latents=(128, 16),
+                slow=("base",),
+            ),
         ),
         stride=only,
         native_size=1024,

@@ -1,6 +1,7 @@
 """Qwen-Image: a large transformer that reads prompts by a vision-language model (arXiv 2508.02324)."""
 
-from . import FAMILIES, QWEN_WORDS, Family, Flow, Led
+from . import FAMILIES, FILMS, QWEN_WORDS, Family, Flow, Led, Loose
+from . import _flow_configs as configs
 from ._transformer import follows, has, pairs
 
 
@@ -14,7 +15,7 @@ def build() -> Family:
         detect=lambda shapes: has(shapes, "txt_norm.weight", "img_in.weight", "transformer_blocks.0.img_mod.1.weight"),
         pipelines={"txt2img": pipeline, "img2img": pipeline, "inpaint": pipeline},
         components={
-            "vae": "AutoencoderKLQwenImage", "transformer": "QwenImageTransformer2DModel",
+            "vae": FILMS, "transformer": "QwenImageTransformer2DModel",
             "text_encoder": "Qwen2_5_VLForConditionalGeneration", "tokenizer": QWEN_WORDS,
         },
         denoiser="transformer",
@@ -33,6 +34,13 @@ def build() -> Family:
                 answers={"controlnet_block_samples": "transformer_blocks"},
                 one_voice=True,
                 reads=("canny", "softedge", "depth", "openpose"),
+            ),
+            loose=Loose(
+                config=configs.qwen_image,
+                schedule=configs.qwen_image_schedule,
+                texts={"text_encoder": "qwen2_5"},
+                vae_file="qwen_image_vae.safetensors",
+                called=("qwen",),
             ),
         ),
         controls="qwen_image",

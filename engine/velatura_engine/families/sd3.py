@@ -84,6 +84,7 @@ def build() -> Family:
                 schedule=configs.sd3_schedule,
                 texts={"text_encoder": "clip_l", "text_encoder_2": "clip_g", "text_encoder_3": "t5"},
                 vae={"scaling_factor": 1.5305, "shift_factor": 0.0609, "force_upcast": True},
+                vae_file="sd3_vae.safetensors",
                 called=("sd3", "sd35"),
             ),
         ),

@@ -1,6 +1,7 @@
 """Z-Image: text and picture in a single stream of one transformer (Tongyi, arXiv 2511.22699)."""
 
-from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow, Led
+from . import FAMILIES, PICTURES, QWEN_WORDS, Family, Flow, Led, Loose
+from . import _flow_configs as configs
 from ._transformer import follows, has, pairs
 
 _ORIGINALS = {
@@ -52,6 +53,13 @@ def build() -> Family:
                     "context_refiner", "x_pad_token", "cap_pad_token",
                 ),
                 reads=("canny", "softedge", "depth", "openpose", "mlsd"),
+            ),
+            loose=Loose(
+                config=configs.z_image,
+                schedule=configs.z_image_schedule,
+                texts={"text_encoder": "qwen3"},
+                vae=configs.FLUX_VAE,
+                called=("ae", "flux", "flux1", "z", "zimage"),
             ),
         ),
         controls="z_image",

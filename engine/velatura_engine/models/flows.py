@@ -9,6 +9,7 @@ from typing import Any
 
 from ..families import Family, family
 from ..families._transformer import FILE
+from .autoencoders import latents_of
 from .entry import ModelEntry
 from .flow_controls import tokens
 
@@ -24,7 +25,7 @@ def facts(kind: Family, configs: Configs, index: Mapping[str, Any]) -> dict[str,
     """Facts of an entry, from the configs of its components and its `model_index.json`."""
     flow, denoiser, schedule = kind.flow, configs[kind.denoiser], configs["scheduler"]
     assert flow is not None
-    factor, channels = _latents(configs["vae"])
+    factor, channels = latents_of(configs["vae"])
     embedded = bool(denoiser.get("guidance_embeds"))
     distilled = bool(index.get("is_distilled")) or (flow.distilled and not embedded)
     limit = denoiser.get("pos_embed_max_size")
@@ -74,16 +75,8 @@ def lend(file: ModelEntry, entries: Iterable[ModelEntry]) -> ModelEntry | None:
 
 def alone(file: ModelEntry, lacks: Sequence[str]) -> str:
     """Why a denoiser's file cannot be used: what it lacks, () where only a folder has that, and what to add."""
-    missing = f"; or single files of what is missing: {', '.join(lacks)}" if lacks else ""
+    missing = f"; or, into text_encoders and vae, single files of what is missing: {', '.join(lacks)}" if lacks else ""
     return (
         f"{file.path.name} has the denoiser of {family(file.family).title}, whose text encoders and VAE are too large "
         f"to come with this engine; put a diffusers folder of the same model (with model_index.json) beside it{missing}"
     )
-
-
-def _latents(vae: Mapping[str, Any]) -> tuple[int, int]:
-    """Pixels a latent along each side, and channels."""
-    if "temperal_downsample" in vae:
-        return 2 ** len(vae["temperal_downsample"]), int(vae["z_dim"])
-    factor, channels = 2 ** (len(vae["block_out_channels"]) - 1), int(vae["latent_channels"])
-    return (2 * factor, 4 * channels) if "batch_norm_eps" in vae else (factor, channels)

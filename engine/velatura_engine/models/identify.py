@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Unsupported
-from ..families import Family, detect, families
+from ..families import PICTURES, Family, detect, families
 from ..families._unet import attention_widths, cross_attention
-from . import control_lora, controls, flows, generic, materials, single_file, texts
+from . import autoencoders, control_lora, controls, flows, generic, materials, single_file, texts
 from .adapters import identify_adapter
 from .annotators import annotator_file
 from .entry import Format, ModelEntry
@@ -23,8 +23,6 @@ from .weights import weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 Configs = Mapping[str, Mapping[str, Any]]
-
-_VAE_MARKS = ("encoder.conv_in.weight", "decoder.conv_in.weight")
 
 
 def identify(path: Path, id: str) -> ModelEntry:
@@ -177,8 +175,8 @@ def _single_file(path: Path, id: str) -> ModelEntry:
             **controls.file_facts(shapes, path),
         )  # fmt: skip
     try:
-        if all(mark in shapes for mark in _VAE_MARKS):
-            return _vae(path, id, single_file.vae_config(shapes), format="single", latent_scale=0.0)
+        if autoencoders.class_of(shapes):
+            return _vae(path, id, autoencoders.config_of(shapes), format="single", latent_scale=0.0)
         family = _family(shapes, path)
         if family.flow is not None:
             return ModelEntry(
@@ -228,9 +226,10 @@ def _checkpoint(
 def _component_folder(path: Path, id: str) -> ModelEntry:
     """A ControlNet, T2I-Adapter, annotator or VAE on its own."""
     config = _config(path)
-    if config.get("_class_name") == "AutoencoderKL":
+    if config.get("_class_name") in autoencoders.CLASSES:
         weights(path)
-        return _vae(path, id, config, format="diffusers", latent_scale=float(config.get("scaling_factor", 0.18215)))
+        scale = 0.18215 if config["_class_name"] == PICTURES else 0.0
+        return _vae(path, id, config, format="diffusers", latent_scale=float(config.get("scaling_factor", scale)))
     return ModelEntry(
         id=id, title=_title(path), path=path, format="diffusers", size=_size(path), license=_license(path),
         **controls.folder_facts(config, path),
@@ -240,10 +239,12 @@ def _component_folder(path: Path, id: str) -> ModelEntry:
 def _vae(path: Path, id: str, config: Mapping[str, Any], *, format: Format, latent_scale: float) -> ModelEntry:
     """A VAE that comes alone. Which of several families it belongs to its shapes do not tell."""
     size = _size(path) if path.is_dir() else path.stat().st_size
+    factor, channels = autoencoders.latents_of(config)
+    of = config.get("_class_name", PICTURES)
     return ModelEntry(
         id=id, title=_title(path), kind="vae", family="", path=path, format=format, size=size,
-        latent_factor=_factor(config), latent_channels=config["latent_channels"], latent_scale=latent_scale,
-        license=_license(path),
+        latent_factor=factor, latent_channels=channels, latent_scale=latent_scale,
+        license=_license(path), variant="" if of == PICTURES else of,
     )  # fmt: skip
 
 

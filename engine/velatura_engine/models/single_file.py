@@ -21,6 +21,8 @@ WORDS = ("vocab.json.gz", "merges.txt.gz", "tokenizer_config.json", "special_tok
 """Files of a tokenizer of the CLIP kind."""
 T5, T5_WORDS = "t5", ("tokenizer.json.gz", "tokenizer_config.json")
 """The folder of T5's tokenizer, and its files."""
+QWEN, QWEN_WORDS = "qwen", ("merges.txt.gz", "tokenizer_config.json")
+"""The folder of Qwen's tokenizer, and its files; the vocabulary is made of the merges."""
 HEAD = 64
 """Width of an attention head, in text encoders and in UNets from the second generation on."""
 

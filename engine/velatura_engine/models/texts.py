@@ -1,4 +1,4 @@
-"""Text encoders that come as single files, told by their tensors: CLIP-L, CLIP-G and T5 XXL.
+"""Text encoders that come as single files, told by their tensors: CLIP-L, CLIP-G, T5 XXL and language models.
 
 A file holds no config; its shapes tell one. What they do not tell is as the encoders' authors have it, and so is the
 vocabulary, which is bundled: an encoder of another one is refused.
@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ..errors import Unsupported
-from . import single_file
+from . import language_models, single_file
+from .language_models import LanguageModel
 
 Shapes = Mapping[str, tuple[int, ...]]
-TextKind = Literal["clip", "t5"]
+TextKind = Literal["clip", "t5"] | LanguageModel
 
 CLIP_WORDS, T5_WORDS = 49408, 32128
 """Tokens of the bundled vocabularies, with T5's unused ones."""
+_WORDS = {"clip": (CLIP_WORDS,), "t5": (T5_WORDS,)}
 PREFIX = "text_model."
 _CLIP = f"{PREFIX}embeddings.token_embedding.weight"
 _T5 = ("shared.weight", "encoder.embed_tokens.weight")
@@ -28,7 +30,9 @@ def text_kind(shapes: Shapes) -> TextKind | None:
     """What kind of text encoder a file is alone; None for others."""
     if _CLIP in shapes:
         return "clip"
-    return "t5" if _GATED in shapes and any(name in shapes for name in _T5) else None
+    if _GATED in shapes and any(name in shapes for name in _T5):
+        return "t5"
+    return language_models.kind_of(shapes)
 
 
 def text_facts(shapes: Shapes, name: str) -> dict[str, Any]:
@@ -37,24 +41,38 @@ def text_facts(shapes: Shapes, name: str) -> dict[str, Any]:
     """
     kind = text_kind(shapes)
     try:
-        config = clip_config(shapes, projects=True) if kind == "clip" else t5_config(shapes)
+        config = _config(kind, shapes)
     except LookupError as gap:
         raise Unsupported(
             f"{name} lacks tensors that such a text encoder has, such as {gap}", reason="NOT_A_WHOLE_MODEL",
             remedy="get the file again",
         ) from None  # fmt: skip
-    words = CLIP_WORDS if kind == "clip" else T5_WORDS
-    if config["vocab_size"] != words:
+    if config["vocab_size"] not in _WORDS.get(kind or "", language_models.WORDS):
         raise Unsupported(
             f"{name} is a text encoder with a vocabulary of {config['vocab_size']}, which this engine does not have",
             reason="UNSUPPORTED_LAYOUT", remedy="get the model as a folder of diffusers, with its tokenizer",
         )  # fmt: skip
-    width = config["hidden_size"] if kind == "clip" else config["d_model"]
+    if kind in language_models.HEARD and language_models.packed(shapes):
+        raise Unsupported(
+            f"{name} has its weights in fewer than eight bits", reason="UNSUPPORTED_LAYOUT",
+            remedy="get it in sixteen or eight bits",
+        )  # fmt: skip
+    width = config["d_model"] if kind == "t5" else config["hidden_size"]
     return {
         "kind": "text_encoder", "family": "", "variant": kind, "text_widths": (width,),
         "cross_attention_dim": config["projection_dim"] if kind == "clip" and _projection(shapes) else 0,
-        "description": f"Reads prompts for denoisers that come alone ({str(kind).upper()}, {width} wide).",
+        "description": f"Reads prompts for denoisers that come alone ({_name(kind)}, {width} wide).",
     }  # fmt: skip
+
+
+def _config(kind: TextKind | None, shapes: Shapes) -> dict[str, Any]:
+    if kind == "clip":
+        return clip_config(shapes, projects=True)
+    return language_models.config_of(shapes, kind) if kind in ("qwen3", "qwen2_5") else t5_config(shapes)
+
+
+def _name(kind: TextKind | None) -> str:
+    return language_models.NAMES.get(str(kind), str(kind).upper())
 
 
 def clip_config(shapes: Shapes, *, large: bool = False, projects: bool = False) -> dict[str, Any]:

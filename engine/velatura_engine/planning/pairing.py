@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from ..conditioning.prompt import Prompt
 from ..errors import Invalid, Unsupported
-from ..families import Family
+from ..families import PICTURES, Family
+from ..families import family as family_of
 from ..models.entry import ModelEntry
 from ..request import Depth, Diffuse, Sampling
 from ..samplers import samplers
@@ -72,9 +73,15 @@ def check_words(model: ModelEntry, prompts: Iterable[Prompt]) -> None:
 
 
 def check_vae(vae: ModelEntry, model: ModelEntry, *, field: str) -> None:
-    """Raises Unsupported where a VAE makes other latents than the model's own: in number, size, or scale where the
-    VAE's files tell it.
+    """Raises Unsupported where a VAE makes other latents than the model's own: of another kind, number or size, or of
+    another scale where the VAE's files tell it.
     """
+    own = family_of(model.family).components.get("vae", PICTURES)
+    if (vae.variant or PICTURES) != own:
+        raise Unsupported(
+            f"{vae.title} was not made for {model.title}: it is of another kind ({vae.variant or PICTURES}, not "
+            f"{own})", field=field, reason="WRONG_BASE", remedy="use a VAE of the model's family, or leave it out",
+        )  # fmt: skip
     theirs, ours = ((one.latent_channels, one.latent_factor) for one in (vae, model))
     told = bool(vae.latent_scale and model.latent_scale)
     if theirs == ours and not (told and not math.isclose(vae.latent_scale, model.latent_scale, rel_tol=1e-3)):

@@ -20,12 +20,13 @@ import transformers
 from diffusers import AutoencoderKL, ControlNetModel
 
 from ..errors import Unsupported
-from ..families import Family, family
-from ..models import assembly, single_file
-from ..models.entry import ModelEntry
+from ..families import PICTURES, Family, family
+from ..models import assembly, autoencoders, language_models, single_file
+from ..models.entry import ModelEntry, Piece
 from ..models.header import shapes as read_shapes
 from ..models.original import layout_of
 from ..models.single_file import CONFIGS
+from ..models.vocabulary import vocabulary
 from ..models.weights import weights
 from .control_lora import changed
 from .denoisers import load_denoiser
@@ -80,14 +81,18 @@ def load_checkpoint(entry: ModelEntry, *, dtype: torch.dtype, device: torch.devi
     return loaded
 
 
-def load_vae(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> AutoencoderKL:
+def load_vae(entry: ModelEntry, *, dtype: torch.dtype, device: torch.device) -> Any:
     """Load a VAE that comes alone, from its folder or single file."""
     if entry.format == "diffusers":
-        vae = _module("AutoencoderKL", entry.path, dtype)
+        vae = _module(entry.variant or PICTURES, entry.path, dtype)
     else:
         with tempfile.TemporaryDirectory(prefix="velatura-config-") as folder:
-            config = single_file.vae_config(read_shapes(entry.path))
+            config = autoencoders.config_of(read_shapes(entry.path))
             _write(Path(folder) / "vae" / "config.json", config)
+            if entry.variant:
+                vae = load_piece(Piece(entry.path), _class(entry.variant), Path(folder) / "vae", dtype)
+                settle(vae, device)
+                return vae
             vae = AutoencoderKL.from_single_file(
                 str(entry.path), config=folder, subfolder="vae", torch_dtype=dtype, local_files_only=True
             )
@@ -237,12 +242,13 @@ def _assembled(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Component
             _write(target / part / "config.json", config)
         made[kind.denoiser] = load_denoiser(entry, kind, _class(kind.components[kind.denoiser]), dtype, target)
         for name, piece in entry.pieces:
-            of, role = kind.components[name], kind.flow.loose.texts.get(name)
+            role = kind.flow.loose.texts.get(name)
+            of = language_models.HEARD.get(role or "", kind.components[name])
             alone = role == "clip_l" and of.endswith("WithProjection")
             made[name] = load_piece(piece, _class(of), target / name, dtype, unprojected=alone)
         for name, role in kind.flow.loose.texts.items():
             words = name.replace("text_encoder", "tokenizer")
-            layout = {"clip_l": "sd1", "clip_g": "sdxl", "t5": single_file.T5}[role]
+            layout = {"clip_l": "sd1", "clip_g": "sdxl", "t5": single_file.T5}.get(role, single_file.QWEN)
             unpack_words(layout, "tokenizer_2" if role == "clip_g" else "tokenizer", target / words)
             made[words] = _tokenizer(kind.components[words], target / words) if name in made else None
             made.setdefault(name, None)
@@ -253,10 +259,14 @@ def _assembled(entry: ModelEntry, kind: Family, dtype: torch.dtype) -> Component
 def unpack_words(layout: str, part: str, target: Path) -> None:
     """Write the bundled vocabulary of a layout's tokenizer into a folder."""
     target.mkdir(exist_ok=True)
-    for name in single_file.T5_WORDS if layout == single_file.T5 else single_file.WORDS:
+    files = {single_file.T5: single_file.T5_WORDS, single_file.QWEN: single_file.QWEN_WORDS}
+    for name in files.get(layout, single_file.WORDS):
         found = single_file.bundled_file(layout, part, name)
         content = found.read_bytes()
         (target / name.removesuffix(".gz")).write_bytes(gzip.decompress(content) if found.suffix == ".gz" else content)
+    if layout == single_file.QWEN:
+        merges = (target / "merges.txt").read_text(encoding="utf-8")
+        (target / "vocab.json").write_text(json.dumps(vocabulary(merges), ensure_ascii=False), encoding="utf-8")
 
 
 def _write(path: Path, config: Mapping[str, Any]) -> None:

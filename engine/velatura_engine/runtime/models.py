@@ -116,8 +116,14 @@ class Loaded:
     def preview_map(self) -> PreviewMap:
         """Linear latents-to-colour map, fitted on first use."""
         if self._preview is None:
-            self._preview = fit(self.encode, self.entry.latent_factor, self.device, self.dtype)
+            folds = autoencoder.folds(self.vae)
+            factor = self.entry.latent_factor // (2 if folds else 1)
+            self._preview = fit(self.encode, factor, self.device, self.dtype, self._unfolded if folds else None)
         return self._preview
+
+    def _unfolded(self, latents: torch.Tensor) -> torch.Tensor:
+        """(B, 4 C, h, w) -> (B, C, 2 h, 2 w), as the VAE has them."""
+        return autoencoder.unfold(self.space.leave(latents.float()))
 
     def wearing(self, vae: torch.nn.Module) -> Loaded:
         """The same model with another VAE; the other modules are shared. Latents keep the scale of the model's own,
