@@ -95,7 +95,7 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     shutil.rmtree(desk, ignore_errors=True)
     desk.mkdir(parents=True)
     shutil.copyfile(options.zip, desk / "velatura.zip")
-    for name in ("inside.py", "sections.py"):
+    for name in ("inside.py", "sections.py", "tabs.py", "parts.py"):
         shutil.copyfile(Path(__file__).with_name(name), desk / name)
     within = Path("/tmp/velatura-desk") if root else desk
     environment = {
@@ -177,7 +177,9 @@ def main() -> int:
     parser.add_argument("--suite", default="trixie", help="of Debian, for --prepare")
     parser.add_argument("--mirror", default="http://deb.debian.org/debian", help="of Debian, for --prepare")
     parser.add_argument("--engine", choices=("fake", "real"), default="fake")
-    parser.add_argument("--only", nargs="*", default=[], help="of panels, pulse, restyle, live, trouble; else all")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="of panels, tabs, parts, history, pulse, restyle, live, trouble; else all"
+    )
     parser.add_argument("--zip", type=Path, help="the built extension; else it is built")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "full", help="for screenshots and the log")
     parser.add_argument("--display", type=int, default=77)
