@@ -210,7 +210,8 @@ def steps():
     heart.name = ""
     only = os.environ.get("VELATURA_ONLY", "").split()
     parts = {
-        "panels": lambda: panels(settings), "tabs": lambda: tabs.tabs(tools()), "pulse": lambda: sections.pulse(tools()),
+        "panels": lambda: panels(settings), "tabs": lambda: tabs.tabs(tools()),
+        "pulse": lambda: sections.pulse(tools()),
         "parts": lambda: marked.parts(tools()), "history": lambda: marked.history(tools()),
         "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()), "trouble": trouble,
     }  # fmt: skip
@@ -376,8 +377,8 @@ def trouble():
 def tools():
     """What the other sections need of this one."""
     return sections.Tools(found=found, check=check, session=session, module=lambda name: sys.modules[f"{NAME}.{name}"],
-                          shot=shot, until=until, turn_to=turn_to, biggest=biggest, drawn_anew=drawn_anew, press=press, hover=hover,
-                          places=places, click=click, region_of=region_of)  # fmt: skip
+                          shot=shot, until=until, turn_to=turn_to, biggest=biggest, drawn_anew=drawn_anew, press=press,
+                          hover=hover, places=places, click=click, region_of=region_of)  # fmt: skip
 
 
 def main():

@@ -119,8 +119,8 @@ def undo(tools):
 
 
 def painted_mask(tools):
-    """A mask by its button, painted white with the mouse where the cube's front is seen."""
-    area, window = tools.biggest(), bpy.context.window_manager.windows[0]
+    """A mask by its button, white where the cube's upper face is."""
+    area = tools.biggest()
     where = yield from tools.places(area, "new_mask", right=43)
     tools.check("there is a button for a mask", "new_mask" in where, sorted(where))
     yield from tools.click(area, "new_mask", where["new_mask"])

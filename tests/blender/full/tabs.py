@@ -1,4 +1,4 @@
-"""The tab in every editor and mode, in a full Blender: each panel is opened by a click on its header, drawn and shot."""
+"""The tab in every editor and mode, in a full Blender: each panel opened by a click on its header, drawn and shot."""
 
 import sys
 from contextlib import contextmanager
