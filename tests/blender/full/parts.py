@@ -10,6 +10,7 @@ SIDE = 128
 def parts(tools):
     """Faces in Edit Mode, a mask in Texture Paint, each taken back by one Ctrl-Z."""
     yield from tools.turn_to("VIEW_3D")
+    tools.biggest().spaces.active.shading.color_type = "TEXTURE"
     settings = bpy.context.scene.velatura
     settings.prompt, settings.size, settings.texture_size = "moss", 128, 128
     settings.controls.clear()

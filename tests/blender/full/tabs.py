@@ -63,6 +63,7 @@ def tabs(tools):
 def furnish(tools, settings):
     """A cube that was painted all around, a picture, hints and an adapter."""
     yield from tools.turn_to("VIEW_3D")
+    tools.biggest().spaces.active.shading.color_type = "TEXTURE"
     settings.prompt, settings.size, settings.texture_size = "old planks", 128, 256
     bpy.ops.velatura.generate("EXEC_DEFAULT")
     yield from tools.until(lambda: not tools.session().tasks, 60)
@@ -74,6 +75,7 @@ def furnish(tools, settings):
     bpy.ops.velatura.texture_object("EXEC_DEFAULT")
     yield from tools.until(lambda: not tools.session().tasks, 120)
     tools.check("an object was painted all around", not tools.session().failed, tools.session().message)
+    bpy.ops.velatura.line_add(image="old planks")
     settings.sampler = "dpmpp_2m"
     settings.controls.clear()
     hint = settings.controls.add()
