@@ -32,13 +32,13 @@ PACKAGES = "blender libgl1-mesa-dri libegl1 libegl-mesa0 libgl1 libglx-mesa0 pyt
 SCREEN = "1280x1000x24"
 SHOWN = {
     "blender-panel.png": ("progress", "582x820+475+56"),
-    "blender-whole.png": ("tab-whole", "256x440+772+456"),
+    "blender-whole.png": ("tab-whole", "256x444+772+456"),
     "blender-change.png": ("tab-edit-mode", "582x665+475+56"),
     "blender-mesh.png": ("tab-view-relief", "256x368+772+507"),
-    "blender-restyle.png": ("tab-restyle", "256x266+772+500"),
-    "blender-live.png": ("tab-live", "256x172+772+558"),
-    "blender-repeating.png": ("tab-repeating", "256x190+772+372"),
-    "blender-history.png": ("tab-view-history", "256x352+772+507"),
+    "blender-restyle.png": ("tab-restyle", "256x272+772+500"),
+    "blender-live.png": ("tab-live", "256x184+772+558"),
+    "blender-repeating.png": ("tab-repeating", "256x202+772+372"),
+    "blender-history.png": ("tab-view-history", "256x386+772+507"),
 }  # fmt: skip
 """What the guides show: files, and which part of which screenshot they are."""
 
