@@ -9,6 +9,7 @@ from . import host, icons, knobs, preferences
 from .session import session
 
 COLUMNS, WIDTH = 38, 280  # letters that fit into a line of a sidebar of so many pixels, as it is at first
+ICON = 4  # letters that an icon takes the place of
 ORDER_OF_HOW = 2  # below the panels that paint, which have 1 or 0; Blender takes less than 0 for 0
 SHORT = MappingProxyType({"VIEW_3D": "view", "IMAGE_EDITOR": "image", "NODE_EDITOR": "nodes"})
 
@@ -19,7 +20,8 @@ def words(layout, text, *, icon="NONE", alert=False):
     column.alert = alert
     region = bpy.context.region
     wide = region.width / WIDTH / bpy.context.preferences.system.ui_scale if region is not None else 1
-    for number, line in enumerate(textwrap.wrap(text, max(int(COLUMNS * wide), COLUMNS // 2))):
+    room = max(int(COLUMNS * wide), COLUMNS // 2) - ICON * (icon != "NONE")
+    for number, line in enumerate(textwrap.wrap(text, room)):
         column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
 
 

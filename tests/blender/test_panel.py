@@ -110,9 +110,17 @@ def test_it_says_what_went_wrong_and_offers_to_start_an_engine(scene, monkeypatc
     assert "No engine is here. Start it." in drawn() and "velatura.start_engine" in drawn()
 
 
+def test_words_beside_an_icon_have_shorter_lines():
+    plain, beside = Layout(), Layout()
+    panel.words(plain, "The engine does not answer any more")
+    panel.words(beside, "The engine does not answer any more", icon="ERROR")
+    assert plain.drawn == ["The engine does not answer any more"]
+    assert beside.drawn == ["The engine does not answer any", "more"]
+
+
 def test_it_shows_what_the_engine_warned_of(scene):
     session.say("Texture on Cube", warnings=("The starter does not know 'gargoyle'",))
-    assert "The starter does not know 'gargoyle'" in drawn()
+    assert "The starter does not know 'gargoyle'" in " ".join(map(str, drawn()))
 
 
 def test_it_learns_the_models_without_waiting_and_keeps_the_chosen_one(scene, fake, monkeypatch):
