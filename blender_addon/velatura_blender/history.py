@@ -1,7 +1,8 @@
 """What was painted in this file: every result with its recipe, kept in the scene and saved with it.
 
 Entries are made here and nowhere else: when a task was placed, its new images that carry a recipe are remembered, each
-with the new material that shows it, so that no operator has to think of it.
+with the material that shows it, so that no operator has to think of it. Where some are shown by a material the others
+only led there, as an object's views do.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ def watch(task, result):
 
     def remember():
         came = [each for each in bpy.data.images if each.session_uid not in known and each.get(place.RECIPE)]
-        worn = [each for each in bpy.data.materials if each.session_uid not in known and each.get(place.RECIPE)]
-        for image in came:
-            if image.colorspace_settings.name != "Non-Color":
-                add(task, image, next((each for each in worn if image in _images_of(each)), None))
+        worn = [(each, _images_of(each)) for each in bpy.data.materials if each.get(place.RECIPE)]
+        found = [
+            (image, next((each for each, shown in worn if image in shown), None))
+            for image in came if image.colorspace_settings.name != "Non-Color"
+        ]  # fmt: skip
+        for image, material in [each for each in found if each[1] is not None] or found:
+            add(task, image, material)
 
     return remember
 

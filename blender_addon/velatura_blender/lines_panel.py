@@ -150,6 +150,7 @@ class VELATURA_PT_lines(bpy.types.Panel):
     bl_category = "Velatura"
     bl_parent_id = "VELATURA_PT_image"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+    bl_order = 1
 
     def draw(self, context):
         """The panel."""

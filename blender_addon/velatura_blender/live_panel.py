@@ -13,6 +13,7 @@ class VELATURA_PT_live(Tab, bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_parent_id = "VELATURA_PT_panel"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+    bl_order = 1
 
     def draw(self, context):
         """The panel."""
@@ -24,7 +25,7 @@ class VELATURA_PT_live(Tab, bpy.types.Panel):
         column.prop(chosen, "target")
         column = layout.column()
         for name in ("side", "steps", "change", "depth"):
-            column.prop(chosen, name)
+            column.prop(chosen, name, slider=name == "change")
         row = layout.row(align=True)
         row.operator("velatura.live", text="Stop Live" if live else "Live", icon="PAUSE" if live else "PLAY",
                      depress=live is not None)  # fmt: skip

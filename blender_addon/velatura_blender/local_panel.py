@@ -37,7 +37,7 @@ class VELATURA_PT_local(bpy.types.Panel):
     bl_category = "Velatura"
     bl_parent_id = "VELATURA_PT_panel"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
-    bl_order = -1
+    bl_order = 1
 
     @classmethod
     def poll(cls, context):
@@ -57,7 +57,7 @@ class VELATURA_PT_local_marked(bpy.types.Panel):
     bl_region_type = "UI"
     bl_category = "Velatura"
     bl_parent_id = "VELATURA_PT_panel"
-    bl_order = -2
+    bl_order = 0  # before all others
 
     @classmethod
     def poll(cls, context):

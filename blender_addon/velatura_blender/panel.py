@@ -8,7 +8,9 @@ import bpy
 from . import host, icons, knobs, preferences
 from .session import session
 
-COLUMNS = 38  # letters in a line of the panel
+COLUMNS, WIDTH = 38, 280  # letters that fit into a line of a sidebar of so many pixels, as it is at first
+ICON = 4  # letters that an icon takes the place of
+ORDER_OF_HOW = 2  # below the panels that paint, which have 1 or 0; Blender takes less than 0 for 0
 SHORT = MappingProxyType({"VIEW_3D": "view", "IMAGE_EDITOR": "image", "NODE_EDITOR": "nodes"})
 
 
@@ -16,7 +18,10 @@ def words(layout, text, *, icon="NONE", alert=False):
     """Words in as many lines as they need."""
     column = layout.column(align=True)
     column.alert = alert
-    for number, line in enumerate(textwrap.wrap(text, COLUMNS)):
+    region = bpy.context.region
+    wide = region.width / WIDTH / bpy.context.preferences.system.ui_scale if region is not None else 1
+    room = max(int(COLUMNS * wide), COLUMNS // 2) - ICON * (icon != "NONE")
+    for number, line in enumerate(textwrap.wrap(text, room)):
         column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
 
 
@@ -96,17 +101,19 @@ class VELATURA_PT_panel(Root, bpy.types.Panel):
     bl_space_type = "VIEW_3D"
 
     def draw_buttons(self, context, layout, settings):
-        """What can be made for meshes."""
-        box = layout.column(align=True)
-        box.prop(settings, "tiling")
-        box.prop(settings, "repeat")
-        box.operator("velatura.texture", icon="TEXTURE")
-        box.prop(settings, "displace")
-        box.operator("velatura.material", icon="MATERIAL")
-        box = layout.column(align=True)
-        box.prop(settings, "texture_size")
-        box.prop(settings, "fresh_uvs")
-        box.operator("velatura.project", icon="CAMERA_DATA")
+        """What can be made for meshes; nothing while one is edited, where these are refused."""
+        if context.mode.startswith("EDIT"):
+            return
+        column = layout.column()
+        for name in ("tiling", "repeat", "displace"):
+            column.prop(settings, name)
+        column = layout.column(align=True)
+        column.operator("velatura.texture", icon="TEXTURE")
+        column.operator("velatura.material", icon="MATERIAL")
+        column = layout.column()
+        column.prop(settings, "texture_size")
+        column.prop(settings, "fresh_uvs")
+        column.operator("velatura.project", icon="CAMERA_DATA")
 
 
 class VELATURA_PT_image(Root, bpy.types.Panel):
@@ -142,14 +149,15 @@ class VELATURA_PT_nodes(Root, bpy.types.Panel):
 
     def draw_buttons(self, context, layout, settings):
         """What can be made for a material."""
-        box = layout.column(align=True)
-        box.prop(settings, "tiling")
-        box.prop(settings, "repeat")
-        box.operator("velatura.texture", icon="TEXTURE")
-        box.operator("velatura.material", icon="MATERIAL")
-        box = layout.column(align=True)
-        box.prop(settings, "edges")
-        operator = box.operator("velatura.generate", text="Picture as Node", icon="NODE_TEXTURE")
+        column = layout.column()
+        for name in ("tiling", "repeat", "displace"):
+            column.prop(settings, name)
+        column = layout.column(align=True)
+        column.operator("velatura.texture", icon="TEXTURE")
+        column.operator("velatura.material", icon="MATERIAL")
+        column = layout.column()
+        column.prop(settings, "edges", text="Picture Edges")
+        operator = column.operator("velatura.generate", text="Picture as Node", icon="NODE_TEXTURE")
         operator.source = "WORDS"
 
 
@@ -261,7 +269,12 @@ ROOTS = MappingProxyType(
 def _beside(part, editor):
     """A panel below the tab's first one, beside one editor."""
     name = f"VELATURA_PT_{SHORT[editor]}_{part.__name__.lower()}"
-    below = {"bl_space_type": editor, "bl_parent_id": ROOTS[editor].__name__, "__doc__": part.__doc__}
+    below = {
+        "bl_space_type": editor,
+        "bl_parent_id": ROOTS[editor].__name__,
+        "__doc__": part.__doc__,
+        "bl_order": ORDER_OF_HOW,
+    }
     return type(name, (part, bpy.types.Panel), below)
 
 

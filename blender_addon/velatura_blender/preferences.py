@@ -83,7 +83,7 @@ class VelaturaSettings(painting.Painting, bpy.types.PropertyGroup):
         name="Size", description="Longer side of what is painted, pixels", default=512, min=64, max=4096, step=8
     )
     texture_size: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="Texture", description="Side of projected textures, pixels", default=1024, min=16, max=8192
+        name="Texture Size", description="Side of projected textures, pixels", default=1024, min=16, max=8192
     )
     seed: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Seed", description="The same seed paints the same picture; -1: another one each time", default=-1, min=-1

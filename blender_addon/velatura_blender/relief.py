@@ -15,7 +15,7 @@ DEPTHS = [
     ("METRES", "Metres", "Distances along the camera's axis, in a float image, such as a Z pass"),
 ]
 LENSES = [
-    ("OWN", "Own", "A camera at the 3D cursor that looks along Y, with the angle below"),
+    ("OWN", "By Angle", "A camera at the 3D cursor that looks along Y, with the angle below"),
     ("SCENE", "Scene Camera", "The scene's camera: looking through it, the mesh is the picture"),
 ]
 LAYER = "UVMap"

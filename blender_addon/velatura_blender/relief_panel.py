@@ -10,6 +10,7 @@ class Relief:
     bl_region_type = "UI"
     bl_category = "Velatura"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+    bl_order = 1
 
     def draw(self, context):
         """The panel."""

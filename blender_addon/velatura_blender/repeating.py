@@ -151,7 +151,7 @@ class VELATURA_PT_repeating(bpy.types.Panel):
     bl_category = "Velatura"
     bl_parent_id = "VELATURA_PT_image"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
-    bl_order = -1
+    bl_order = 1
 
     def draw(self, context):
         """The panel."""

@@ -14,6 +14,7 @@ class VELATURA_PT_restyle(Tab, bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_parent_id = "VELATURA_PT_panel"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+    bl_order = 1
 
     def draw(self, context):
         """The panel."""
@@ -23,7 +24,7 @@ class VELATURA_PT_restyle(Tab, bpy.types.Panel):
         layout.use_property_decorate = False
         column = layout.column()
         for name in ("origin", "change", "depth", "normals", "only"):
-            column.prop(chosen, name)
+            column.prop(chosen, name, slider=name == "change")
         column.operator("velatura.restyle", icon="RENDER_STILL")
         column = layout.column()
         for name in ("folder", "passes", "anew"):

@@ -348,7 +348,7 @@ def _hear(task: Task, event: jobs_pb2.JobEvent) -> None:
     kind = event.WhichOneof("event")
     if kind == "progress":
         stage = event.progress.stage.rpartition(":")[2]  # after the step's id, which no artist knows
-        task.message = f"{task.title}: {stage} {event.progress.step}/{event.progress.steps}"
+        task.message = f"{task.title}: {status.STAGES.get(stage, stage)} {event.progress.step}/{event.progress.steps}"
     elif kind == "preview":
         task.preview = event.preview.image.data
     elif kind == "queued":

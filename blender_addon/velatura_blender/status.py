@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .client import Endpoint, VelaturaError, catalog_pb2, discovery, errors
 
@@ -10,6 +11,13 @@ OFFLINE = "OFFLINE"
 """Reason of the error where Blender may not go online."""
 FIELDS = ("address", "token", "tls_ca")
 """Those of the preferences that an error may name."""
+STAGES = MappingProxyType(
+    {
+        "load": "loading", "diffuse": "painting", "decode": "finishing", "project": "laying on", "upscale": "enlarging",
+        "material": "maps", "preprocess": "reading hints", "relief": "surface",
+    }
+)  # fmt: skip
+"""What the engine's stages are called beside a bar; one that is not here keeps its own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class VelaturaRun(bpy.types.PropertyGroup):
     negative: bpy.props.StringProperty(name="Avoid")  # type: ignore[valid-type]
     model: bpy.props.StringProperty(name="Model")  # type: ignore[valid-type]
     steps: bpy.props.IntProperty(name="Steps")  # type: ignore[valid-type]
-    texture_size: bpy.props.IntProperty(name="Texture", default=1024, min=16, max=8192)  # type: ignore[valid-type]
+    texture_size: bpy.props.IntProperty(name="Texture Size", default=1024, min=16, max=8192)  # type: ignore[valid-type]
     sharpness: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Sharpness",
         description="How strongly each place takes the view that faces it most; low values mix views",

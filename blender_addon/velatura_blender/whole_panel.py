@@ -14,7 +14,7 @@ class VELATURA_PT_whole(bpy.types.Panel):
     bl_category = "Velatura"
     bl_parent_id = "VELATURA_PT_panel"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
-    bl_order = -1  # it paints; the panels beside it only say how
+    bl_order = 1
 
     def draw(self, context):
         """The panel."""

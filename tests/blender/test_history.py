@@ -187,9 +187,9 @@ def test_a_file_saved_in_between_finds_its_result_when_it_is_opened_again(scene,
     assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
     assert len(fake.specs) == 1 and not session.failed
     assert bpy.data.objects["Suzanne"].material_slots[0].material.name.startswith("moss")
-    kept = 2 if operator == "texture_object" else 1  # the views, and the texture
-    assert len(bpy.context.scene.velatura.history) == kept
-    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"} and len(bpy.context.scene.velatura.history) == kept
+    (entry,) = bpy.context.scene.velatura.history  # an object's views only led to its texture
+    assert entry.material == bpy.data.objects["Suzanne"].material_slots[0].material
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"} and len(bpy.context.scene.velatura.history) == 1
 
 
 def test_a_job_that_no_file_knows_is_stopped_when_another_file_is_opened(scene, fake):

@@ -6,8 +6,9 @@ from types import MethodType, SimpleNamespace
 
 import bpy
 import pytest
+from scenes import select, suzanne
 from velatura import discovery, errors
-from velatura_blender import connection, memory, operators, panel, preferences, status, units
+from velatura_blender import connection, local_panel, memory, operators, panel, preferences, status, units
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -76,6 +77,24 @@ def test_it_shows_the_settings_and_all_buttons(scene):
     } <= set(drawn())
 
 
+def test_panels_that_paint_come_before_those_that_say_how_and_parts_that_are_marked_first():
+    names = [name for name in dir(bpy.types) if name.startswith("VELATURA_PT_")]
+    orders = {name[12:]: getattr(getattr(bpy.types, name), "bl_order", 0) for name in names}
+    how = {name: order for name, order in orders.items() if name.endswith(("sampling", "hints", "adapters", "history"))}
+    roots = {"panel", "image", "nodes"}
+    paints = {name: order for name, order in orders.items() if name not in {*how, *roots, "local_marked"}}
+    assert len(how) == 12 and {"whole", "local", "repeating", "lines", "live", "restyle"} < set(paints)
+    assert 0 <= orders["local_marked"] < min(paints.values()) <= max(paints.values()) < min(how.values())
+
+
+def test_nothing_is_offered_in_edit_mode_that_is_refused_there(scene):
+    select(suzanne())
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert "velatura.texture" not in drawn() and "velatura.local_edit" in drawn(local_panel.VELATURA_PT_local_marked)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert "velatura.texture" in drawn()
+
+
 def test_it_shows_progress_and_cancel_while_something_runs(scene):
     running = {"job": SimpleNamespace(fraction=0.5), "title": "Texture", "preview": b""}
     session.tasks += [SimpleNamespace(message=words, **running) for words in ("diffuse 2/4", "Picture: waits for 1")]
@@ -91,9 +110,17 @@ def test_it_says_what_went_wrong_and_offers_to_start_an_engine(scene, monkeypatc
     assert "No engine is here. Start it." in drawn() and "velatura.start_engine" in drawn()
 
 
+def test_words_beside_an_icon_have_shorter_lines():
+    plain, beside = Layout(), Layout()
+    panel.words(plain, "The engine does not answer any more")
+    panel.words(beside, "The engine does not answer any more", icon="ERROR")
+    assert plain.drawn == ["The engine does not answer any more"]
+    assert beside.drawn == ["The engine does not answer any", "more"]
+
+
 def test_it_shows_what_the_engine_warned_of(scene):
     session.say("Texture on Cube", warnings=("The starter does not know 'gargoyle'",))
-    assert "The starter does not know 'gargoyle'" in drawn()
+    assert "The starter does not know 'gargoyle'" in " ".join(map(str, drawn()))
 
 
 def test_it_learns_the_models_without_waiting_and_keeps_the_chosen_one(scene, fake, monkeypatch):

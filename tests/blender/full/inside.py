@@ -15,14 +15,13 @@ import bpy
 
 DESK = Path(os.environ["VELATURA_DESK"])
 sys.path.insert(0, str(DESK))
+import parts as marked  # noqa: E402
 import sections  # noqa: E402
+import tabs  # noqa: E402
 
 NAME = "bl_ext.user_default.velatura"
 STEP = 0.06  # seconds between looks
 HOVER = 14  # pixels between places where a button is looked for
-FIRST_HEADER, HEADER = 22, 26  # pixels from the last button to the first closed panel, and from there to the next
-PANELS = ("sampling", "hints", "adapters", "history", "whole", "change", "mesh", "restyle", "live-panel")
-"""Those below the first one, in their order."""
 found = {"gaps": {}, "checks": {}, "notes": [], "pumps": [], "placing": []}
 
 
@@ -140,10 +139,13 @@ def below(area):
     return window_manager.clipboard
 
 
-def places(area, *wanted):
-    """Where each of our buttons is, by what it does: the tab is felt from top to bottom, until all wanted are found."""
+def places(area, *wanted, right=None):
+    """Where each of our buttons is, by what it does: the tab is felt from top to bottom, until all wanted are found.
+
+    `right`: so many pixels from the right; the middle where it is not given, and the end of rows for crosses.
+    """
     region, seen = region_of(area), {}
-    right = 43 if "cancel" in wanted else region.width // 2  # crosses stand at the right end of their rows
+    right = right or (43 if "cancel" in wanted else region.width // 2)
     hover(region.x - 200, region.y + 200)
     for _ in range(20):  # what was under the pointer before is let go first
         yield STEP
@@ -208,7 +210,9 @@ def steps():
     heart.name = ""
     only = os.environ.get("VELATURA_ONLY", "").split()
     parts = {
-        "panels": lambda: panels(settings), "pulse": lambda: sections.pulse(tools()),
+        "panels": lambda: panels(settings), "tabs": lambda: tabs.tabs(tools()),
+        "pulse": lambda: sections.pulse(tools()),
+        "parts": lambda: marked.parts(tools()), "history": lambda: marked.history(tools()),
         "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()), "trouble": trouble,
     }  # fmt: skip
     for name, part in parts.items():
@@ -223,7 +227,6 @@ def panels(settings):
     yield from picture_by_click(settings)
     yield from lines_by_drag()
     yield from nodes_and_preferences()
-    yield from fold_out(settings)
 
 
 def texture_by_click():
@@ -358,33 +361,6 @@ def nodes_and_preferences():
     yield 0.5
 
 
-def fold_out(settings):
-    """The panels below the first one, each opened by a click, with something in it."""
-    yield from turn_to("VIEW_3D")
-    settings.sampler = "dpmpp_2m"
-    hint = settings.controls.add()
-    hint.kind, hint.source, hint.preprocessor = "canny", "IMAGE", "canny"
-    hint.image = bpy.data.images["old planks"]
-    settings.adapters.add()
-    session().message = ""
-    area = biggest()
-    yield from drawn_anew()
-    where = yield from places(area, "project")
-    region = region_of(area)
-    for row, name in enumerate(PANELS):
-        header = region.x + 60, where["project"][1] - FIRST_HEADER - HEADER * row
-        yield from press(header)
-        for _ in range(8 * (row > 3)):  # what opens below the window's edge
-            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
-                bpy.ops.view2d.scroll_down(deltay=60)
-        yield from shot(name)
-        for _ in range(8 * (row > 3)):
-            with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
-                bpy.ops.view2d.scroll_up(deltay=60)
-        yield 0.5
-        yield from press(header)
-
-
 def trouble():
     """The engine dies: the panel says so in words, with the button that helps, within two seconds."""
     (DESK / "kill.ask").touch()
@@ -401,7 +377,8 @@ def trouble():
 def tools():
     """What the other sections need of this one."""
     return sections.Tools(found=found, check=check, session=session, module=lambda name: sys.modules[f"{NAME}.{name}"],
-                          shot=shot, until=until, turn_to=turn_to, biggest=biggest, drawn_anew=drawn_anew)  # fmt: skip
+                          shot=shot, until=until, turn_to=turn_to, biggest=biggest, drawn_anew=drawn_anew, press=press,
+                          hover=hover, places=places, click=click, region_of=region_of)  # fmt: skip
 
 
 def main():

@@ -3,9 +3,11 @@
     python tests/blender/full/run.py --prepare --root build/blender-root      once, as root: Debian's Blender
     python tests/blender/full/run.py --root build/blender-root --out out/full
     python tests/blender/full/run.py --blender /opt/blender/blender --engine real
+    python tests/blender/full/run.py --root build/blender-root --engine real --only panels tabs --pictures docs/pictures
 
-Needs Xvfb and ImageMagick (Debian: xvfb, imagemagick), `.venv` and `.venv-blender`. `--prepare` needs debootstrap. It
-takes about a minute, and is no part of CI. Exit code 0 where every check held.
+Needs Xvfb and ImageMagick (Debian: xvfb, imagemagick), `.venv` and `.venv-blender`. `--prepare` needs debootstrap. All
+of it takes about ten minutes, and is no part of CI. Exit code 0 where every check held. With `--pictures` parts of the
+screenshots are put where the guides show them.
 """
 
 from __future__ import annotations
@@ -28,6 +30,17 @@ for folder in ("client", "tools"):
 LATE = 0.150  # seconds: 95 of 100 beats of a 50 ms timer come within this gap
 PACKAGES = "blender libgl1-mesa-dri libegl1 libegl-mesa0 libgl1 libglx-mesa0 python3-numpy python3-requests"
 SCREEN = "1280x1000x24"
+SHOWN = {
+    "blender-panel.png": ("progress", "582x820+475+56"),
+    "blender-whole.png": ("tab-whole", "256x444+772+456"),
+    "blender-change.png": ("tab-edit-mode", "582x665+475+56"),
+    "blender-mesh.png": ("tab-view-relief", "256x368+772+507"),
+    "blender-restyle.png": ("tab-restyle", "256x272+772+500"),
+    "blender-live.png": ("tab-live", "256x184+772+558"),
+    "blender-repeating.png": ("tab-repeating", "256x202+772+372"),
+    "blender-history.png": ("tab-view-history", "256x386+772+507"),
+}  # fmt: skip
+"""What the guides show: files, and which part of which screenshot they are."""
 
 
 def prepare(root: Path, suite: str, mirror: str) -> None:
@@ -95,7 +108,7 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     shutil.rmtree(desk, ignore_errors=True)
     desk.mkdir(parents=True)
     shutil.copyfile(options.zip, desk / "velatura.zip")
-    for name in ("inside.py", "sections.py"):
+    for name in ("inside.py", "sections.py", "tabs.py", "parts.py"):
         shutil.copyfile(Path(__file__).with_name(name), desk / name)
     within = Path("/tmp/velatura-desk") if root else desk
     environment = {
@@ -132,6 +145,14 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     found = json.loads((desk / "found.json").read_text("utf-8"))
     found["checks"]["it ends well"] = process.returncode == 0
     return found
+
+
+def show(out: Path, folder: Path) -> None:
+    """Put parts of the screenshots where the guides show them, in 200 colours so that they are small."""
+    for name, (shot, part) in SHOWN.items():
+        if (out / f"{shot}.png").exists():
+            words = ["convert", out / f"{shot}.png", "-crop", part, "+repage", "-dither", "None", "-colors", "200"]
+            subprocess.run([*words, folder / name], check=True)
 
 
 def report(found: dict, log: str) -> bool:
@@ -177,11 +198,14 @@ def main() -> int:
     parser.add_argument("--suite", default="trixie", help="of Debian, for --prepare")
     parser.add_argument("--mirror", default="http://deb.debian.org/debian", help="of Debian, for --prepare")
     parser.add_argument("--engine", choices=("fake", "real"), default="fake")
-    parser.add_argument("--only", nargs="*", default=[], help="of panels, pulse, restyle, live, trouble; else all")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="of panels, tabs, parts, history, pulse, restyle, live, trouble; else all"
+    )
     parser.add_argument("--zip", type=Path, help="the built extension; else it is built")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "full", help="for screenshots and the log")
     parser.add_argument("--display", type=int, default=77)
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds")
+    parser.add_argument("--limit", type=float, default=1200.0, help="seconds")
+    parser.add_argument("--pictures", type=Path, help="a folder for the guides' pictures, such as docs/pictures")
     options = parser.parse_args()
     if options.prepare:
         prepare(options.root, options.suite, options.mirror)
@@ -195,6 +219,8 @@ def main() -> int:
     panels = not options.only or "panels" in options.only
     with engine(options.engine, panels) as (address, token, kill), screen(options.display) as display:
         found = look(options, display, address, token, kill)
+    if options.pictures:
+        show(options.out, options.pictures)
     return 0 if report(found, (options.out / "blender.log").read_text("utf-8", "replace")) else 1
 
 

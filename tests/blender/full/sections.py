@@ -23,6 +23,11 @@ class Tools:
     turn_to: Any
     biggest: Any
     drawn_anew: Any
+    press: Any
+    hover: Any
+    places: Any
+    click: Any
+    region_of: Any
 
 
 def gaps(tools, name):
