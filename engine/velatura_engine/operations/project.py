@@ -16,6 +16,7 @@ from .context import Context
 def project(plan: ProjectPlan, context: Context) -> list[Picture]:
     """Run one projection; emits an artifact with its scores for every target, and returns the textures."""
     context.stage(f"{plan.step_id}:project")
+    context.memory.begin()
     views = [_view(view, context) for view in plan.views]
     textures = []
     for index, target in enumerate(plan.targets):

@@ -21,10 +21,6 @@ class Neighbours:
     which: np.ndarray
     share: np.ndarray
 
-    def mix(self, paint: np.ndarray) -> np.ndarray:
-        """Colours (U, 3) float32 from those of the seen places (M, 3)."""
-        return (paint[self.which] * self.share[..., None]).sum(1).astype(np.float32)
-
 
 def neighbours(
     seen: np.ndarray, seen_normals: np.ndarray, unseen: np.ndarray, unseen_normals: np.ndarray

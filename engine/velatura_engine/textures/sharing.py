@@ -79,7 +79,7 @@ class Sharing:
             sums = rows[number] * weight[:, None]
             for other, seen in self._others[number]:
                 at, share = seen.places.long(), self.weights[other] * seen.cosine**exponent
-                sums.index_add_(0, at, share[:, None] * seen.values(rows[other], width))
+                sums.index_add_(0, at, share[:, None] * seen.values(rows[other].view(height, width, -1)))
                 weight.index_add_(0, at, share)
             made = torch.where(own.shown[:, None], sums / weight[:, None], rows[number])
             blended.append(made.view(height, width, -1).permute(2, 0, 1))

@@ -53,9 +53,10 @@ class Eye:
 
     `origin` and `direction` (3, 3): columns x, y, 1 of the affine maps from clip x, y to a pixel's ray in camera space.
     `hit` (H, W): the depth map shows something; `usable` (h, w): so does the picture, and its colour may be trusted.
-    `color` (h, w, 4): the fourth is how much a pixel counts.
+    `color` (h, w, 4): the fourth is how much a pixel counts. `name` tells all of it but the colours and the weight.
     """
 
+    name: bytes
     world_to_camera: torch.Tensor
     camera_to_clip: torch.Tensor
     origin: torch.Tensor
@@ -84,8 +85,22 @@ def eye(view: ViewArrays, edge_margin: float = 1.0, memory: Memory | None = None
     """Make a view ready: its rays, and which pixels of its depth map may be trusted.
 
     `edge_margin`: pixels of the picture beside depth edges and at the border whose colours are not used, 0 to 64.
-    `memory` makes the same depth quicker the next time.
+    `memory` makes the same camera and depth quicker the next time.
     """
+    color = _counted(np.asarray(view.color, np.float32))
+    soft = None if view.mask is None else torch.tensor(np.asarray(view.mask, np.float32))
+    name = digest(
+        np.asarray(view.world_to_camera, float), np.asarray(view.camera_to_clip, float), np.asarray(view.depth),
+        tuple(color.shape), *(() if soft is None else (soft,)), "eye", edge_margin,
+    )  # fmt: skip
+    blind, mending = (memory or Memory(0)).get(name, lambda: _made_ready(view, color, soft, edge_margin, name))
+    return replace(blind, color=mending.mend(color), weight=view.weight)
+
+
+def _made_ready(
+    view: ViewArrays, color: torch.Tensor, mask: torch.Tensor | None, edge_margin: float, name: bytes
+) -> tuple[Eye, Mending]:
+    """What hangs on camera and depth alone: all but the colours, and how those are mended."""
     to_clip = torch.tensor(np.asarray(view.camera_to_clip), dtype=torch.float64).reshape(4, 4)
     # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
     corners = torch.tensor([[0, 0, -1, 1], [1, 0, -1, 1], [0, 1, -1, 1]], dtype=torch.float64)
@@ -98,21 +113,20 @@ def eye(view: ViewArrays, edge_margin: float = 1.0, memory: Memory | None = None
     depth = torch.tensor(np.asarray(view.depth), dtype=torch.float64)
     hit = torch.isfinite(depth) & (depth > 0) & (depth < FAR)
     bare = Eye(
+        name=name,
         world_to_camera=torch.tensor(np.asarray(view.world_to_camera), dtype=torch.float64).reshape(4, 4),
         camera_to_clip=to_clip,
         origin=origin,
         direction=direction,
-        color=_counted(np.asarray(view.color, np.float32)),
+        color=torch.zeros(1).expand(color.shape),
         depth=torch.where(hit, depth, 0.0),
         hit=hit,
         usable=hit,
-        mask=None if view.mask is None else torch.tensor(np.asarray(view.mask, np.float32)),
-        weight=view.weight,
+        mask=mask,
+        weight=1.0,
     )
-    known = () if bare.mask is None else (bare.mask > 0,)
-    name = digest(bare.depth, bare.camera_to_clip, tuple(bare.color.shape), *known, "mending", edge_margin)
-    mending = (memory or Memory(0)).get(name, lambda: _mending(bare, edge_margin))
-    return replace(bare, color=mending.mend(bare.color), usable=mending.usable)
+    mending = _mending(bare, edge_margin)
+    return replace(bare, usable=mending.usable), mending
 
 
 def _counted(color: np.ndarray) -> torch.Tensor:
@@ -239,33 +253,27 @@ class Rules:
 class Sight:
     """What a view shows of places, but for the colours: of those K that it shows, numbers (K,) int32 in `places`.
 
-    `pixel` (K,) int32 the upper left of the four that are read, row by row; `shares` (K, 4) of them, left to right,
-    then down, with the sum 1; `mask` (K,) above 0; `cosine` (K,) of the angle at which the view sees the place.
+    `pixel` (K,) int32 the upper left of the four that are read, row by row in the `padded` picture; `shares` (K, 4) of
+    them, left to right, then down, with the sum 1; `mask` (K,) above 0, or None for all 1; `cosine` (K,) of the angle at
+    which the view sees the place.
     """
 
     places: torch.Tensor
     pixel: torch.Tensor
     shares: torch.Tensor
-    mask: torch.Tensor
+    mask: torch.Tensor | None
     cosine: torch.Tensor
 
-    def colors(self, eye: Eye) -> torch.Tensor:
-        """What the view's picture has there, (K, 4)."""
-        return self.values(eye.color.reshape(-1, 4), eye.color.shape[1])
-
-    def values(self, pixels: torch.Tensor, width: int, weights: torch.Tensor | None = None) -> torch.Tensor:
-        """What a picture of that width, its pixels (h * w, C) row by row, has there, (K, C), times weights (K,)."""
-        beyond = width + 1  # past the picture's edge a share is 0, whatever is read there
-        read = self.pixel[:, None] + torch.tensor([0, 1, width, width + 1], dtype=torch.int32).add_(beyond)
-        shares = self.shares if weights is None else self.shares * weights[:, None]
-        return F.embedding_bag(read, F.pad(pixels, (0, 0, beyond, beyond)), mode="sum", per_sample_weights=shares)
+    def values(self, picture: torch.Tensor) -> torch.Tensor:
+        """What a picture (h, w, C) of the view's size has there, (K, C)."""
+        across = picture.shape[1] + 2
+        read = self.pixel[:, None] + torch.tensor([0, 1, across, across + 1], dtype=torch.int32)
+        return F.embedding_bag(read, padded(picture).flatten(0, 1), mode="sum", per_sample_weights=self.shares)
 
 
-def key(eye: Eye, rules: Rules) -> bytes:
-    """What a sight through this eye depends on, besides the places."""
-    fixed = eye.world_to_camera, eye.camera_to_clip, eye.depth, eye.hit, eye.usable
-    mask = () if eye.mask is None else (eye.mask,)
-    return digest(*fixed, *mask, tuple(eye.color.shape), rules.max_angle, rules.depth_tolerance)
+def padded(picture: torch.Tensor) -> torch.Tensor:
+    """A picture (h, w, C) with a border of zeros, which may be read though no share of it counts."""
+    return F.pad(picture, (0, 0, 1, 1, 1, 1))
 
 
 def sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) -> Sight:
@@ -275,8 +283,11 @@ def sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) ->
     """
     parts = [_sight(eye, *part, rules) for part in zip(points.split(AT_ONCE), normal.split(AT_ONCE), strict=True)]
     places = torch.cat([part.places + number * AT_ONCE for number, part in enumerate(parts)])
-    rest = (torch.cat([getattr(part, name) for part in parts]) for name in ("pixel", "shares", "mask", "cosine"))
-    return Sight(places, *rest)
+    pixel, shares, cosine = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("pixel", "shares", "cosine")
+    )
+    mask = None if eye.mask is None else torch.cat([part.mask for part in parts if part.mask is not None])
+    return Sight(places, pixel, shares, mask, cosine)
 
 
 def _sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) -> Sight:
@@ -291,7 +302,8 @@ def _sight(eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules) -
     pixel, shares, mask = _sample(eye, points[facing], normal[facing], x[facing], y[facing], rules)
     shown = mask > 0
     facing = facing[shown]
-    return Sight(chosen[facing].int(), pixel[shown], shares[shown], mask[shown], cosine[facing].clamp_min(0).float())
+    soft = None if eye.mask is None else mask[shown]
+    return Sight(chosen[facing].int(), pixel[shown], shares[shown], soft, cosine[facing].float())
 
 
 def look(
@@ -303,7 +315,8 @@ def look(
     """
     seen = sight(eye, points, normal, rules)
     color, mask, cosine = torch.zeros(len(points), 4), torch.zeros(len(points)), torch.zeros(len(points))
-    color[seen.places], mask[seen.places], cosine[seen.places] = seen.colors(eye), seen.mask, seen.cosine
+    color[seen.places], cosine[seen.places] = seen.values(eye.color), seen.cosine
+    mask[seen.places] = 1.0 if seen.mask is None else seen.mask
     return color, mask, cosine
 
 
@@ -333,7 +346,7 @@ def _sample(
         shares[:, number] = share * agreement.float()
         mask += shares[:, number] if soft is None else shares[:, number] * soft
     total = shares.sum(1).clamp_min(1e-12)
-    return (top * width + left).int(), shares / total[:, None], torch.where(seen > SEEN, mask / total, 0.0)
+    return ((top + 1) * (width + 2) + left + 1).int(), shares / total[:, None], torch.where(seen > SEEN, mask / total, 0.0)
 
 
 class _Planes:
