@@ -9,7 +9,7 @@ from ..pixels.picture import Picture, as_single, as_srgb, to_float
 from ..plan import ProjectPlan
 from ..request import Target, View
 from ..textures.projection import project as project_mesh
-from ..textures.sight import ViewArrays
+from ..textures.eyes import ViewArrays
 from .context import Context
 
 

@@ -24,7 +24,7 @@ from ..request import Viewpoint
 from ..runtime.guesses import Change
 from ..runtime.models import Loaded
 from ..textures.sharing import Sharing
-from ..textures.sight import ViewArrays
+from ..textures.eyes import ViewArrays
 from .canvas import fit
 from .context import Context
 from .diffuse import paint

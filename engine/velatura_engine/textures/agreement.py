@@ -11,7 +11,7 @@ PART = 0.05
 """Part of a place's weight from which on a view counts as having had a say."""
 FAR, STEP = 100.0, 0.1
 """Differences in Lab are counted up to the first, in steps of the second."""
-ASKED = 1 << 16
+ASKED = 1 << 14
 """About so many places of a texture are looked at."""
 
 

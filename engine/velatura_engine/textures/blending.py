@@ -7,16 +7,16 @@ them, are then only read and summed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from .sight import Eye, Sight, padded
+from .eyes import Eye
+from .sight import Sight, padded
 
-PORTION = 1 << 15
+PORTION = 1 << 16
 """Texels that are blended together: few enough for a processor's cache."""
 
 
@@ -119,14 +119,13 @@ def sheet(shown: Shown, eyes: Mapping[bytes, Eye]) -> Sheet:
     return Sheet(torch.cat(pictures), torch.tensor(weights), corners, any(weight != 1 for weight in weights))
 
 
-def combine(old: Shown | None, names: Sequence[bytes], eyes: Mapping[bytes, Eye], see: Callable[[Eye], Sight],
-            count: int) -> Shown:  # fmt: skip
-    """What the views of these names show of `count` texels: those of them that were known before are not asked again.
+def combine(old: Shown | None, eyes: Mapping[bytes, Eye], see: Callable[[bytes], Sight], count: int) -> Shown:
+    """What views show of `count` texels, each by its name: those that were known before are not asked again.
 
     Views stand in the order of their names, so that every sum has the same order whichever views were known.
     """
-    names = sorted(names)
-    sights = {name: _taken(old, name) if old is not None and name in old.views else see(eyes[name]) for name in names}
+    names = sorted(eyes)
+    sights = {name: _taken(old, name) if old is not None and name in old.views else see(name) for name in names}
     sizes = tuple(tuple(eyes[name].color.shape[:2]) for name in names)
     across = _across(sizes)
     counts = torch.zeros(count, dtype=torch.int32)

@@ -7,8 +7,9 @@ saw it there (`sight.py`). What of this does not depend on colours may be kept f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -18,9 +19,10 @@ from ..request import Mesh
 from . import filling, unwrap
 from .agreement import ASKED, Agreement
 from .blending import PORTION, Sheet, Shown, combine, sheet
+from .eyes import Eye, ViewArrays, eye
 from .memory import Memory, digest
-from .sight import Eye, Rules, Sight, ViewArrays, eye, sight
-from .unwrap import Check, Surface
+from .sight import Ground, Rules, Sight, may_see, sight
+from .unwrap import Check, Facets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ def project(
         rgba[:, :3] = torch.from_numpy(np.asarray(base, np.float32)[..., :3].reshape(-1, 3))
     on_mesh = surface.owner.view(-1) < len(surface.triangles)
     covered = torch.nonzero(on_mesh)[:, 0]
-    blend = _Blend(surface, digest(name, max_angle, depth_tolerance), _named(eyes), rules, memory, len(covered))
+    facets = cache(lambda: unwrap.Facets(surface))
+    blend = _Blend(facets, digest(name, max_angle, depth_tolerance), _named(eyes), rules, memory, len(covered))
     for number, texels in enumerate(covered.split(PORTION)):
         check()
         paint, strength = blend.paint(number, texels)
@@ -82,7 +85,7 @@ def project(
     painted = rgba[:, 3] > 0
     count = int(painted.sum())
     if fill and 0 < count < len(covered):
-        _fill(rgba, surface, covered, memory, name)
+        _fill(rgba, facets, covered, memory, name)
     known = on_mesh if base is not None or (fill and count) else painted
     known = known.view(height, width)
     to, of = memory.get(digest(name, known, bleed), lambda: unwrap.nearest(known, bleed, check))
@@ -104,13 +107,13 @@ def _named(eyes: Sequence[Eye]) -> dict[bytes, Eye]:
     return found
 
 
-def _fill(rgba: torch.Tensor, surface: Surface, covered: torch.Tensor, memory: Memory, name: bytes) -> None:
+def _fill(rgba: torch.Tensor, facets: Callable[[], Facets], covered: torch.Tensor, memory: Memory, name: bytes) -> None:
     """Give colours to those of the covered texels that are not seen."""
     seen = rgba[covered, 3] > 0
 
     def neighbours() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        shown, unseen = covered[seen], covered[~seen]
-        near = filling.neighbours(*unwrap.places(surface, shown), *unwrap.places(surface, unseen))
+        shown, unseen = filling.some(covered[seen]), covered[~seen]
+        near = filling.neighbours(*facets().places(shown).arrays(), *facets().places(unseen).arrays())
         return unseen, shown[torch.from_numpy(near.which).long()], torch.from_numpy(near.share)
 
     unseen, of, share = memory.get(digest(name, seen, "fill"), neighbours)
@@ -122,7 +125,7 @@ def _fill(rgba: torch.Tensor, surface: Surface, covered: torch.Tensor, memory: M
 class _Blend:
     """Views of one surface by their names, and how well they agree. `name` tells the surface and what it is seen by."""
 
-    surface: Surface
+    facets: Callable[[], Facets]
     name: bytes
     eyes: dict[bytes, Eye]
     rules: Rules
@@ -130,6 +133,8 @@ class _Blend:
     count: int
     agreement: Agreement = field(default_factory=Agreement)
     sheets: dict[tuple[bytes, ...], Sheet] = field(default_factory=dict)
+    ready: dict[bytes, tuple[torch.Tensor, Ground]] = field(default_factory=dict)
+    """Triangles that a view may see, and its depth map as it is read."""
 
     def paint(self, number: int, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Colours (N, 3) of the texels of a portion, and how much they are painted (N,)."""
@@ -149,25 +154,15 @@ class _Blend:
         kept: Shown | None = self.memory.find(name)
         if kept is not None and self.eyes.keys() <= set(kept.views):
             return kept
-        places = _Places(self.surface, texels)
+        triangles, places = self.facets().triangles(texels), self.facets().places(texels)
 
-        def see(one: Eye) -> Sight:
-            return sight(one, *places.seen_from(one), self.rules)
+        def see(view: bytes) -> Sight:
+            eye = self.eyes[view]
+            if view not in self.ready:
+                self.ready[view] = may_see(eye, self.facets().corners, self.facets().planes), Ground.of(eye)
+            facing, ground = self.ready[view]
+            some = torch.nonzero(facing[triangles])[:, 0]
+            found = sight(eye, places.pick(some), self.rules, ground)
+            return replace(found, places=some[found.places.long()].int())
 
-        return self.memory.keep(name, combine(kept, list(self.eyes), self.eyes, see, len(texels)))
-
-
-class _Places:
-    """Texels as places on the surface, worked out when first asked for."""
-
-    def __init__(self, surface: Surface, texels: torch.Tensor) -> None:
-        self.surface, self.texels = surface, texels
-        self._on: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def seen_from(self, eye: Eye) -> tuple[torch.Tensor, torch.Tensor]:
-        """Positions and normals (N, 3) in a camera's space."""
-        if self._on is None:
-            self._on = unwrap.on_surface(self.surface, self.texels)
-        places, normals = self._on
-        matrix = eye.world_to_camera
-        return places @ matrix[:3, :3].T + matrix[:3, 3], normals @ matrix[:3, :3].T
+        return self.memory.keep(name, combine(kept, self.eyes, see, len(texels)))

@@ -8,7 +8,7 @@ import pytest
 from velatura_engine.request import Mesh
 from velatura_engine.textures.memory import Memory
 from velatura_engine.textures.projection import project
-from velatura_engine.textures.sight import ViewArrays, eye
+from velatura_engine.textures.eyes import ViewArrays, eye
 
 MAGENTA = (1.0, 0.0, 1.0)
 
