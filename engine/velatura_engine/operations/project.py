@@ -8,8 +8,8 @@ from ..events import Artifact
 from ..pixels.picture import Picture, as_single, as_srgb, to_float
 from ..plan import ProjectPlan
 from ..request import Target, View
-from ..textures.projection import project as project_mesh
 from ..textures.eyes import ViewArrays
+from ..textures.projection import project as project_mesh
 from .context import Context
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from velatura_engine.request import Mesh
+from velatura_engine.textures.eyes import ViewArrays, eye
 from velatura_engine.textures.memory import Memory
 from velatura_engine.textures.projection import project
-from velatura_engine.textures.eyes import ViewArrays, eye
 
 MAGENTA = (1.0, 0.0, 1.0)
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from engine.textures.test_projection import Camera, box, cast, look, orthographic, perspective, quads
 from velatura_engine.textures import filling, views
-from velatura_engine.textures.projection import project
 from velatura_engine.textures.eyes import ViewArrays, eye
+from velatura_engine.textures.projection import project
 
 SIDE = 128
 BOX = box(1.4)
