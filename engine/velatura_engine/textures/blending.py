@@ -24,8 +24,9 @@ PORTION = 1 << 16
 class Shown:
     """What views show of N texels: K entries, texel by texel, for each the views that show it in the order of `views`.
 
-    `views` their names, `sizes` of their pictures (height, width); `starts` (N + 1,) int32, where each texel's entries begin, times 4; `which` (K,) int32, the view;
-    `pixel` (K,) int32 the upper left of the four that are read, on a `Sheet` of all views; `shares` (K, 4) of them;
+    `views` their names, `sizes` of their pictures (height, width); `starts` (N + 1,) int32, where each texel's entries
+    begin, times 4; `which` (K,) int32, the view; `pixel` (K,) int32 the upper left of the four that are read, on a
+    `Sheet` of all views; `shares` (K, 4) of them;
     `cosine` (K,) of the angle; `mask` (K,), or None for all 1.
     """
 
@@ -42,7 +43,7 @@ class Shown:
         """What the sheet's views have there, weighed by their weights and the cosine to a power."""
         weights = self.cosine.log().mul_(exponent)  # a power takes three times as long
         if sheet.differ:
-            weights += sheet.weights.log()[self.which]
+            weights += sheet.weights.log().index_select(0, self.which)
         shares = self.shares * weights.exp_()[:, None]
         read = self.pixel[:, None] + sheet.corners
         sums = _read(read, sheet.pixels, shares, self.starts)
@@ -128,26 +129,24 @@ def combine(old: Shown | None, eyes: Mapping[bytes, Eye], see: Callable[[bytes],
     sights = {name: _taken(old, name) if old is not None and name in old.views else see(name) for name in names}
     sizes = tuple(tuple(eyes[name].color.shape[:2]) for name in names)
     across = _across(sizes)
-    counts = torch.zeros(count, dtype=torch.int32)
-    for name in names:
-        counts[sights[name].places.long()] += 1
-    starts = F.pad(counts.cumsum(0, dtype=torch.int32), (1, 0))
-    total = int(starts[-1])
-    which, pixel = torch.zeros(total, dtype=torch.int32), torch.zeros(total, dtype=torch.int32)
-    shares, cosine = torch.zeros(total, 4), torch.zeros(total)
-    whole = all(sights[name].mask is None for name in names)
-    mask = None if whole else torch.ones(total)
-    free, base = starts[:-1].clone(), 0
-    for number, (name, (height, width)) in enumerate(zip(names, sizes, strict=True)):
+    places = [sights[name].places.long() for name in names]
+    shown = torch.zeros(len(names), count, dtype=torch.int32)
+    for row, at in zip(shown, places, strict=True):
+        row.index_fill_(0, at, 1)
+    before = shown.cumsum(0, dtype=torch.int32).sub_(shown)  # how many views earlier in the list show the texel
+    starts = F.pad((before[-1] + shown[-1]).cumsum(0, dtype=torch.int32), (1, 0))
+    before += starts[:-1]
+    order, base, parts = torch.zeros(int(starts[-1]), dtype=torch.int32), 0, []
+    for number, (name, (height, width), at) in enumerate(zip(names, sizes, places, strict=True)):
         one = sights[name]
-        places = one.places.long()
-        at = free[places].long()
-        free[places] += 1
-        which[at], shares[at], cosine[at] = number, one.shares, one.cosine
-        pixel[at] = base + one.pixel // (width + 2) * across + one.pixel % (width + 2)
-        if mask is not None and one.mask is not None:
-            mask[at] = one.mask
+        first = sum(len(each) for each in places[:number])
+        order.index_copy_(0, before[number].index_select(0, at).long(), torch.arange(first, first + len(at)).int())
+        pixel = base + one.pixel // (width + 2) * across + one.pixel % (width + 2)
+        parts.append((torch.full_like(pixel, number), pixel, one.shares, one.cosine, one.mask))
         base += (height + 2) * across
+    which, pixel, shares, cosine = (torch.cat([part[n] for part in parts]).index_select(0, order) for n in range(4))
+    masks = [torch.ones(len(part[0])) if part[4] is None else part[4] for part in parts]
+    mask = None if all(part[4] is None for part in parts) else torch.cat(masks).index_select(0, order)
     return Shown(tuple(names), sizes, starts * 4, which, pixel, shares, cosine, mask)
 
 

@@ -98,14 +98,7 @@ def _made_ready(
 ) -> tuple[Eye, Mending]:
     """What hangs on camera and depth alone: all but the colours, and how those are mended."""
     to_clip = torch.tensor(np.asarray(view.camera_to_clip), dtype=torch.float64).reshape(4, 4)
-    # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
-    corners = torch.tensor([[0, 0, -1, 1], [1, 0, -1, 1], [0, 1, -1, 1]], dtype=torch.float64)
-    deeper = corners + torch.tensor([0, 0, 1, 0], dtype=torch.float64)
-    near, middle = (places @ torch.linalg.inv(to_clip).T for places in (corners, deeper))
-    near, middle = near[:, :3] / near[:, 3:], middle[:, :3] / middle[:, 3:]
-    origin, direction = (
-        torch.stack((plane[1] - plane[0], plane[2] - plane[0], plane[0]), 1) for plane in (near, middle - near)
-    )
+    origin, direction = _rays(to_clip)
     depth = torch.tensor(np.asarray(view.depth), dtype=torch.float64)
     hit = torch.isfinite(depth) & (depth > 0) & (depth < FAR)
     bare = Eye(
@@ -123,6 +116,20 @@ def _made_ready(
     )
     mending = _mending(bare, edge_margin)
     return replace(bare, usable=mending.usable), mending
+
+
+def _rays(to_clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Origin and direction (3, 3) of rays, affine in clip x and y: all begin in the camera, or on the near plane."""
+    # Clip planes z = -1 and z = 0 are flat in camera space and have one w each, so both maps are affine in x and y.
+    corners = torch.tensor([[0, 0, -1, 1], [1, 0, -1, 1], [0, 1, -1, 1]], dtype=torch.float64)
+    deeper = corners + torch.tensor([0, 0, 1, 0], dtype=torch.float64)
+    near, middle = (places @ torch.linalg.inv(to_clip).T for places in (corners, deeper))
+    near, middle = near[:, :3] / near[:, 3:], middle[:, :3] / middle[:, 3:]
+    if not to_clip[[0, 1, 3], 3].any():  # all rays meet in the camera
+        middle, near = near, torch.zeros_like(near)
+    way = middle - near
+    origin, direction = (torch.stack((plane[1] - plane[0], plane[2] - plane[0], plane[0]), 1) for plane in (near, way))
+    return origin, direction
 
 
 def _counted(color: np.ndarray) -> torch.Tensor:

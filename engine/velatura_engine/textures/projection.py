@@ -161,8 +161,8 @@ class _Blend:
             if view not in self.ready:
                 self.ready[view] = may_see(eye, self.facets().corners, self.facets().planes), Ground.of(eye)
             facing, ground = self.ready[view]
-            some = torch.nonzero(facing[triangles])[:, 0]
+            some = torch.nonzero(facing.index_select(0, triangles))[:, 0]
             found = sight(eye, places.pick(some), self.rules, ground)
-            return replace(found, places=some[found.places.long()].int())
+            return replace(found, places=some.index_select(0, found.places).int())
 
         return self.memory.keep(name, combine(kept, self.eyes, see, len(texels)))

@@ -39,8 +39,8 @@ class Sight:
     """What a view shows of places, but for the colours: of those K that it shows, numbers (K,) int32 in `places`.
 
     `pixel` (K,) int32 the upper left of the four that are read, row by row in the `padded` picture; `shares` (K, 4) of
-    them, left to right, then down, with the sum 1; `mask` (K,) above 0, or None for all 1; `cosine` (K,) of the angle at
-    which the view sees the place.
+    them, left to right, then down, with the sum 1; `mask` (K,) above 0, or None for all 1; `cosine` (K,) of the angle
+    at which the view sees the place.
     """
 
     places: torch.Tensor
@@ -72,11 +72,12 @@ class Places:
     @classmethod
     def of(cls, points: torch.Tensor, normals: torch.Tensor) -> Places:
         """Places at points (N, 3) with normals (N, 3)."""
-        return cls(F.pad(points, (0, 1), value=1.0).T, torch.cat((normals, (normals * points).sum(1, keepdim=True)), 1).T)
+        level = (normals * points).sum(1, keepdim=True)
+        return cls(F.pad(points, (0, 1), value=1.0).T.contiguous(), torch.cat((normals, level), 1).T.contiguous())
 
     def pick(self, which: torch.Tensor) -> Places:
         """Those of these numbers (n,)."""
-        return Places(self.points[:, which], self.planes[:, which])
+        return Places(pick(self.points, which), pick(self.planes, which))
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Positions and normals (N, 3)."""
@@ -84,6 +85,14 @@ class Places:
 
     def __len__(self) -> int:
         return self.points.shape[1]
+
+
+def pick(rows: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    """Of rows (R, N) those places (n,). Row by row and by this very function, as others take several times as long."""
+    found = rows.new_empty(len(rows), len(which))
+    for row, out in zip(rows, found, strict=True):
+        torch.index_select(row, 0, which, out=out)
+    return found
 
 
 def look(
@@ -107,7 +116,7 @@ def may_see(eye: Eye, corners: torch.Tensor, planes: torch.Tensor) -> torch.Tens
     for side in (x, y):
         ahead &= (side <= w).view(-1, 3).any(1) & (side >= -w).view(-1, 3).any(1)
     # Where a triangle is seen the product of its normal and the ray is below 0; it is affine, so also at some corner.
-    way = _Rays.of(eye, planes).way[..., None]
+    way = [each if isinstance(each, float) else each[:, None] for each in _Rays.of(eye, planes).way]
     x, y, w = (each.view(-1, 3) for each in (x, y, w))
     return ahead & ((way[0] * x + way[1] * y + way[2] * w < 0) | (w <= 0)).any(1)
 
@@ -128,56 +137,77 @@ def sight(eye: Eye, places: Places, rules: Rules, ground: Ground | None = None) 
     return Sight(*joined, mask, torch.cat([part.cosine for part in parts]))
 
 
-def _project(eye: Eye, points: torch.Tensor) -> torch.Tensor:
-    """Clip x, y and w, and the depth before the camera (4, N) of points (4, N) in the world."""
-    clip = eye.camera_to_clip @ eye.world_to_camera
-    return torch.stack((clip[0], clip[1], clip[3], -eye.world_to_camera[2])) @ points
+def _project(eye: Eye, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Clip x, y and w, and the depth before the camera, each (N,), of points (4, N) in the world."""
+    rows = torch.cat(((eye.camera_to_clip @ eye.world_to_camera)[[0, 1, 3]], -eye.world_to_camera[2:3])).tolist()
+    x, y, w, here = (_mixed(row[:3], points).add_(row[3]) for row in rows)
+    return x, y, w, here
 
 
 def _sight(eye: Eye, ground: Ground, places: Places, rules: Rules) -> Sight:
     x, y, w, here = _project(eye, places.points)
-    ahead = torch.nonzero((w > 0) & (here > 0) & (x.abs() <= w) & (y.abs() <= w))[:, 0]
-    x, y, here = (x / w)[ahead], (y / w)[ahead], here[ahead]
-    rays = _Rays.of(eye, places.planes[:, ahead])
+    good = (w > 0) & (here > 0) & (x.abs() <= w) & (y.abs() <= w)
+    x, y, rays = x.div_(w), y.div_(w), _Rays.of(eye, places.planes)
     cosine = rays.cosine(eye, x, y)
-    facing = torch.nonzero(cosine > math.cos(math.radians(min(rules.max_angle, 89.99))))[:, 0]
-    met = _Met(eye, ground, rays.pick(facing), x[facing], y[facing], here[facing], rules.depth_tolerance)
+    good &= cosine > math.cos(math.radians(min(rules.max_angle, 89.99)))
+    which = torch.nonzero(good)[:, 0]
+    if len(which) > 0.8 * len(places):  # the few others are taken along: quicker than to pick
+        x, y = x.masked_fill_(~good, 0), y.masked_fill_(~good, 0)
+        which = torch.arange(len(places))
+    else:
+        x, y, here, cosine, good = (each.index_select(0, which) for each in (x, y, here, cosine, good))
+        rays = rays.pick(which)
+    met = _Met(eye, ground, rays, x, y, here, rules.depth_tolerance)
     shares, mask, seen = met.shares()
-    shown = torch.nonzero(seen)[:, 0]
-    which = facing[shown]
+    shown = torch.nonzero(seen & good)[:, 0]
     return Sight(
-        ahead[which].int(), met.pixel[shown], shares[:, shown].T.contiguous(), None if mask is None else mask[shown],
-        cosine[which].float(),
+        which.index_select(0, shown).int(), met.pixel.index_select(0, shown), pick(shares, shown).T.contiguous(),
+        None if mask is None else mask[shown], cosine.index_select(0, shown).float(),
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Rays:
     """Rays of pixels against planes (N,). The products of a plane's normal with a ray's start and way are affine in
-    clip x and y: `start` and `way` (3, N) for x, y, 1. `level` (N,) is how far the plane lies along its normal."""
+    clip x and y: `start` and `way`, three each (N,) for x, y, 1, or 0. `level` (N,) is how far a plane lies along its
+    normal."""
 
     level: torch.Tensor
-    start: torch.Tensor
-    way: torch.Tensor
+    start: tuple[torch.Tensor | float, ...]
+    way: tuple[torch.Tensor | float, ...]
 
     @classmethod
     def of(cls, eye: Eye, planes: torch.Tensor) -> _Rays:
         """Planes (4, N) in the world."""
         turn, shift = eye.world_to_camera[:3, :3], eye.world_to_camera[:3, 3]
-        normal = F.pad(torch.cat((eye.origin.T @ turn, eye.direction.T @ turn)), (0, 1))
-        level = F.pad(shift @ turn, (0, 1), value=1.0)
-        found = torch.cat((level[None], normal)) @ planes
-        return cls(found[0], found[1:4], found[4:])
+        level = _mixed([*(shift @ turn).tolist(), 1.0], planes)
+        start, way = (
+            tuple(_mixed(row, planes) if any(row) else 0.0 for row in (part.T @ turn).tolist())
+            for part in (eye.origin, eye.direction)
+        )
+        return cls(level, start, way)
 
     def pick(self, which: torch.Tensor) -> _Rays:
         """Those of these numbers (n,)."""
-        return _Rays(self.level[which], self.start[:, which], self.way[:, which])
+        start, way = (
+            tuple(part if isinstance(part, float) else part.index_select(0, which) for part in parts)
+            for parts in (self.start, self.way)
+        )
+        return _Rays(self.level.index_select(0, which), start, way)
 
     def cosine(self, eye: Eye, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Of the angle between each plane's normal and the way back along the ray at clip-space places."""
         along = self.way[0] * x + self.way[1] * y + self.way[2]
         parts = [_affine(row, x, y) for row in eye.direction.tolist()]
         return along.div_(-(sum(part * part for part in parts) ** 0.5))
+
+
+def _mixed(row: list[float], parts: torch.Tensor) -> torch.Tensor:
+    """Rows (R, N) summed with these factors."""
+    found = parts[0] * row[0]
+    for factor, part in zip(row[1:], parts[1:], strict=False):
+        found.add_(part, alpha=factor)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +233,7 @@ class Ground:
 
 
 class _Met:
-    """Places (N,) before a view, and the four pixels round each: `pixel` (N,) is the upper left one, with the border."""
+    """Places (N,) before a view, and the four pixels round each: `pixel` (N,) is the upper left one, border included."""
 
     def __init__(
         self, eye: Eye, ground: Ground, rays: _Rays, x: torch.Tensor, y: torch.Tensor, here: torch.Tensor,
@@ -222,10 +252,10 @@ class _Met:
     def shares(self) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
         """Bilinear shares (4, N) of those pixels that show the places' own planes, with the sum 1; the mask (N,); and
         which places are seen (N,)."""
-        rays, (height, width) = self.rays, self.eye.color.shape[:2]
+        rays, width = self.rays, self.eye.color.shape[1]
         columns, rows = [], []
         for step in (0, 1):
-            x, y = self.ground.x[self.left + step], self.ground.y[self.top + step]
+            x, y = self.ground.x.index_select(0, self.left + step), self.ground.y.index_select(0, self.top + step)
             columns.append((x, rays.level - rays.start[0] * x, rays.way[0] * x + rays.way[2]))
             rows.append((y, rays.start[1] * y + rays.start[2], rays.way[1] * y))
         shares = torch.empty(4, len(self.here))
@@ -237,12 +267,12 @@ class _Met:
             good = self._agreement(pixel, x, y, (level - start).div_(way + rest))
             share = (self.across if i else 1 - self.across) * (self.down if j else 1 - self.down)
             if mask is not None and self.ground.mask is not None:
-                soft = self.ground.mask[pixel]
+                soft = self.ground.mask.index_select(0, pixel)
                 share = torch.where(soft > 0, share, 0.0)
                 mask += share * good * soft
             seen += torch.where(good > 0, share, 0.0)
             torch.mul(share, good, out=shares[number])
-        total = shares.sum(0).clamp_min_(1e-12)
+        total = (shares[0] + shares[1] + shares[2] + shares[3]).clamp_min_(1e-12)
         mask = None if mask is None else mask / total
         shown = seen > SEEN
         return shares.div_(total), mask, shown if mask is None else shown & (mask > 0)
@@ -255,7 +285,7 @@ class _Met:
         """
         starts, ways = self.eye.origin[2].tolist(), self.eye.direction[2].tolist()
         expected = along.mul_(_affine(ways, x, y)).add_(_affine(starts, x, y)).neg_()
-        off = (expected - self.ground.depth[pixel]).abs_()
+        off = (expected - self.ground.depth.index_select(0, pixel)).abs_()
         slack = (expected - self.here).abs_().mul_(0.5)
         limit = torch.minimum(slack, self.width * SLACK).add_(self.limit)
         same = (off <= limit) & (expected > 0)

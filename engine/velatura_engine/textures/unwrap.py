@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..request import Mesh
-from .sight import Places
+from .sight import Places, pick
 
 ROWS = 1 << 20  # triangle rows drawn at once
 SPANS = 1 << 21  # texels drawn at once
@@ -89,26 +89,30 @@ def _draw(
         which, offset = _spread(rows[part])
         which += part.start
         y = (top[which] + offset).double()
-        first, count = _span(edges[which], y, width)
+        slope, rest = edges[which, :, 0].T.contiguous(), (edges[which, :, 1] * y[:, None] + edges[which, :, 2]).T
+        rest = rest.contiguous()
+        first, count = _span(slope, rest + TOUCH, width)
         for piece in _parts(count, SPANS):
             row, place = _spread(count[piece])
             row += piece.start
             x, triangle = first[row] + place, which[row]
             texel = y[row].long() * width + x
             owner.scatter_reduce_(0, texel, triangle, "amin")
-            depth = (edges[triangle] * torch.stack((x.double(), y[row], torch.ones_like(y[row])), 1)[:, None]).sum(2)
-            claims.scatter_add_(0, texel, (depth.amin(1) > OVERLAP).int())
+            inside = torch.ones_like(texel, dtype=torch.bool)
+            for along, level in zip(slope, rest, strict=True):  # how deep inside each edge
+                deep = along.index_select(0, row).mul_(x).add_(level.index_select(0, row))
+                inside &= deep > OVERLAP
+            claims.scatter_add_(0, texel, inside.int())
     drawn = int((owner < len(corners)).sum())
     return owner.view(height, width), float((claims > 1).sum()) / max(drawn, 1)
 
 
-def _span(edges: torch.Tensor, y: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """First texel and number of texels of rows `y` (R,) inside half-planes (R, 3, 3)."""
-    slope, rest = edges[..., 0], edges[..., 1] * y[:, None] + edges[..., 2] + TOUCH
+def _span(slope: torch.Tensor, rest: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """First texel and number of texels of rows (R,) where `slope` x + `rest` (3, R) are all above 0."""
     bound = -rest / slope
-    low = torch.where(slope > 1e-12, bound, -math.inf).amax(1)
-    high = torch.where(slope < -1e-12, bound, math.inf).amin(1)
-    empty = ((slope.abs() <= 1e-12) & (rest < 0)).any(1)
+    low = torch.where(slope > 1e-12, bound, -math.inf).amax(0)
+    high = torch.where(slope < -1e-12, bound, math.inf).amin(0)
+    empty = ((slope.abs() <= 1e-12) & (rest < 0)).any(0)
     first = torch.ceil(low).clamp(0, width).long()
     last = torch.floor(high).clamp(-1, width - 1).long()
     return first, torch.where(empty, 0, last - first + 1).clamp_min(0)
@@ -153,24 +157,24 @@ class Facets:
 
     def triangles(self, texels: torch.Tensor) -> torch.Tensor:
         """The triangle (N,) that each texel lies on."""
-        return self._owner[texels]
+        return self._owner.index_select(0, texels)
 
     def places(self, texels: torch.Tensor) -> Places:
         """Where texels (N,) lie on the surface, never outside their triangles."""
         triangle = self.triangles(texels)
         x, y = (texels % self._width).double(), (texels // self._width).double()
-        x, y = x.sub_(self._start[0][triangle]), y.sub_(self._start[1][triangle])
-        weights = [each[triangle] for each in self._weights]
+        start, weights = pick(self._start, triangle), pick(self._weights, triangle)
+        x, y = x.sub_(start[0]), y.sub_(start[1])
         second = weights[0].mul_(x).addcmul_(weights[1], y).clamp_min_(0)
         third = weights[2].mul_(x).addcmul_(weights[3], y).clamp_min_(0)
         total = (second + third).clamp_min_(1)
         second, third = second.div_(total), third.div_(total)
         points = torch.ones(4, len(texels), dtype=torch.float64)
         for axis in range(3):
-            first, across, along = (self._edges[3 * n + axis][triangle] for n in range(3))
+            first, across, along = (self._edges[3 * n + axis].index_select(0, triangle) for n in range(3))
             torch.addcmul(first, across, second, out=points[axis])
             points[axis].addcmul_(along, third)
-        return Places(points, self.planes[:, triangle])
+        return Places(points, pick(self.planes, triangle))
 
 
 def nearest(known: torch.Tensor, reach: int, check: Check) -> tuple[torch.Tensor, torch.Tensor]:
