@@ -233,7 +233,7 @@ class Ground:
 
 
 class _Met:
-    """Places (N,) before a view, and the four pixels round each: `pixel` (N,) is the upper left one, border included."""
+    """Places (N,) before a view, and the four pixels round each: `pixel` (N,), the upper left one, border included."""
 
     def __init__(
         self, eye: Eye, ground: Ground, rays: _Rays, x: torch.Tensor, y: torch.Tensor, here: torch.Tensor,
