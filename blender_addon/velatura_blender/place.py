@@ -29,19 +29,16 @@ def image(
     A fourth channel is kept beside the colours. Of 16 bits what is not packed is lost with the file: pack it later.
     """
     ready = picture if isinstance(picture, Sheet) else sheet(picture)
-    height, width, channels = ready.pixels.shape
-    deep = ready.file is None
-    side = (width, height) if deep else (1, 1)  # a file brings its own
-    made = bpy.data.images.new(name, *side, alpha=channels == 4, float_buffer=deep, is_data=data)
+    deep = ready.numbers is not None
+    size = ready.size if deep else (1, 1)  # a file brings its own
+    made = bpy.data.images.new(name, *size, alpha=ready.channels == 4, float_buffer=deep, is_data=data)
     made.colorspace_settings.name = "Non-Color" if data else "sRGB"
     made.alpha_mode = "CHANNEL_PACKED"
     if ready.file is not None:
         made.pack(data=ready.file, data_len=len(ready.file))
         made.source = "FILE"
     else:
-        flat = np.ones((height, width, 4), np.float32)
-        flat[..., :channels] = ready.pixels[::-1] / np.float32(np.iinfo(ready.pixels.dtype).max)
-        made.pixels.foreach_set(flat.ravel())
+        made.pixels.foreach_set(ready.numbers)
         made.update()
         if pack:
             made.pack()

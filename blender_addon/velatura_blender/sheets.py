@@ -16,23 +16,27 @@ MOMENT = 0.005
 
 @dataclass(frozen=True)
 class Sheet:
-    """Pixels (H, W, 3 or 4), row 0 on top; and of those of 8 bits a PNG file.
+    """A picture of `size` (width, height) and 3 or 4 channels: of 8 bits a PNG file, of 16 numbers as Blender wants them.
 
-    Blender packs the images of a .blend as such files. Its own writer takes three times as long, on the thread that
-    draws the window.
+    Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
+    `numbers` are four for each pixel, the lowest row first, 0..1.
     """
 
-    pixels: np.ndarray
-    file: bytes | None
+    size: tuple[int, int]
+    channels: int
+    file: bytes | None = None
+    numbers: np.ndarray | None = None
 
 
 def sheet(pixels: np.ndarray) -> Sheet:
-    """Make pixels ready: uint8, or uint16, which have no file."""
-    if pixels.dtype != np.uint8:
-        return Sheet(pixels, None)
+    """Make pixels (H, W, 3 or 4) ready, row 0 on top: uint8, or uint16."""
     height, width, channels = pixels.shape
+    if pixels.dtype != np.uint8:
+        whole = np.ones((height, width, 4), np.float32)
+        np.multiply(pixels[::-1], np.float32(1 / np.iinfo(pixels.dtype).max), out=whole[..., :channels])
+        return Sheet((width, height), channels, numbers=whole.ravel())
     raster = png.Raster(width=width, height=height, channels=channels, data=np.ascontiguousarray(pixels).tobytes())
-    return Sheet(pixels, png.encode(raster, level=1))
+    return Sheet((width, height), channels, file=png.encode(raster, level=1))
 
 
 def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Generator[None, None, list[Sheet]]:

@@ -18,8 +18,12 @@ def test_the_file_has_the_very_pixels(channels):
     assert raster.data == np.ascontiguousarray(PIXELS[..., :channels]).tobytes()
 
 
-def test_sixteen_bits_have_no_file():
-    assert sheets.sheet(PIXELS.astype(np.uint16)).file is None
+def test_sixteen_bits_become_numbers_from_the_lowest_row_on():
+    deep = PIXELS[..., :3].astype(np.uint16) * 257
+    made = sheets.sheet(deep)
+    numbers = made.numbers.reshape(24, 40, 4)
+    assert made.file is None and made.size == (40, 24) and (numbers[..., 3] == 1).all()
+    np.testing.assert_array_equal(np.rint(numbers[::-1, :, :3] * 65535), deep)
 
 
 def test_they_are_made_in_another_thread_while_the_window_goes_on():
