@@ -16,7 +16,7 @@ MOMENT = 0.005
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of `size` (width, height) and 3 or 4 channels: of 8 bits a PNG file, of 16 numbers as Blender wants them.
+    """A picture of `size` (width, height) and 3 or 4 channels: of 8 bits a PNG file, of 16 numbers for Blender.
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
     `numbers` are four for each pixel, the lowest row first, 0..1.
