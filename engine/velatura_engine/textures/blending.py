@@ -127,7 +127,7 @@ def combine(old: Shown | None, eyes: Mapping[bytes, Eye], see: Callable[[bytes],
     """
     names = sorted(eyes)
     sights = {name: _taken(old, name) if old is not None and name in old.views else see(name) for name in names}
-    sizes = tuple(tuple(eyes[name].color.shape[:2]) for name in names)
+    sizes = tuple((eyes[name].color.shape[0], eyes[name].color.shape[1]) for name in names)
     across = _across(sizes)
     places = [sights[name].places.long() for name in names]
     shown = torch.zeros(len(names), count, dtype=torch.int32)

@@ -116,7 +116,7 @@ def may_see(eye: Eye, corners: torch.Tensor, planes: torch.Tensor) -> torch.Tens
     for side in (x, y):
         ahead &= (side <= w).view(-1, 3).any(1) & (side >= -w).view(-1, 3).any(1)
     # Where a triangle is seen the product of its normal and the ray is below 0; it is affine, so also at some corner.
-    way = [each if isinstance(each, float) else each[:, None] for each in _Rays.of(eye, planes).way]
+    way = [each[:, None] if isinstance(each, torch.Tensor) else each for each in _Rays.of(eye, planes).way]
     x, y, w = (each.view(-1, 3) for each in (x, y, w))
     return ahead & ((way[0] * x + way[1] * y + way[2] * w < 0) | (w <= 0)).any(1)
 
@@ -133,8 +133,10 @@ def sight(eye: Eye, places: Places, rules: Rules, ground: Ground | None = None) 
         parts.append(_sight(eye, ground, some, rules))
         parts[-1].places.add_(begin)
     mask = None if eye.mask is None else torch.cat([part.mask for part in parts if part.mask is not None])
-    joined = (torch.cat([getattr(part, name) for part in parts]) for name in ("places", "pixel", "shares"))
-    return Sight(*joined, mask, torch.cat([part.cosine for part in parts]))
+    shown, pixel, shares, cosine = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("places", "pixel", "shares", "cosine")
+    )
+    return Sight(shown, pixel, shares, mask, cosine)
 
 
 def _project(eye: Eye, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -190,7 +192,7 @@ class _Rays:
     def pick(self, which: torch.Tensor) -> _Rays:
         """Those of these numbers (n,)."""
         start, way = (
-            tuple(part if isinstance(part, float) else part.index_select(0, which) for part in parts)
+            tuple(part.index_select(0, which) if isinstance(part, torch.Tensor) else part for part in parts)
             for parts in (self.start, self.way)
         )
         return _Rays(self.level.index_select(0, which), start, way)

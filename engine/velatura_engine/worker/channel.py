@@ -62,7 +62,7 @@ class Channel:
         sizes, head = self._connection.recv()
         buffers = [np.empty(size, np.uint8) for size in sizes]
         for buffer in buffers:
-            _read(self._connection, memoryview(buffer))
+            _read(self._connection, buffer.data)
         return pickle.loads(head, buffers=buffers)
 
     def close(self) -> None:
