@@ -8,6 +8,7 @@ import bpy
 from . import asking, capture, host, painting, place, preferences, resume, wiring
 from .client import VelaturaError
 from .session import session
+from .sheets import sheets_in_turn
 
 EDITING = "Leave Edit Mode first"
 
@@ -158,10 +159,14 @@ def put_material(result, names, title, repeat, displace):
     def maker(name):
         def make(pack):
             called = title[:48] if name == "albedo" else f"{title[:48]} {name}"
-            pixels = asking.picture(found[name], deep=name == "height")[..., :3]
-            return place.image(called, pixels, recipe, data=name != "albedo", pack=pack)
+            return place.image(called, ready[name], recipe, data=name != "albedo", pack=pack)
 
         return make
+
+    def picture(name):
+        return lambda: asking.picture(found[name], deep=name == "height")[..., :3]
+
+    ready = dict(zip(found, (yield from sheets_in_turn([picture(name) for name in found])), strict=True))
 
     images = yield from place.images_in_turn({name: maker(name) for name in found})
     share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side

@@ -15,27 +15,33 @@ import bpy
 import numpy as np
 
 from . import host
+from .sheets import Sheet, sheet
 
 LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
 
 
-def image(name: str, pixels: np.ndarray, recipe: str = "", *, data: bool = False, pack: bool = True) -> bpy.types.Image:
+def image(
+    name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: bool = False, pack: bool = True
+) -> bpy.types.Image:
     """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
 
-    A fourth channel is kept beside the colours. What is not packed is lost with the file: pack it later.
+    A fourth channel is kept beside the colours. Of 16 bits what is not packed is lost with the file: pack it later.
     """
-    height, width, channels = pixels.shape
-    deep = pixels.dtype == np.uint16
-    made = bpy.data.images.new(name, width, height, alpha=channels == 4, float_buffer=deep, is_data=data)
+    ready = picture if isinstance(picture, Sheet) else sheet(picture)
+    deep = ready.numbers is not None
+    size = ready.size if deep else (1, 1)  # a file brings its own
+    made = bpy.data.images.new(name, *size, alpha=ready.channels == 4, float_buffer=deep, is_data=data)
     made.colorspace_settings.name = "Non-Color" if data else "sRGB"
     made.alpha_mode = "CHANNEL_PACKED"
-    flat = np.ones((height, width, 4), np.float32)
-    flat[..., :channels] = pixels[::-1] / np.float32(np.iinfo(pixels.dtype).max)
-    made.pixels.foreach_set(flat.ravel())
-    made.update()
-    if pack:
-        made.pack()
+    if ready.file is not None:
+        made.pack(data=ready.file, data_len=len(ready.file))
+        made.source = "FILE"
+    else:
+        made.pixels.foreach_set(ready.numbers)
+        made.update()
+        if pack:
+            made.pack()
     made[RECIPE] = recipe
     return made
 
@@ -50,9 +56,9 @@ def images_in_turn(makers: Mapping[str, Callable[[bool], bpy.types.Image]]) -> G
         names[key] = make(False).name
         yield
         found = bpy.data.images.get(names[key])
-        if found is not None:
+        if found is not None and found.packed_file is None:
             found.pack()
-        yield
+            yield
     return {key: bpy.data.images.get(names[key]) or make(True) for key, make in makers.items()}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from . import asking, asking_views, capture, place, preferences, resume, uvs, view_hints, viewpoints, views
 from .operators import Asking
 from .session import session
+from .sheets import sheets_in_turn
 
 SCOUT = 96  # pixels; side of the depth maps by which views are chosen
 CAMERAS = [
@@ -184,6 +185,7 @@ def blending(run):
 @resume.resumable
 def put_object(result, key, notes):
     """The views' pictures, and one image and material for each object; says what was done."""
+    ready = yield from sheets_of(result)
     run = views.get(key)
     title = run.prompt[:32]
     for artifact in result.artifacts:
@@ -191,14 +193,15 @@ def put_object(result, key, notes):
             continue
         view = run.views[artifact.index]
         recipe = asking.recipe_of(artifact) if artifact.index == 0 else ""
-        view.image = place.image(f"{title} view {artifact.index + 1}", asking.picture(artifact), recipe)
+        view.image = place.image(f"{title} view {artifact.index + 1}", ready[artifact.step_id, artifact.index], recipe)
         view.seed = artifact.seed
     for artifact in textures(result):
         target = run.targets[artifact.index]
         if target.thing is None:
             continue
         name, recipe = f"{title} on {target.thing.name}", asking.recipe_of(artifact)
-        target.material = place.material(name, laid(name, artifact, recipe), target.layer, recipe=recipe)
+        image = place.image(name, ready[artifact.step_id, artifact.index], recipe)
+        target.material = place.material(name, image, target.layer, recipe=recipe)
         place.wear(target.thing, target.material)
     run.done = True
     return "Textured: " + "; ".join([f"{len(run.views)} views, seed {run.views[0].seed}", *notes, *told(run, result)])
@@ -209,9 +212,16 @@ def textures(result):
     return [artifact for artifact in result.artifacts if artifact.step_id == asking_views.TEXTURES]
 
 
-def laid(name, artifact, recipe):
-    """A texture as an image; without alpha, since all of it is painted or filled."""
-    return place.image(name, asking.picture(artifact)[..., :3], recipe)
+def sheets_of(result):
+    """In turn, the result's pictures made ready by their step and index; textures without alpha, since all of them is
+    painted or filled."""
+
+    def picture(artifact):
+        channels = 3 if artifact.step_id == asking_views.TEXTURES else 4
+        return lambda: asking.picture(artifact)[..., :channels]
+
+    made = yield from sheets_in_turn([picture(artifact) for artifact in result.artifacts])
+    return {(one.step_id, one.index): sheet for one, sheet in zip(result.artifacts, made, strict=True)}
 
 
 def told(run, result):
@@ -305,13 +315,14 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
 def put_again(result, key, number=None, index=0):
     """New textures in the materials that are worn, and the picture of view `number`, which came as the job's view
     `index`; says what was done."""
+    ready = yield from sheets_of(result)
     run = views.get(key)
     title, notes = run.prompt[:32], []
     for artifact in result.artifacts:
         if number is not None and artifact.step_id == asking_views.VIEWS and artifact.index == index:
             view = run.views[number]
             recipe = asking.recipe_of(artifact)
-            view.image = place.image(f"{title} view {number + 1}", asking.picture(artifact), recipe)
+            view.image = place.image(f"{title} view {number + 1}", ready[artifact.step_id, index], recipe)
             view.seed, view.use = artifact.seed, True
             notes.append(f"view {number + 1}, seed {artifact.seed}")
     for artifact in textures(result):
@@ -319,7 +330,7 @@ def put_again(result, key, number=None, index=0):
         if target.thing is None or target.material is None:
             continue
         recipe = asking.recipe_of(artifact)
-        image = laid(f"{title} on {target.thing.name}", artifact, recipe)
+        image = place.image(f"{title} on {target.thing.name}", ready[artifact.step_id, artifact.index], recipe)
         for node in target.material.node_tree.nodes:
             if node.type == "TEX_IMAGE":
                 if node.image is not None and node.image.is_dirty:

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 from velatura_engine.request import Mesh
 from velatura_engine.textures.projection import project
-from velatura_engine.textures.sight import ViewArrays
+from velatura_engine.textures.eyes import ViewArrays
 for folder in sys.argv[1:]:
     given = dict(np.load(folder + "/given.npz"))
     mesh = Mesh(positions=given["positions"], triangles=given["triangles"], uvs=given["uvs"])

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 from velatura_engine.request import Mesh
 from velatura_engine.textures.projection import project
-from velatura_engine.textures.sight import ViewArrays, eye
+from velatura_engine.textures.eyes import ViewArrays, eye
 print("ready", flush=True)
 for file in map(str.strip, sys.stdin):
     given = dict(np.load(file))

@@ -8,14 +8,15 @@ from ..events import Artifact
 from ..pixels.picture import Picture, as_single, as_srgb, to_float
 from ..plan import ProjectPlan
 from ..request import Target, View
+from ..textures.eyes import ViewArrays
 from ..textures.projection import project as project_mesh
-from ..textures.sight import ViewArrays
 from .context import Context
 
 
 def project(plan: ProjectPlan, context: Context) -> list[Picture]:
     """Run one projection; emits an artifact with its scores for every target, and returns the textures."""
     context.stage(f"{plan.step_id}:project")
+    context.memory.begin()
     views = [_view(view, context) for view in plan.views]
     textures = []
     for index, target in enumerate(plan.targets):

@@ -23,8 +23,8 @@ from ..planning.sizes import Size
 from ..request import Viewpoint
 from ..runtime.guesses import Change
 from ..runtime.models import Loaded
+from ..textures.eyes import ViewArrays
 from ..textures.sharing import Sharing
-from ..textures.sight import ViewArrays
 from .canvas import fit
 from .context import Context
 from .diffuse import paint

@@ -15,7 +15,7 @@ from ..pixels.picture import Picture, as_srgb, to_float
 from ..plan import DiffusePlan, ViewsPlan
 from ..request import Viewpoint
 from ..textures import views
-from ..textures.sight import Eye, ViewArrays, eye
+from ..textures.eyes import Eye, ViewArrays, eye
 from .context import Context
 from .diffuse import paint as paint_one
 from .series import share

@@ -49,7 +49,18 @@ def to_bytes(pixels: np.ndarray) -> np.ndarray:
     """Any pixel type -> uint8, rounded to nearest, clipped."""
     if pixels.dtype == np.uint8:
         return pixels
-    return np.clip(np.rint(to_float(pixels) * 255.0), 0, 255).astype(np.uint8)
+    return to_whole(to_float(pixels), np.uint8)
+
+
+def to_whole(values: np.ndarray, kind: np.dtype | type) -> np.ndarray:
+    """Floats 0..1 (H, ...) -> integers of a kind, rounded to nearest and clipped."""
+    top = float(np.iinfo(kind).max)
+    whole = np.empty(values.shape, kind)
+    rows = max(1, (1 << 16) // max(values[:1].size, 1))  # a processor's cache holds so many
+    for row in range(0, len(values), rows):
+        some = values[row : row + rows] * np.float32(top)
+        whole[row : row + rows] = np.clip(np.rint(some, out=some), 0, top, out=some)
+    return whole
 
 
 def linear_to_srgb(values: np.ndarray) -> np.ndarray:

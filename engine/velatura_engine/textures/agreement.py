@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -13,8 +11,8 @@ PART = 0.05
 """Part of a place's weight from which on a view counts as having had a say."""
 FAR, STEP = 100.0, 0.1
 """Differences in Lab are counted up to the first, in steps of the second."""
-EVERY = 16
-"""One place in so many is looked at."""
+ASKED = 1 << 14
+"""About so many places of a texture are looked at."""
 
 
 class Agreement:
@@ -24,20 +22,16 @@ class Agreement:
         """Nothing is counted yet."""
         self.counts = np.zeros(int(FAR / STEP), np.int64)
 
-    def add(self, looks: Sequence[tuple[torch.Tensor, torch.Tensor]], paint: torch.Tensor) -> None:
-        """Count what views had, colours (N, 3) and weights (N,), against the blend (N, 3), one place in `EVERY`."""
-        if len(looks) < 2:
-            return
-        weights = torch.stack([weight for _, weight in looks])
-        says = weights > PART * weights.sum(0).clamp_min(1e-30)
-        several = says.sum(0) >= 2
-        blend = to_lab(paint[several].numpy())
-        for (color, _), said in zip(looks, says, strict=True):
-            here = said[several].numpy()
-            off = np.linalg.norm(to_lab(color[several].numpy()[here]) - blend[here], axis=1)
-            self.counts += np.bincount(
-                (off / STEP).astype(int).clip(0, len(self.counts) - 1), minlength=len(self.counts)
-            )
+    def add(self, colors: torch.Tensor, weights: torch.Tensor, places: torch.Tensor, blend: torch.Tensor) -> None:
+        """Count what views had, colours (k, 3) and weights (k,) at `places` (k,), against the blend (N, 3) there."""
+        total = torch.zeros(len(blend)).index_add_(0, places, weights)
+        says = weights > PART * total[places].clamp_min(1e-30)
+        several = torch.zeros(len(blend)).index_add_(0, places, says.float()) >= 2
+        looked = torch.nonzero(says & several[places])[:, 0]
+        if len(looked):
+            off = to_lab(colors[looked].numpy()) - to_lab(blend.numpy())[places[looked].numpy()]
+            steps = (np.linalg.norm(off, axis=1) / STEP).astype(int).clip(0, len(self.counts) - 1)
+            self.counts += np.bincount(steps, minlength=len(self.counts))
 
     @property
     def scores(self) -> dict[str, float]:

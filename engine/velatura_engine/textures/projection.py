@@ -7,20 +7,22 @@ saw it there (`sight.py`). What of this does not depend on colours may be kept f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..request import Mesh
 from . import filling, unwrap
-from .agreement import EVERY, Agreement
+from .agreement import ASKED, Agreement
+from .blending import PORTION, Sheet, Shown, combine, sheet
+from .eyes import Eye, ViewArrays, eye
 from .memory import Memory, digest
-from .sight import Eye, Rules, Sight, ViewArrays, eye, key, sight
-from .unwrap import Check, Surface
-
-TEXELS = 1 << 19  # texels gathered at once
+from .sight import Ground, Rules, Sight, may_see, sight
+from .unwrap import Check, Facets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,107 +68,101 @@ def project(
     eyes = [view if isinstance(view, Eye) else eye(view, edge_margin, memory) for view in views]
     name = digest(mesh.positions, mesh.triangles, mesh.uvs, size)
     surface = memory.get(name, lambda: unwrap.unwrap(mesh, size, check))
-    blend = _Blend(surface, name, [(one, key(one, rules)) for one in eyes], exponent, memory)
     width, height = size
-    color = torch.zeros(height * width, 3)
+    rgba = torch.zeros(height * width, 4)
     if base is not None:
-        color = torch.tensor(np.asarray(base, np.float32)[..., :3].reshape(-1, 3).copy())
-    alpha = torch.zeros(height * width)
-    owner = surface.owner.view(-1)
-    covered = torch.nonzero(owner < len(surface.triangles))[:, 0]
-    for number, texels in enumerate(covered.split(TEXELS)):
+        rgba[:, :3] = torch.from_numpy(np.asarray(base, np.float32)[..., :3].reshape(-1, 3))
+    on_mesh = surface.owner.view(-1) < len(surface.triangles)
+    covered = torch.nonzero(on_mesh)[:, 0]
+    facets = cache(lambda: unwrap.Facets(surface))
+    blend = _Blend(facets, digest(name, max_angle, depth_tolerance), _named(eyes), rules, memory, len(covered))
+    for number, texels in enumerate(covered.split(PORTION)):
         check()
-        paint, strength = blend.paint(number, texels, rules)
-        color[texels] = (
-            color[texels] * (1 - strength[:, None]) + paint * strength[:, None] if base is not None else paint
-        )
-        alpha[texels] = strength
-    known = (alpha > 0) if base is None else (owner < len(surface.triangles))
-    seen = alpha[covered] > 0
-    if fill and seen.any() and not seen.all():
-        color[covered[~seen]] = _fill(surface, covered, seen, color, memory, name)
-        known = owner < len(surface.triangles)
+        paint, strength = blend.paint(number, texels)
+        if base is not None:
+            paint = rgba[texels, :3] * (1 - strength[:, None]) + paint * strength[:, None]
+        rgba[texels] = torch.cat((paint, strength[:, None]), 1)
+    painted = rgba[:, 3] > 0
+    count = int(painted.sum())
+    if fill and 0 < count < len(covered):
+        _fill(rgba, facets, covered, memory, name)
+    known = on_mesh if base is not None or (fill and count) else painted
     known = known.view(height, width)
-    to, of = memory.get(digest(known, bleed), lambda: unwrap.nearest(known, bleed, check))
-    color[to] = color[of]
-    painted = float((alpha > 0).sum()) / max(len(covered), 1)
-    rgba = torch.cat((color, alpha[:, None]), 1).view(height, width, 4)
-    return Projected(rgba=rgba.numpy(), scores={"coverage": painted, **surface.scores, **blend.agreement.scores})
+    to, of = memory.get(digest(name, known, bleed), lambda: unwrap.nearest(known, bleed, check))
+    rgba[to] = F.pad(rgba[of, :3], (0, 1))
+    coverage = {"coverage": count / max(len(covered), 1)}
+    return Projected(
+        rgba=rgba.view(height, width, 4).numpy(), scores={**coverage, **surface.scores, **blend.agreement.scores}
+    )
 
 
-def _fill(
-    surface: Surface, covered: torch.Tensor, seen: torch.Tensor, color: torch.Tensor, memory: Memory, name: bytes
-) -> torch.Tensor:
-    """Colours (U, 3) of those of the covered texels that are not seen."""
+def _named(eyes: Sequence[Eye]) -> dict[bytes, Eye]:
+    """Each eye by what its sight hangs on; those that are alike but for their colours are numbered."""
+    found: dict[bytes, Eye] = {}
+    for one in eyes:
+        number = 0
+        while (name := digest(one.name, number)) in found:
+            number += 1
+        found[name] = one
+    return found
 
-    def neighbours() -> filling.Neighbours:
-        return filling.neighbours(*unwrap.places(surface, covered[seen]), *unwrap.places(surface, covered[~seen]))
 
-    near = memory.get(digest(name, seen), neighbours)
-    return torch.from_numpy(near.mix(color[covered[seen]].numpy()))
+def _fill(rgba: torch.Tensor, facets: Callable[[], Facets], covered: torch.Tensor, memory: Memory, name: bytes) -> None:
+    """Give colours to those of the covered texels that are not seen."""
+    seen = rgba[covered, 3] > 0
+
+    def neighbours() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        shown, unseen = filling.some(covered[seen]), covered[~seen]
+        near = filling.neighbours(*facets().places(shown).arrays(), *facets().places(unseen).arrays())
+        return unseen, shown[torch.from_numpy(near.which).long()], torch.from_numpy(near.share)
+
+    unseen, of, share = memory.get(digest(name, seen, "fill"), neighbours)
+    mixed = F.embedding_bag(of, rgba, mode="sum", per_sample_weights=share)
+    rgba[unseen] = F.pad(mixed[:, :3], (0, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Blend:
-    """Views of one surface, each with the name of what it shows there, and how well they agree."""
+    """Views of one surface by their names, and how well they agree. `name` tells the surface and what it is seen by."""
 
-    surface: Surface
+    facets: Callable[[], Facets]
     name: bytes
-    eyes: Sequence[tuple[Eye, bytes]]
-    exponent: float
+    eyes: dict[bytes, Eye]
+    rules: Rules
     memory: Memory
+    count: int
     agreement: Agreement = field(default_factory=Agreement)
+    sheets: dict[tuple[bytes, ...], Sheet] = field(default_factory=dict)
+    ready: dict[bytes, tuple[torch.Tensor, Ground]] = field(default_factory=dict)
+    """Triangles that a view may see, and its depth map as it is read."""
 
-    def paint(self, number: int, texels: torch.Tensor, rules: Rules) -> tuple[torch.Tensor, torch.Tensor]:
+    def paint(self, number: int, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Colours (N, 3) of the texels of a portion, and how much they are painted (N,)."""
-        count = len(texels)
-        sums, strength = torch.zeros(count, 4), torch.zeros(count)
-        places = _Places(self.surface, texels)
-        looks = []
-        for one, name in self.eyes:
-            where = digest(self.name, name, number)
-            shown, some = self.memory.get(where, lambda one=one: _shown(one, places, rules))
-            at, counts = shown.places.long(), one.color[..., 3:]
-            pixels = torch.cat((one.color[..., :3] * counts, counts), 2).view(-1, 4)
-            said = shown.values(pixels, one.color.shape[1], one.weight * shown.cosine**self.exponent)
-            sums.index_add_(0, at, said)
-            looks.append(_look(said[some], at[some], count))
-            if bool((counts > 0).all()) and bool((shown.mask >= 1).all()):
-                strength.index_fill_(0, at, 1.0)
-            else:
-                painted = torch.where(said[:, 3] > 0, shown.mask, 0.0)
-                strength[at] = torch.maximum(strength[at], painted)
-        paint = sums[:, :3] / sums[:, 3:].clamp_min(1e-30)
-        self.agreement.add(looks, paint[::EVERY])
-        return paint, strength
+        shown = self._shown(number, texels)
+        if shown.views not in self.sheets:
+            self.sheets[shown.views] = sheet(shown, self.eyes)
+        pixels = self.sheets[shown.views]
+        blend = shown.blend(pixels, self.rules.exponent)
+        every = max(1, self.count // ASKED)
+        entries, places = shown.entries(every)
+        self.agreement.add(*blend.looks(pixels, entries), places, blend.paint[::every])
+        return blend.paint, blend.strength
 
+    def _shown(self, number: int, texels: torch.Tensor) -> Shown:
+        """What the views show there: kept, or made of what is kept and what is not."""
+        name = digest(self.name, number)
+        kept: Shown | None = self.memory.find(name)
+        if kept is not None and self.eyes.keys() <= set(kept.views):
+            return kept
+        triangles, places = self.facets().triangles(texels), self.facets().places(texels)
 
-def _shown(eye: Eye, places: _Places, rules: Rules) -> tuple[Sight, torch.Tensor]:
-    """What a view shows of places, and numbers of those that agreement is told by."""
-    shown = sight(eye, *places.seen_from(eye), rules)
-    return shown, torch.nonzero(shown.places % EVERY == 0)[:, 0].int()
+        def see(view: bytes) -> Sight:
+            eye = self.eyes[view]
+            if view not in self.ready:
+                self.ready[view] = may_see(eye, self.facets().corners, self.facets().planes), Ground.of(eye)
+            facing, ground = self.ready[view]
+            some = torch.nonzero(facing.index_select(0, triangles))[:, 0]
+            found = sight(eye, places.pick(some), self.rules, ground)
+            return replace(found, places=some.index_select(0, found.places).int())
 
-
-def _look(said: torch.Tensor, at: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Colours (n, 3) and weights (n,) of one place in so many of `count`, of what (k, 4) is said there, times its
-    weight; where nothing is said zeros."""
-    at, length = at // EVERY, -(-count // EVERY)
-    colors, weights = torch.zeros(length, 3), torch.zeros(length)
-    colors[at], weights[at] = said[:, :3] / said[:, 3:].clamp_min(1e-30), said[:, 3]
-    return colors, weights
-
-
-class _Places:
-    """Texels as places on the surface, worked out when first asked for."""
-
-    def __init__(self, surface: Surface, texels: torch.Tensor) -> None:
-        self.surface, self.texels = surface, texels
-        self._on: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def seen_from(self, eye: Eye) -> tuple[torch.Tensor, torch.Tensor]:
-        """Positions and normals (N, 3) in a camera's space."""
-        if self._on is None:
-            self._on = unwrap.on_surface(self.surface, self.texels)
-        places, normals = self._on
-        matrix = eye.world_to_camera
-        return places @ matrix[:3, :3].T + matrix[:3, 3], normals @ matrix[:3, :3].T
+        return self.memory.keep(name, combine(kept, self.eyes, see, len(texels)))

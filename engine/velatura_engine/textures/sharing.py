@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from .sight import Eye, Rules, Sight, ViewArrays, eye, margin, sight
-from .views import at_size, surface
+from .eyes import Eye, ViewArrays, eye, margin
+from .sight import Places, Rules, Sight, sight
+from .views import at_size, in_world, surface
 
 STEEPEST = 85.0
 """Degrees between surface and view from which on a view has nothing to say of a place."""
@@ -51,15 +52,14 @@ class Sharing:
             points, normal, facing = (at_size(values, size).flatten(0, 1) for values in surface(one))
             facing = facing.float()
             self._own.append(_Own(facing * one.usable.flatten(), facing > 0))
-            back, seen = torch.linalg.inv(one.world_to_camera), torch.nonzero(facing > 0)[:, 0]
+            seen = torch.nonzero(facing > 0)[:, 0]
+            places = Places.of(*in_world(one, points[seen], normal[seen]))
             found = []
             for other, its in enumerate(eyes):
                 check()
                 if other == number or not len(seen):
                     continue
-                matrix = its.world_to_camera @ back
-                there = points[seen] @ matrix[:3, :3].T + matrix[:3, 3]
-                shown = sight(its, there, normal[seen] @ matrix[:3, :3].T, rules)
+                shown = sight(its, places, rules)
                 found.append((other, replace(shown, places=seen[shown.places.long()].int())))
             self._others.append(found)
 
@@ -79,7 +79,7 @@ class Sharing:
             sums = rows[number] * weight[:, None]
             for other, seen in self._others[number]:
                 at, share = seen.places.long(), self.weights[other] * seen.cosine**exponent
-                sums.index_add_(0, at, share[:, None] * seen.values(rows[other], width))
+                sums.index_add_(0, at, share[:, None] * seen.values(rows[other].view(height, width, -1)))
                 weight.index_add_(0, at, share)
             made = torch.where(own.shown[:, None], sums / weight[:, None], rows[number])
             blended.append(made.view(height, width, -1).permute(2, 0, 1))

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..request import Mesh
+from .sight import Places, pick
 
 ROWS = 1 << 20  # triangle rows drawn at once
 SPANS = 1 << 21  # texels drawn at once
@@ -22,8 +24,6 @@ FAR = 1 << 14  # texels; farther than any texture is wide, and its square fits 3
 
 Check = Callable[[], None]
 """Called often; raises where the job is to stop."""
-Place = tuple[slice, slice]
-"""Rows and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +89,30 @@ def _draw(
         which, offset = _spread(rows[part])
         which += part.start
         y = (top[which] + offset).double()
-        first, count = _span(edges[which], y, width)
+        slope, rest = edges[which, :, 0].T.contiguous(), (edges[which, :, 1] * y[:, None] + edges[which, :, 2]).T
+        rest = rest.contiguous()
+        first, count = _span(slope, rest + TOUCH, width)
         for piece in _parts(count, SPANS):
             row, place = _spread(count[piece])
             row += piece.start
             x, triangle = first[row] + place, which[row]
             texel = y[row].long() * width + x
             owner.scatter_reduce_(0, texel, triangle, "amin")
-            depth = (edges[triangle] * torch.stack((x.double(), y[row], torch.ones_like(y[row])), 1)[:, None]).sum(2)
-            claims.scatter_add_(0, texel, (depth.amin(1) > OVERLAP).int())
+            inside = torch.ones_like(texel, dtype=torch.bool)
+            for along, level in zip(slope, rest, strict=True):  # how deep inside each edge
+                deep = along.index_select(0, row).mul_(x).add_(level.index_select(0, row))
+                inside &= deep > OVERLAP
+            claims.scatter_add_(0, texel, inside.int())
     drawn = int((owner < len(corners)).sum())
     return owner.view(height, width), float((claims > 1).sum()) / max(drawn, 1)
 
 
-def _span(edges: torch.Tensor, y: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """First texel and number of texels of rows `y` (R,) inside half-planes (R, 3, 3)."""
-    slope, rest = edges[..., 0], edges[..., 1] * y[:, None] + edges[..., 2] + TOUCH
+def _span(slope: torch.Tensor, rest: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """First texel and number of texels of rows (R,) where `slope` x + `rest` (3, R) are all above 0."""
     bound = -rest / slope
-    low = torch.where(slope > 1e-12, bound, -math.inf).amax(1)
-    high = torch.where(slope < -1e-12, bound, math.inf).amin(1)
-    empty = ((slope.abs() <= 1e-12) & (rest < 0)).any(1)
+    low = torch.where(slope > 1e-12, bound, -math.inf).amax(0)
+    high = torch.where(slope < -1e-12, bound, math.inf).amin(0)
+    empty = ((slope.abs() <= 1e-12) & (rest < 0)).any(0)
     first = torch.ceil(low).clamp(0, width).long()
     last = torch.floor(high).clamp(-1, width - 1).long()
     return first, torch.where(empty, 0, last - first + 1).clamp_min(0)
@@ -132,69 +136,78 @@ def _spread(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return which, torch.arange(len(which)) - (counts.cumsum(0) - counts)[which]
 
 
-def places(surface: Surface, texels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and normals (N, 3) of texels in the world."""
-    where, normal = on_surface(surface, texels)
-    return where.numpy(), normal.numpy()
+class Facets:
+    """A surface's triangles made ready to be asked where texels lie: `corners` (4, 3 T) homogeneous and `planes` (4, T)
+    in the world, as in `Places`."""
 
+    def __init__(self, surface: Surface) -> None:
+        a, b, c = surface.positions[surface.triangles].unbind(1)
+        normal = torch.linalg.cross(b - a, c - a)
+        normal = normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        self.corners = F.pad(surface.positions[surface.triangles.view(-1)], (0, 1), value=1.0).T
+        self.planes = torch.cat((normal, (normal * a).sum(1, keepdim=True)), 1).T.contiguous()
+        (ax, ay), (bx, by), (cx, cy) = surface.corners.movedim(1, 0).movedim(2, 1)
+        bx, by, cx, cy = bx - ax, by - ay, cx - ax, cy - ay
+        area = bx * cy - by * cx
+        # Where a texel lies, and its weights of the second and the third corner are affine in its column and row.
+        self._start = torch.stack((ax, ay))
+        self._weights = torch.stack((cy, -cx, -by, bx)) / area
+        self._edges = torch.cat((a, b - a, c - a), 1).T.contiguous()  # (9, T)
+        self._owner, self._width = surface.owner.view(-1), surface.owner.shape[1]
 
-def on_surface(surface: Surface, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions and normals (N, 3) float64 of texels in the world."""
-    a, b, c = surface.positions[surface.triangles].unbind(1)
-    normal = torch.linalg.cross(b - a, c - a)
-    normal = normal / normal.norm(dim=1, keepdim=True).clamp_min(1e-30)
-    triangle, parts = on_triangles(surface, texels)
-    where = sum(parts[:, k, None] * corner[triangle] for k, corner in enumerate((a, b, c)))
-    assert isinstance(where, torch.Tensor)
-    return where, normal[triangle]
+    def triangles(self, texels: torch.Tensor) -> torch.Tensor:
+        """The triangle (N,) that each texel lies on."""
+        return self._owner.index_select(0, texels)
 
-
-def on_triangles(surface: Surface, texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The triangle (N,) of each texel, and where on it the texel lies (N, 3), barycentric."""
-    width = surface.owner.shape[1]
-    triangle = surface.owner.view(-1)[texels]
-    place = torch.stack((texels % width, texels // width), 1).double()
-    return triangle, barycentric(surface.corners[triangle], place)
-
-
-def barycentric(corners: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """Weights (N, 3) of the corners (N, 3, 2) at places (N, 2), never outside the triangle."""
-    (ax, ay), (bx, by), (px, py) = ((p - corners[:, 0]).unbind(1) for p in (corners[:, 1], corners[:, 2], place))
-    area = ax * by - ay * bx
-    second, third = (px * by - py * bx) / area, (ax * py - ay * px) / area
-    parts = torch.stack((1 - second - third, second, third), 1).clamp_min(0)
-    return parts / parts.sum(1, keepdim=True)
+    def places(self, texels: torch.Tensor) -> Places:
+        """Where texels (N,) lie on the surface, never outside their triangles."""
+        triangle = self.triangles(texels)
+        x, y = (texels % self._width).double(), (texels // self._width).double()
+        start, weights = pick(self._start, triangle), pick(self._weights, triangle)
+        x, y = x.sub_(start[0]), y.sub_(start[1])
+        second = weights[0].mul_(x).addcmul_(weights[1], y).clamp_min_(0)
+        third = weights[2].mul_(x).addcmul_(weights[3], y).clamp_min_(0)
+        total = (second + third).clamp_min_(1)
+        second, third = second.div_(total), third.div_(total)
+        points = torch.ones(4, len(texels), dtype=torch.float64)
+        for axis in range(3):
+            first, across, along = (self._edges[3 * n + axis].index_select(0, triangle) for n in range(3))
+            torch.addcmul(first, across, second, out=points[axis])
+            points[axis].addcmul_(along, third)
+        return Places(points, pick(self.planes, triangle))
 
 
 def nearest(known: torch.Tensor, reach: int, check: Check) -> tuple[torch.Tensor, torch.Tensor]:
     """Unknown texels of `known` (H, W) within `reach` texels of a known one, and the nearest known one of each: numbers
     (N,) row by row.
 
-    Jump flooding (Rong and Tan 2006), with one more pass of step 1 against its few wrong answers.
+    The nearest in each column is found first, then the nearest of those in each row: exact, and nothing is looked at
+    twice (Saito and Toriwaki 1994).
     """
+    nothing = torch.zeros(0, dtype=torch.int64)
     if reach <= 0 or not known.any() or known.all():
-        return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+        return nothing, nothing
     height, width = known.shape
-    y, x = torch.arange(height, dtype=torch.int32)[:, None], torch.arange(width, dtype=torch.int32)[None]
-    from_y, from_x = torch.where(known, y, -FAR), torch.where(known, x, -FAR)
-    best = (from_y - y) ** 2 + (from_x - x) ** 2
-    for step in [1 << k for k in reversed(range(reach.bit_length()))] + [1]:
+    row = np.arange(height, dtype=np.int32)[:, None]
+    above = np.maximum.accumulate(np.where(known, row, -FAR), axis=0)
+    below = np.minimum.accumulate(np.where(known, row, FAR)[::-1], axis=0)[::-1]
+    check()
+    source = np.where(row - above <= below - row, above, below)
+    off = np.abs(source - row)
+    wide = torch.from_numpy(np.pad(off, ((0, 0), (reach, reach)), constant_values=FAR))  # nothing lies past the sides
+    beside = F.max_pool1d((wide <= reach).float()[:, None], 2 * reach + 1, 1)[:, 0] > 0
+    to = torch.nonzero((beside & ~known).view(-1))[:, 0]
+    at = to + (2 * (to // width) + 1) * reach
+    square = wide.view(-1).clamp_max(FAR) ** 2
+    best, step = square[at], torch.zeros_like(at, dtype=torch.int32)
+    left = torch.arange(len(to))
+    for across in range(1, reach + 1):
         check()
-        before_y, before_x = from_y.clone(), from_x.clone()
-        for to, of in neighbours(step, height, width):
-            distance = (before_y[of] - y[to[0]]) ** 2 + (before_x[of] - x[:, to[1]]) ** 2
-            better = distance < best[to]
-            for own, new in ((from_y, before_y[of]), (from_x, before_x[of]), (best, distance)):
-                own[to] = torch.where(better, new, own[to])
-    reached = (best <= reach**2) & ~known
-    return torch.nonzero(reached.view(-1))[:, 0], from_y[reached].long() * width + from_x[reached].long()
-
-
-def neighbours(step: int, height: int, width: int) -> Iterator[tuple[Place, Place]]:
-    """For each of the 8 directions: where pixels lie that have a neighbour `step` away, and where those lie."""
-    for dy in (-step, 0, step) if step < height else (0,):
-        for dx in (-step, 0, step) if step < width else (0,):
-            to = (slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0)))
-            of = (slice(max(dy, 0), height - max(-dy, 0)), slice(max(dx, 0), width - max(-dx, 0)))
-            if dy or dx:
-                yield to, of
+        left = left[best[left] > across**2]
+        for way in (-across, across):
+            distance = square[at[left] + way] + across**2
+            nearer = left[distance < best[left]]
+            best[nearer], step[nearer] = square[at[nearer] + way] + across**2, way
+    reached = torch.nonzero(best <= reach**2)[:, 0]
+    to, column = to[reached], to[reached] + step[reached]
+    return to, torch.from_numpy(source).view(-1)[column].long() * width + column % width

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 
 from ..pixels import masks
 from ..pixels.fills import spread
-from .sight import Eye, Rules, look
+from .eyes import Eye
+from .sight import Rules, look
 
 SURE, UNSURE = 0.35, 0.15
 """Cosines: what an earlier view saw from a flatter angle than the second is unknown, from the first on it is known."""
@@ -43,14 +44,12 @@ def carry(
     points, normal, facing = (at_size(values, size).flatten(0, 1) for values in surface(view))
     width, height = size
     total, color, known = torch.zeros(len(points)), torch.zeros(len(points), 3), torch.zeros(len(points))
-    back = torch.linalg.inv(view.world_to_camera)
+    points, normal = in_world(view, points, normal)
     rules = Rules(max_angle=89.0, exponent=exponent, depth_tolerance=0.002)
     for pixels in torch.nonzero(facing > 0)[:, 0].split(PART):
         for other in earlier:
             check()
-            matrix = other.world_to_camera @ back
-            there = points[pixels] @ matrix[:3, :3].T + matrix[:3, 3]
-            seen, mask, cosine = look(other, there, normal[pixels] @ matrix[:3, :3].T, rules)
+            seen, mask, cosine = look(other, points[pixels], normal[pixels], rules)
             counts = torch.where(mask > 0, seen[:, 3], 0.0)
             weight = other.weight * counts * cosine.float() ** exponent
             total[pixels] += weight
@@ -84,6 +83,12 @@ def surface(view: Eye) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     normal = normal / normal.norm(dim=-1, keepdim=True).clamp_min(1e-30)
     cosine = -(way * normal).sum(-1) / way.norm(dim=-1)
     return points, normal, torch.where(view.hit, cosine.clamp_min(0), 0.0)
+
+
+def in_world(view: Eye, points: torch.Tensor, normal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Places and directions (N, 3) in camera space -> in the world."""
+    back = torch.linalg.inv(view.world_to_camera)
+    return points @ back[:3, :3].T + back[:3, 3], normal @ back[:3, :3].T
 
 
 def _step(points: torch.Tensor, hit: torch.Tensor, axis: int) -> torch.Tensor:

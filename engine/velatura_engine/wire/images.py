@@ -16,7 +16,7 @@ from PIL import PngImagePlugin
 from velatura.v1 import pixels_pb2 as pb
 
 from ..errors import Invalid, Unsupported, VelaturaError
-from ..pixels.picture import Picture, Space, as_srgb, linear_to_srgb, to_bytes, to_float
+from ..pixels.picture import Picture, Space, as_srgb, linear_to_srgb, to_bytes, to_float, to_whole
 from .checks import known
 
 RAW: dict[pb.PixelFormat, tuple[type[np.integer | np.floating], int]] = {
@@ -174,8 +174,7 @@ def _encode_raw(picture: Picture, format: pb.PixelFormat) -> bytes:
     if issubclass(kind, np.floating):
         return _channels(values, channels).astype(np.dtype(kind).newbyteorder("<")).tobytes()
     values = _channels(_display(values, picture.space), channels)
-    top = np.iinfo(kind).max
-    return np.clip(np.rint(values * float(top)), 0, top).astype(np.dtype(kind).newbyteorder("<")).tobytes()
+    return to_whole(values, kind).astype(np.dtype(kind).newbyteorder("<"), copy=False).tobytes()
 
 
 def _display(values: np.ndarray, space: Space) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,40 @@ class Channel:
     def put(self, packed: Packed) -> None:
         """Send what was packed before. Raises OSError when the other end is gone."""
         with self._lock:
-            self._connection.send((len(packed.buffers), packed.head))
-            for buffer in packed.buffers:
-                self._connection.send_bytes(buffer.raw())
+            raw = [buffer.raw() for buffer in packed.buffers]
+            self._connection.send(([len(each) for each in raw], packed.head))
+            for each in raw:
+                _write(self._connection, each)
 
     def receive(self) -> Any:
         """Wait for an object. Raises EOFError or OSError when the other end is gone."""
-        count, head = self._connection.recv()
-        buffers = [bytearray(self._connection.recv_bytes()) for _ in range(count)]
+        sizes, head = self._connection.recv()
+        buffers = [np.empty(size, np.uint8) for size in sizes]
+        for buffer in buffers:
+            _read(self._connection, buffer.data)
         return pickle.loads(head, buffers=buffers)
 
     def close(self) -> None:
         """Close this end."""
         self._connection.close()
+
+
+def _write(connection: Connection, bytes_: memoryview) -> None:
+    """Put bytes into a pipe as they are. A message of the connection's own is copied three times on the other side."""
+    if os.name != "posix":
+        connection.send_bytes(bytes_)
+        return
+    while bytes_:
+        bytes_ = bytes_[os.write(connection.fileno(), bytes_) :]
+
+
+def _read(connection: Connection, into: memoryview) -> None:
+    """Fill memory with what was written. Raises EOFError when the other end is gone."""
+    if os.name != "posix":
+        connection.recv_bytes_into(into)
+        return
+    while into:
+        count = os.readv(connection.fileno(), [into])
+        if not count:
+            raise EOFError
+        into = into[count:]

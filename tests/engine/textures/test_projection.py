@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from velatura_engine.request import Mesh
+from velatura_engine.textures.eyes import ViewArrays, eye
 from velatura_engine.textures.memory import Memory
 from velatura_engine.textures.projection import project
-from velatura_engine.textures.sight import ViewArrays, eye
 
 MAGENTA = (1.0, 0.0, 1.0)
 
@@ -446,6 +446,39 @@ def test_what_was_seen_before_is_painted_again_with_other_colors_to_the_bit():
     plain = project(box(), other, (96, 96), exponent=2.0, fill=True)
     np.testing.assert_array_equal(again.rgba, plain.rgba)
     assert again.scores == plain.scores
+
+
+@pytest.mark.parametrize("which", [(0, 1), (2, 0), (1,), (1, 2, 0), (0, 0)])
+def test_some_of_the_views_and_others_beside_them_are_blended_as_if_nothing_was_known(which):
+    memory = Memory()
+    views = [view_of([box()], camera) for camera in list(CAMERAS.values())[:3]]
+    project(box(), views[:2], (96, 96), memory=memory)
+    chosen = [replace(views[n], color=views[n].color[::-1].copy(), weight=1.0 + n) for n in which]
+    for _ in range(2):
+        again = project(box(), chosen, (96, 96), memory=memory)
+        plain = project(box(), chosen, (96, 96))
+        np.testing.assert_array_equal(again.rgba, plain.rgba)
+        assert again.scores == plain.scores
+
+
+def test_pictures_of_several_sizes_and_masks_are_blended_as_each_alone_would_be():
+    """Where one view alone sees a face, the others change nothing."""
+    cameras = [Camera(look(place), perspective()) for place in ((0, -3, 0.1), (0, 3, 0.1), (-3, 0, 0.1))]
+    sizes = ((256, 256), (64, 96), (200, 40))
+    soft = np.linspace(0.2, 1, 96 * 64, dtype=np.float32).reshape(96, 64)
+    views = [
+        view_of([box()], camera, size, mask=soft if number == 1 else None)
+        for number, (camera, size) in enumerate(zip(cameras, sizes, strict=True))
+    ]
+    memory = Memory()
+    made = project(box(), views, (128, 128), memory=memory).rgba
+    shown = [project(box(), [view], (128, 128)).rgba for view in views]
+    for number, alone in enumerate(shown):
+        others = np.max([other[..., 3] for n, other in enumerate(shown) if n != number], axis=0)
+        only = (alone[..., 3] > 0) & (others == 0)
+        assert only.sum() > 500
+        np.testing.assert_allclose(made[only], alone[only], atol=1e-6)
+    np.testing.assert_array_equal(project(box(), views, (128, 128), memory=memory).rgba, made)
 
 
 def test_another_camera_or_depth_or_size_is_not_mistaken_for_one_seen_before():

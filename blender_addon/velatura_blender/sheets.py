@@ -1,0 +1,51 @@
+"""Pictures made ready to be placed: as files, which Blender takes as they are, made beside its own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from .client import png
+
+MOMENT = 0.005
+"""Seconds that are waited between two looks whether all is ready."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture of `size` (width, height) and 3 or 4 channels: of 8 bits a PNG file, of 16 numbers for Blender.
+
+    Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
+    `numbers` are four for each pixel, the lowest row first, 0..1.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    file: bytes | None = None
+    numbers: np.ndarray | None = None
+
+
+def sheet(pixels: np.ndarray) -> Sheet:
+    """Make pixels (H, W, 3 or 4) ready, row 0 on top: uint8, or uint16."""
+    height, width, channels = pixels.shape
+    if pixels.dtype != np.uint8:
+        whole = np.ones((height, width, 4), np.float32)
+        np.multiply(pixels[::-1], np.float32(1 / np.iinfo(pixels.dtype).max), out=whole[..., :channels])
+        return Sheet((width, height), channels, numbers=whole.ravel())
+    raster = png.Raster(width=width, height=height, channels=channels, data=np.ascontiguousarray(pixels).tobytes())
+    return Sheet((width, height), channels, file=png.encode(raster, level=1))
+
+
+def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Generator[None, None, list[Sheet]]:
+    """Make the pictures of these functions ready, in a thread of their own. The functions may not touch Blender."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        coming = [pool.submit(lambda picture=picture: sheet(picture())) for picture in pictures]
+        while wait(coming, MOMENT).not_done:
+            yield
+        return [each.result() for each in coming]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,67 @@
+"""Pictures are made ready beside Blender's own thread, as files that it takes as they are."""
+
+import threading
+
+import bpy
+import numpy as np
+import pytest
+from velatura_blender import place, sheets
+from velatura_blender.client import png
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (24, 40, 4), np.uint8)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_file_has_the_very_pixels(channels):
+    raster = png.decode(sheets.sheet(PIXELS[..., :channels]).file)
+    assert (raster.width, raster.height, raster.channels) == (40, 24, channels)
+    assert raster.data == np.ascontiguousarray(PIXELS[..., :channels]).tobytes()
+
+
+def test_sixteen_bits_become_numbers_from_the_lowest_row_on():
+    deep = PIXELS[..., :3].astype(np.uint16) * 257
+    made = sheets.sheet(deep)
+    numbers = made.numbers.reshape(24, 40, 4)
+    assert made.file is None and made.size == (40, 24) and (numbers[..., 3] == 1).all()
+    np.testing.assert_array_equal(np.rint(numbers[::-1, :, :3] * 65535), deep)
+
+
+def test_they_are_made_in_another_thread_while_the_window_goes_on():
+    go, threads = threading.Event(), []
+
+    def picture():
+        go.wait(10)
+        threads.append(threading.get_ident())
+        return PIXELS
+
+    turn = sheets.sheets_in_turn([picture, picture])
+    next(turn)
+    next(turn)
+    assert not threads
+    go.set()
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(turn)
+    assert [len(each.file) > 0 for each in end.value.value] == [True, True]
+    assert threading.get_ident() not in threads and len(threads) == 2
+
+
+def test_what_goes_wrong_there_is_told_here():
+    def picture():
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(sheets.sheets_in_turn([picture]))
+
+
+def test_an_image_of_a_file_is_packed_has_its_pixels_and_comes_back_with_the_scene(scene, tmp_path):
+    made = place.image("Made", PIXELS, "{}", data=True)
+    made.use_fake_user = True
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    found = bpy.data.images["Made"]
+    assert found.packed_file is not None and tuple(found.size) == (40, 24) and found[place.RECIPE] == "{}"
+    assert (found.colorspace_settings.name, found.alpha_mode) == ("Non-Color", "CHANNEL_PACKED")
+    values = np.empty(40 * 24 * 4, np.float32)
+    found.pixels.foreach_get(values)
+    np.testing.assert_array_equal(np.rint(values * 255).reshape(24, 40, 4)[::-1], PIXELS)
