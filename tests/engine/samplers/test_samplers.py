@@ -21,7 +21,7 @@ ENOUGH = {"ddpm": 150, "euler_a": 120}
 """Steps of samplers that want more."""
 GAMMA = 0.3
 """TCD's share of noise."""
-OURS = ["dpm2", "dpm2_a", "dpm_adaptive", "dpm_fast", "dpmpp_2s_a", "dpmpp_3m_sde", "dpmpp_sde", "lcm_euler", "lms"]
+OURS = ["dpm2", "dpm2_a", "dpm_adaptive", "dpm_fast", "dpmpp_2s_a", "dpmpp_3m_sde", "dpmpp_sde", "lms"]
 
 
 def config(prediction="epsilon", pure_noise=False):
