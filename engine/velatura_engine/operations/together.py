@@ -29,7 +29,7 @@ from .canvas import fit
 from .context import Context
 from .diffuse import paint
 
-UNTIL = 0.8
+UNTIL = 0.5
 """Share of the run during which views are made to agree; after it details are each view's own."""
 EVEN, SHARP = 1.0, 6.0
 """Powers of the cosine that views are weighed by, at the beginning and at the end of that."""
