@@ -2,6 +2,7 @@
 
 import textwrap
 from types import MappingProxyType
+from typing import Any
 
 import bpy
 
@@ -95,6 +96,16 @@ def draw_jobs(layout):
             words(layout, warning, icon="ERROR")
 
 
+def seamless(layout: Any, settings: Any) -> None:
+    """What tiles: textures and materials."""
+    column = layout.column()
+    for name in ("tiling", "repeat", "displace"):
+        column.prop(settings, name)
+    column = layout.column(align=True)
+    column.operator("velatura.texture", icon="TEXTURE")
+    column.operator("velatura.material", icon="MATERIAL")
+
+
 class VELATURA_PT_panel(Root, bpy.types.Panel):
     """Textures, materials and projections for the selected meshes."""
 
@@ -104,12 +115,7 @@ class VELATURA_PT_panel(Root, bpy.types.Panel):
         """What can be made for meshes; nothing while one is edited, where these are refused."""
         if context.mode.startswith("EDIT"):
             return
-        column = layout.column()
-        for name in ("tiling", "repeat", "displace"):
-            column.prop(settings, name)
-        column = layout.column(align=True)
-        column.operator("velatura.texture", icon="TEXTURE")
-        column.operator("velatura.material", icon="MATERIAL")
+        seamless(layout, settings)
         column = layout.column()
         column.prop(settings, "texture_size")
         column.prop(settings, "fresh_uvs")
@@ -149,12 +155,7 @@ class VELATURA_PT_nodes(Root, bpy.types.Panel):
 
     def draw_buttons(self, context, layout, settings):
         """What can be made for a material."""
-        column = layout.column()
-        for name in ("tiling", "repeat", "displace"):
-            column.prop(settings, name)
-        column = layout.column(align=True)
-        column.operator("velatura.texture", icon="TEXTURE")
-        column.operator("velatura.material", icon="MATERIAL")
+        seamless(layout, settings)
         column = layout.column()
         column.prop(settings, "edges", text="Picture Edges")
         operator = column.operator("velatura.generate", text="Picture as Node", icon="NODE_TEXTURE")
