@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 import torch
 from fakes.loose_flows import make_loose, make_one, make_whole, texts_of, vae_of
+from fakes.painted import paint
 from safetensors.torch import load_file, save_file
 from velatura_engine.errors import NotFound, Unsupported
-from velatura_engine.events import Artifact
 from velatura_engine.models.identify import identify
 from velatura_engine.models.index import ModelIndex
-from velatura_engine.planning.job import make
-from velatura_engine.request import Diffuse, Request, Sampling, Step
-from velatura_engine.run import Runner
+from velatura_engine.request import Sampling
 from velatura_engine.runtime.load import load_checkpoint
 
 SIDE, WORDS = 64, "a very old brick wall, naïve façade"
+ASK = {"prompt": WORDS, "seed": 3, "width": SIDE, "height": SIDE, "sampling": Sampling(steps=3)}
 FAMILY = {"sd3": "sd3", "flux": "flux", "schnell": "flux"}
 
 
@@ -33,18 +32,6 @@ def pipelines(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
 @pytest.fixture
 def whole(pipelines) -> dict[str, Path]:
     return {kind: pipelines[0] / kind for kind in FAMILY}
-
-
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
-def paint(runner, index, model, **more) -> np.ndarray:
-    fields = {"prompt": WORDS, "seed": 3, "width": SIDE, "height": SIDE, "sampling": Sampling(steps=3)} | more
-    step, said = Step(id="0", operation=Diffuse(**fields, model=model)), []
-    runner.run(make(Request(steps=(step,)), index), lambda: None, said.append)
-    return next(event.picture.pixels for event in said if isinstance(event, Artifact))
 
 
 def load(entry):
@@ -70,21 +57,21 @@ def test_it_paints_as_diffusers_does_with_the_same_models_folder(tmp_path, pipel
         WORDS, num_inference_steps=3, width=SIDE, height=SIDE, guidance_scale=guidance, output_type="np",
         generator=[torch.Generator("cpu").manual_seed(3)],
     ).images[0]  # fmt: skip
-    ours = paint(runner, index, "tuned", sampling=Sampling(steps=3, guidance=guidance))
+    ours = paint(runner, index, "tuned", **ASK | {"sampling": Sampling(steps=3, guidance=guidance)})
     assert ours == pytest.approx(theirs, abs=2e-4)
 
 
 def test_t5_may_be_missing_where_the_model_can_do_without(tmp_path, whole, runner):
     make_loose(tmp_path, whole["sd3"], "sd3")
     full = ModelIndex([tmp_path], starter=False)
-    whole = paint(runner, full, "tuned")
+    whole = paint(runner, full, "tuned", **ASK)
     (tmp_path / "text_encoders" / "t5xxl_fp16.safetensors").rename(tmp_path / "elsewhere")
     with pytest.raises(NotFound) as gone:
         full.get("tuned")
     assert gone.value.reason == "MODEL_GONE"
     full.rescan()
     assert "text_encoder_3" not in dict(full.get("tuned").pieces)
-    assert not np.array_equal(whole, paint(runner, full, "tuned"))
+    assert not np.array_equal(whole, paint(runner, full, "tuned", **ASK))
 
 
 @pytest.mark.parametrize("scaled", [False, True])

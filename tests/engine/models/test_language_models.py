@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 import torch
 from fakes.loose_qwens import FILES, WIDTHS, make_loose, make_one, make_whole, text_of, vae_of
+from fakes.painted import paint
 from safetensors.torch import load_file, save_file
 from velatura_engine.errors import Unsupported
-from velatura_engine.events import Artifact
 from velatura_engine.models import language_models
 from velatura_engine.models.identify import identify
 from velatura_engine.models.index import ModelIndex
-from velatura_engine.planning.job import make
-from velatura_engine.request import Diffuse, Request, Sampling, Step
-from velatura_engine.run import Runner
+from velatura_engine.request import Sampling
 from velatura_engine.runtime.load import load_checkpoint, load_vae
 
 SIDE, WORDS = 64, "a very old brick wall, naïve façade, 古い壁"
+ASK = {"prompt": WORDS, "seed": 3, "width": SIDE, "height": SIDE, "sampling": Sampling(steps=2)}
 FAMILIES = tuple(WIDTHS)
 FACTS = ("family", "guidance", "steps", "negative", "size_multiple", "latent_factor", "latent_channels", "latent_scale",
          "max_side", "widths", "cross_attention_dim", "in_channels", "prompt_tokens")  # fmt: skip
@@ -35,18 +34,6 @@ def pipelines(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
 @pytest.fixture
 def whole(pipelines) -> dict[str, Path]:
     return {family: pipelines[0] / family for family in FAMILIES}
-
-
-@pytest.fixture(scope="module")
-def runner() -> Runner:
-    return Runner(device="cpu", threads=1)
-
-
-def paint(runner, index, model, **more) -> np.ndarray:
-    fields = {"prompt": WORDS, "seed": 3, "width": SIDE, "height": SIDE, "sampling": Sampling(steps=2)} | more
-    step, said = Step(id="0", operation=Diffuse(**fields, model=model)), []
-    runner.run(make(Request(steps=(step,)), index), lambda: None, said.append)
-    return next(event.picture.pixels for event in said if isinstance(event, Artifact))
 
 
 def load(entry):
@@ -67,9 +54,9 @@ def test_it_paints_as_diffusers_does_with_the_same_models_folder(tmp_path, pipel
         prompt=WORDS, num_inference_steps=2, width=SIDE, height=SIDE, output_type="np",
         generator=[torch.Generator("cpu").manual_seed(3)], **off,
     ).images[0]  # fmt: skip
-    ours = paint(runner, index, "tuned", sampling=Sampling(steps=2, guidance=1.0))
+    ours = paint(runner, index, "tuned", **ASK | {"sampling": Sampling(steps=2, guidance=1.0)})
     assert ours == pytest.approx(theirs, abs=2e-4)
-    other = paint(runner, index, "tuned", sampling=Sampling(steps=2, guidance=1.0), prompt="moss")
+    other = paint(runner, index, "tuned", **ASK | {"sampling": Sampling(steps=2, guidance=1.0), "prompt": "moss"})
     assert np.abs(ours - other).max() > 2e-3
 
 
@@ -196,7 +183,7 @@ def test_autoencoders_of_the_same_shape_but_another_kind_are_not_mixed(tmp_path,
     index = ModelIndex([tmp_path], starter=False)
     assert dict(index.get("tuned").pieces)["vae"].path.name == "ae.safetensors"
     with pytest.raises(Unsupported) as refusal:
-        paint(runner, index, "tuned", vae="films")
+        paint(runner, index, "tuned", **ASK | {"vae": "films"})
     assert refusal.value.reason == "WRONG_BASE" and "AutoencoderKLQwenImage" in str(refusal.value)
     (tmp_path / "vae" / "ae.safetensors").unlink()
     assert "its VAE" in ModelIndex([tmp_path], starter=False).refused["tuned.safetensors"]
