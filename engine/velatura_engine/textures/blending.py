@@ -26,8 +26,7 @@ class Shown:
 
     `views` their names, `sizes` of their pictures (height, width); `starts` (N + 1,) int32, where each texel's entries
     begin, times 4; `which` (K,) int32, the view; `pixel` (K,) int32 the upper left of the four that are read, on a
-    `Sheet` of all views; `shares` (K, 4) of them;
-    `cosine` (K,) of the angle; `mask` (K,), or None for all 1.
+    `Sheet` of all views; `shares` (K, 4) of them; `cosine` (K,) of the angle; `mask` (K,), or None for all 1.
     """
 
     views: tuple[bytes, ...]

@@ -70,7 +70,7 @@ def heun(levels: Sequence[float], draw: Draw) -> Walk:
 def lcm_euler(levels: Sequence[float], draw: Draw, *, turn: float = 3.0) -> Walk:
     """Steps with all noise drawn anew (Song et al., arXiv 2303.01469, algorithm 1) down to level `turn`, then Euler.
 
-    To add noise on a part of the way only is known from SA-Solver (Xue et al., arXiv 2309.05019, section 6).
+    To add noise on a part of the way only is known from SA-Solver (Xue et al., arXiv 2309.05019).
     """
     x = None
     for s, t in pairwise(levels):
