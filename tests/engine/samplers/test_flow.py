@@ -14,7 +14,7 @@ SD3 = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 
        "prediction_type": "flow_prediction"}  # fmt: skip
 QWEN = SD3 | {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 0.9, "shift_terminal": 0.02}
 NAMES = [part.id for part in FLOW]
-FRESH = {"dpm2_a", "dpmpp_2m_sde", "dpmpp_2s_a", "dpmpp_3m_sde", "dpmpp_sde", "euler_a", "lcm", "lcm_euler"}
+FRESH = {"dpm2_a", "dpmpp_2m_sde", "dpmpp_2s_a", "dpmpp_3m_sde", "dpmpp_sde", "euler_a", "lcm"}
 
 
 def answer(x, step, spread=SPREAD):

@@ -9,16 +9,7 @@ import torch
 from velatura_engine.errors import Unsupported
 from velatura_engine.samplers import sampler
 from velatura_engine.samplers._own.adaptive import dpm_adaptive
-from velatura_engine.samplers._own.solvers import (
-    dpm2,
-    dpm_fast,
-    dpmpp_2s_ancestral,
-    dpmpp_3m_sde,
-    dpmpp_sde,
-    heun,
-    lcm_euler,
-    lms,
-)
+from velatura_engine.samplers._own.solvers import dpm2, dpm_fast, dpmpp_2s_ancestral, dpmpp_3m_sde, dpmpp_sde, heun, lms
 from velatura_engine.samplers._own.weights import exponential, plain
 
 SPREAD, HIGH, LOW = 0.5, 200.0, 0.03
@@ -95,16 +86,6 @@ def test_a_step_down_from_pure_noise_does_not_throw_guesses_that_differ(solver):
             break
         x, s = walk.send((x, 1.0))
     assert s == 20.0 and 0.0 <= x <= 1.0
-
-
-def test_nothing_but_the_denoised_goes_on_above_the_turn_and_nothing_fresh_comes_in_below():
-    levels, fresh = [40.0, 10.0, 4.0, 2.0, 0.5], iter((0.7, -0.3))
-    found, stops = run(partial(lcm_euler, turn=3.0), levels, 5.0, lambda: next(fresh))
-    x = 5.0
-    for level, following, noise in zip(levels, levels[1:], (0.7, -0.3, None, None), strict=False):
-        clean = SPREAD**2 / (SPREAD**2 + level**2) * x
-        x = clean + following * ((x - clean) / level if noise is None else noise)
-    assert found == pytest.approx(SPREAD**2 / (SPREAD**2 + 0.5**2) * x) and stops == levels
 
 
 def test_fast_asks_the_model_once_for_each_step():

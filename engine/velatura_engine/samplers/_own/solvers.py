@@ -67,19 +67,6 @@ def heun(levels: Sequence[float], draw: Draw) -> Walk:
     return d
 
 
-def lcm_euler(levels: Sequence[float], draw: Draw, *, turn: float = 3.0) -> Walk:
-    """Steps with all noise drawn anew (Song et al., arXiv 2303.01469, algorithm 1) down to level `turn`, then Euler.
-
-    To add noise on a part of the way only is known from SA-Solver (Xue et al., arXiv 2309.05019).
-    """
-    x = None
-    for s, t in pairwise(levels):
-        x, d = yield x, s
-        x = d + t * (draw() if t > turn else (x - d) / s)
-    _, d = yield x, levels[-1]
-    return d
-
-
 def ancestral(s: float, t: float, eta: float) -> tuple[float, float]:
     """How far down to go from s, and how much noise then leads up to t.
 
