@@ -111,10 +111,10 @@ class WorkerHost:
 
     async def run(self, job_id: str, plan: Any) -> AsyncGenerator[Event, None]:
         """Run a job; its events end with Done or Failed, with Failed(WorkerLost) where the worker dies or hangs."""
-        packed = await asyncio.to_thread(pack, ("run", job_id, plan))
         errand = _Errand(job_id=job_id, time_limit=plan.time_limit, stall=self._stall, grace=self._grace)
-        self._errand = errand
+        self._errand = errand  # from here on it can be cancelled, also while it is packed
         try:
+            packed = await asyncio.to_thread(pack, ("run", job_id, plan))
             refusal = await self._until_ready(errand)
             if refusal is not None:
                 yield Failed(error=refusal)
@@ -130,10 +130,8 @@ class WorkerHost:
             self._errand = None
 
     async def _until_ready(self, errand: _Errand) -> VelaturaError | None:
-        """Wait for a worker; returns why there will be none."""
-        while not self._ready.is_set():
-            if errand.cancelled is not None:
-                return errand.loss()
+        """Wait for a worker; returns why the job will not get one."""
+        while errand.cancelled is None and not self._ready.is_set():
             if self._stillborn >= MAX_STILLBORN:
                 return Broken("the painting process cannot start", remedy="look into the engine's log")
             if time.monotonic() - self._started > START_SECONDS:
@@ -142,7 +140,7 @@ class WorkerHost:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await self._ready.wait()
-        return None
+        return None if errand.cancelled is None else errand.loss()
 
     async def _next(self, errand: _Errand) -> Event:
         """The next event of the running job, be it that its worker is gone."""

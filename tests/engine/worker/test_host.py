@@ -82,6 +82,11 @@ async def test_a_job_stops_within_a_step(start):
     assert isinstance(event.error, Cancelled) and seconds < 1.0
 
 
+async def test_a_job_is_cancelled_at_once_while_it_is_still_packed(start):
+    event, seconds = await cancelled(await start(), plan(steps=1000, delay=0.1), after=0.0)
+    assert isinstance(event.error, Cancelled) and seconds < 1.0
+
+
 async def test_a_job_is_cancelled_at_once_while_the_worker_is_still_starting(start):
     host = await start(ready=False, options={"slow_start": 30.0})
     event, seconds = await cancelled(host, plan(), after=0.1)
