@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes
+from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes, unseen
 from .client import jobs_pb2
 from .errands import errands
 from .session import PATIENCE, session
@@ -49,7 +49,8 @@ def prepare(
     """A frame's job, and its alpha where it has any; None where it is there already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
-        wish = replace(wanted.wish, controls=painting.hints(bpy.context, wanted.wish.size))
+        size = wanted.wish.size
+        wish = replace(wanted.wish, controls=painting.hints(bpy.context, size))
         seen = takes.look(wanted, layer)
         made_of = takes.print_of(wanted, wish)
         fresh = anew or frames.print_of(frames.path_of(folder, frames.PICTURE, number)) != made_of
@@ -58,7 +59,8 @@ def prepare(
         if not fresh:
             return None
         color = yield from takes.picture(wanted)
-        notes = asking_restyle.labels({**shots.notes(scene), asking_restyle.PRINT: made_of})
+        left_out = painting.left_out(bpy.context, size) | takes.left_out(wanted)
+        notes = asking_restyle.labels({**shots.notes(scene), **unseen.labels(left_out), asking_restyle.PRINT: made_of})
     shot = takes.shot_of(wanted, seen, color)
     spec = asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)
     return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None
