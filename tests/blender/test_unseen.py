@@ -329,7 +329,7 @@ def test_a_linked_target_is_refused_by_name(stage, fake, tmp_path, way):
     bpy.context.scene.collection.children.link(linked(tmp_path, "Box"))
     bpy.context.view_layer.update()
     select(bpy.data.objects["Box"])
-    with pytest.raises(RuntimeError, match="«Box» is linked from another file.*Make Local"):
+    with pytest.raises(RuntimeError, match=r"«Box» is linked from another file.*Make Local"):
         TARGETED[way]()
     assert not fake.specs
 
