@@ -64,18 +64,19 @@ def draw(
     clip: np.ndarray,
     size: tuple[int, int],
     *,
+    background: bool = True,
     managed: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (H, W, 4) uint8 as they are displayed, and depth (H, W) float32 metres, infinity where nothing is drawn.
 
     `pose` is world_to_camera, `clip` camera_to_clip, both (4, 4); row 0 is on top. Not `managed`: without the display's
-    own colours.
+    own colours; without `background` what is behind the scene is black.
     """
     (space, region), (scene, layer), (width, height) = shown, where, size
     with without_overlays(space):
         target.draw_view3d(
             scene, layer, space, region, Matrix(pose.tolist()), Matrix(clip.tolist()), do_color_management=managed,
-            draw_background=True,
+            draw_background=background,
         )  # fmt: skip
     with target.bind():
         buffer = gpu.state.active_framebuffer_get()

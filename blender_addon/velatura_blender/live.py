@@ -69,6 +69,7 @@ class Live:
     _prepared: bool = False
     _rested: bool = True
     _left_out: str = ""
+    _shows: str = ""
 
     @property
     def busy(self) -> bool:
@@ -95,7 +96,10 @@ class Live:
         if self.on and state != self._state and (settled or moving):
             self._capture(state, now)
         elif self.on and settled and not self._rested:
-            self._rested, self._left_out = True, self.eye.rest()
+            self._rested, left_out = True, self.eye.rest()
+            if left_out != self._left_out:
+                self._left_out = left_out
+                self._tell()
 
     def stop(self, message: str = "", *, failed: bool = False) -> None:
         """End it; what is being painted is given up."""
@@ -152,9 +156,13 @@ class Live:
         self.show(result.artifacts[0])
         self.shown += 1
         slow = ", once the view stands still" if self._slow >= TRIES else ""
-        self.message = f"Live: {self.side} pixels in {now - self._sent:.1f} s{slow}"
-        self.message += f". {self._left_out}" if self._left_out else ""
-        self.failed = False
+        self._shows = f"Live: {self.side} pixels in {now - self._sent:.1f} s{slow}"
+        self._tell()
+
+    def _tell(self) -> None:
+        """What is shown, and what of the scene it does not follow."""
+        if self._shows and not self.busy:
+            self.message, self.failed = self._shows + (f". {self._left_out}" if self._left_out else ""), False
 
     def _give_up(self) -> None:
         job, self._job = self._job, None

@@ -13,6 +13,8 @@ from .client import spec
 from .live import LEAST
 
 KEY = "live"
+PIECES = ((1e5, False, False), (1e5, True, False), (0.0, True, False), (0.0, True, True))
+"""What is drawn before the first capture: metres beside the scene, with background, in the display's colours."""
 
 
 class Eye:
@@ -61,12 +63,14 @@ class Eye:
             return True
 
     def _begin(self, side):
-        """Draw without and with the display's colours, each of which has shaders of its own."""
+        """Draw nothing, the background, the scene, and that in the display's colours: each has shaders of its own."""
         self.left_out = self.without_depth()
         yield "what is there"
-        for managed in (False, True):
+        for away, background, managed in PIECES:
             space, region, pose, clip, size = self.where(side)
-            self.draw(space, region, pose, clip, size, managed=managed)
+            pose = np.array(pose, np.float64)
+            pose[0, 3] += away
+            self.draw(space, region, pose, clip, size, background=background, managed=managed)
             yield "drawn"
 
     def rest(self):
@@ -121,7 +125,7 @@ class Eye:
         size = _size(region.width, region.height, side)
         return space, region, np.array(space.region_3d.view_matrix), np.array(space.region_3d.window_matrix), size
 
-    def draw(self, space, region, pose, clip, size, *, managed=True):
+    def draw(self, space, region, pose, clip, size, **how):
         """Colours (H, W, 4) uint8 and depth (H, W) metres of one draw off screen."""
         if not offscreen.ready():
             raise ValueError("There is no graphics card to draw with here")
@@ -129,7 +133,7 @@ class Eye:
             self._free()
             self._target, self._size = gpu.types.GPUOffScreen(*size), size
         where = bpy.context.scene, bpy.context.view_layer
-        return drawing.draw(self._target, (space, region), where, pose, clip, size, managed=managed)
+        return drawing.draw(self._target, (space, region), where, pose, clip, size, **how)
 
     def close(self):
         """Let the graphics card's memory go, and anti-aliasing come back."""

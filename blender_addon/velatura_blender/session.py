@@ -52,7 +52,7 @@ class Session:
     """What this Blender has to do with the engine. `models` are id, title and description, as they were last seen.
 
     `around` are called before a result is placed, and what they return after it, before the undo step; `learned`
-    whenever the catalog is there anew.
+    whenever the catalog is there anew; `heard` when the engine has taken a task's job in, and when a task has ended.
     """
 
     engine: Engine | None = None
@@ -67,6 +67,7 @@ class Session:
     looking: threading.Thread | None = None
     around: list[Callable[[Task, Result], Callable[[], None]]] = field(default_factory=list)
     learned: list[Callable[[], None]] = field(default_factory=list)
+    heard: list[Callable[[Task], None]] = field(default_factory=list)
     _looked: bool = False
     _start_error: VelaturaError | None = None
     _learned: Learned | None = None
@@ -140,6 +141,9 @@ class Session:
             for event in task.job.poll():
                 changed = True
                 hear(task, event)
+            if task.job.id and not task.accepted:
+                task.accepted = True
+                self._tell(task)
             if task.preview and task.preview is not task.shown and host.has_window():
                 task.shown = task.preview
                 icons.show_glimpse(task.title, task.preview)
@@ -169,9 +173,14 @@ class Session:
         self._placing = None
         self.tasks.remove(task)
         task.done = True
+        self._tell(task)
         if isinstance(task.error, errors.Unreachable | errors.Unauthenticated):
             self.status = status.trouble(task.error, local=self.engine is None or self.engine.endpoint.is_local)
         self.say(task.message, task.error, task.warnings)
+
+    def _tell(self, task: Task) -> None:
+        for told in self.heard:
+            told(task)
 
     def say(self, message: str, error: VelaturaError | None = None, warnings: tuple[str, ...] = ()) -> None:
         """What the panel shows."""

@@ -314,6 +314,7 @@ def test_a_volume_in_sight_is_told_and_kept_in_the_recipe(view, fake, scene):
     run(lambda: view.live.shown > shown)
     assert fake.specs[-1].labels["left_out"] == "«Smoke» is a volume"
     cloud.location = (0, 90, 900)
+    bpy.context.view_layer.update()
     run(lambda: view.live.message.startswith("Live:") and "Smoke" not in view.live.message)
 
 
