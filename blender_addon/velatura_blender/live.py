@@ -161,7 +161,7 @@ class Live:
 
     def _tell(self) -> None:
         """What is shown, and what of the scene it does not follow."""
-        if self._shows and not self.busy:
+        if self._shows and not self.busy and not self.failed:
             self.message, self.failed = self._shows + (f". {self._left_out}" if self._left_out else ""), False
 
     def _give_up(self) -> None:
