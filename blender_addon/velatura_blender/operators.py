@@ -150,24 +150,18 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
 def put_material(result, names, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
 
-    In pieces: an image each, then the rest.
+    The maps become files beside Blender's thread. All else is one piece: to pack six files takes few milliseconds, while
+    each change that the window hears of has its views drawn anew.
     """
     found = asking.maps_of(result)
     recipe = asking.recipe_of(found["albedo"])
-
-    def maker(name):
-        def make(pack):
-            called = title[:48] if name == "albedo" else f"{title[:48]} {name}"
-            return place.image(called, ready[name], recipe, data=name != "albedo", pack=pack)
-
-        return make
 
     def picture(name):
         return lambda: asking.picture(found[name], deep=name == "height")[..., :3]
 
     ready = dict(zip(found, (yield from sheets_in_turn([picture(name) for name in found])), strict=True))
-
-    images = yield from place.images_in_turn({name: maker(name) for name in found})
+    called = {name: title[:48] if name == "albedo" else f"{title[:48]} {name}" for name in found}
+    images = {name: place.image(called[name], ready[name], recipe, data=name != "albedo") for name in found}
     share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
     made, unwrapped = {}, []
     for thing in _living(names):
