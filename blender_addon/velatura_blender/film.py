@@ -25,7 +25,7 @@ def steps(
     wanted: takes.Wanted, folder: Path, numbers: Sequence[int], *, anew: bool = False
 ) -> Generator[None, None, str]:
     """Paint the frames that are not there yet, with `anew` all; says what was done."""
-    painted = 0
+    painted, lacks = 0, ""
     for count, number in enumerate(numbers):
         tell(f"Frame {number}: rendering, {count + 1} of {len(numbers)}", count / len(numbers))
         spec = yield from prepare(wanted, folder, number, anew=anew)
@@ -33,6 +33,7 @@ def steps(
             tell(f"Frame {number} is there already", (count + 1) / len(numbers))
             yield
             continue
+        lacks = lacks or spec[0].labels.get(unseen.LABEL, "")
         artifact, alpha = (yield from paint(spec[0], number, count, len(numbers))), spec[1]
         pixels = asking.picture(artifact)[..., :3]
         pixels = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], 2)
@@ -40,7 +41,9 @@ def steps(
         painted += 1
     show(folder, numbers)
     kept = len(numbers) - painted
-    return f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}"
+    return f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}" + (
+        f"; depth does not show everything: {lacks}" if lacks else ""
+    )
 
 
 def prepare(

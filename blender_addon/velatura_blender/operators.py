@@ -150,7 +150,7 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
 def put_material(result, names, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
 
-    The maps become files beside Blender's thread. All else is one piece: to pack six files takes few milliseconds, while
+    The maps become files beside Blender's thread. All else is one piece: packing six files takes few milliseconds, and
     each change that the window hears of has its views drawn anew.
     """
     found = asking.maps_of(result)

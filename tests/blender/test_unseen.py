@@ -168,6 +168,7 @@ def test_a_frame_keeps_what_was_left_out_of_it(stage, fake, tmp_path):
     leaf(stage[1])
     bpy.context.view_layer.update()
     bpy.ops.velatura.restyle_animation(prompt="bronze", size=64, start=1, end=1, folder=str(tmp_path), wait=True)
+    assert session.message.endswith("depth does not show everything: «Box» is see-through and counts as solid")
     assert "«Box» is see-through" in fake.specs[-1].labels[unseen.LABEL]
 
 
