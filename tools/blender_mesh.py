@@ -127,6 +127,7 @@ def main(chosen: argparse.Namespace) -> None:
     size, true = (scene.render.resolution_x, scene.render.resolution_y), scene.camera
     seen = capture.frame(true, bpy.context.evaluated_depsgraph_get(), *size)
     photo = bpy.data.images.load(str(out / "photo.png"))
+    photo.pack()
     depth = bpy.data.images.new("Z", *size, float_buffer=True, is_data=True)
     values = np.where(np.isfinite(seen.depth), seen.depth, 0)[::-1, :, None]
     depth.pixels.foreach_set(np.repeat(values, 4, 2).astype(np.float32).ravel())

@@ -44,6 +44,8 @@ class Wish:
     knobs: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     controls: tuple[diffuse_pb2.Control, ...] = ()
     adapters: tuple[diffuse_pb2.Adapter, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What is in sight and its hints do not show: why, by names. The engine is not asked with it."""
 
     def said(self) -> dict[str, object]:
         """As arguments of `spec.diffuse`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import capture, host, place, texels
+from . import capture, host, place, texels, unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,11 @@ class Canvas:
 
 def canvas_of(thing: bpy.types.Object | None) -> Canvas:
     """The active image texture of an object's active material. Raises ValueError that says what is missing."""
+    why = "" if thing is None else unseen.not_textured(thing)
+    if why:
+        raise ValueError(f"«{thing.name}» {why}")
     if thing is None or thing.type != "MESH":
         raise ValueError("Make the mesh object active whose texture is to be changed")
-    if thing.library is not None:
-        raise ValueError(f"{thing.name} is linked from another file: Object > Relations > Make Local, then press again")
     if not thing.data.uv_layers:
         raise ValueError(f"{thing.name} has no UV map: unwrap it (Edit Mode, U), and give it a texture")
     slot = min(thing.active_material_index, max(len(thing.material_slots) - 1, 0))

@@ -100,14 +100,58 @@ def see(lens: Lens, pieces: Sequence[Piece], width: int, height: int, *, gpu: bo
 
 def visible(depsgraph: bpy.types.Depsgraph) -> Iterator[bpy.types.DepsgraphObjectInstance]:
     """Everything that is seen both in the viewport and in renders. What is handed out lives until the next one only."""
+    rendered, within = _rendered(depsgraph.view_layer), {}
     for instance in depsgraph.object_instances:
-        shown = instance.object
-        if not shown.hide_render and shown.visible_camera and instance.show_self:
-            yield instance
+        shown, owner = instance.object, instance.parent if instance.is_instance else instance.object
+        if shown.hide_render or owner.hide_render or not shown.visible_camera or not instance.show_self:
+            continue
+        if owner.original.session_uid not in rendered:
+            continue
+        own = owner.original
+        group = own.instance_collection if instance.is_instance and own.instance_type == "COLLECTION" else None
+        if group is not None:
+            if group.name_full not in within:
+                within[group.name_full] = _inside(group)
+            if shown.original.session_uid not in within[group.name_full]:
+                continue
+        yield instance
+
+
+def renders(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+    """Whether renders show an object, and a camera sees it."""
+    return not thing.hide_render and thing.visible_camera and thing.session_uid in _rendered(depsgraph.view_layer)
+
+
+def _rendered(layer: bpy.types.ViewLayer) -> set[int]:
+    """The objects of a view layer that are in a collection which renders show, by numbers that outlive an undo."""
+    found: set[int] = set()
+    left = [layer.layer_collection]
+    while left:
+        each = left.pop()
+        if each.collection.hide_render or each.indirect_only:
+            continue
+        left += list(each.children)
+        if not each.exclude:  # which excludes nothing of its children's
+            found.update(thing.session_uid for thing in each.collection.objects)
+    return found
+
+
+def _inside(group: bpy.types.Collection) -> set[int]:
+    """What an instance of a collection shows in renders, other collections in it and instances of those too."""
+    found: set[int] = set()
+    left, known = [group], set()
+    while left:
+        each = left.pop()
+        if each.hide_render or each.name_full in known:
+            continue
+        known.add(each.name_full)
+        found.update(thing.session_uid for thing in each.objects)
+        left += [*each.children, *(one.instance_collection for one in each.objects if one.instance_collection)]
+    return found
 
 
 def solids(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
-    """Everything solid that is seen both in the viewport and in renders, instances included."""
+    """Everything solid that `visible` knows, instances included. What else there is `unseen` knows."""
     shapes: dict[int, Shape | None] = {}
     for instance in visible(depsgraph):
         shown = instance.object

@@ -15,6 +15,37 @@ EEVEE = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT")
 View = tuple[bpy.types.SpaceView3D, bpy.types.Region]
 
 
+class Haste:
+    """Draws off screen without anti-aliasing between `begin` and `end`, as Blender draws a view while it is navigated.
+
+    Else a 3D view is drawn off screen once for each sample, eight times by default. Each change of the preference has
+    the whole window drawn anew, so that it holds for many draws.
+    """
+
+    def __init__(self) -> None:
+        self._before = ""
+
+    def begin(self) -> None:
+        """From now on."""
+        system = bpy.context.preferences.system
+        if not self._before and system.viewport_aa != "OFF":
+            self._before = system.viewport_aa
+            _set_samples("OFF")
+
+    def end(self) -> None:
+        """As the artist has it, unless they have chosen otherwise meanwhile."""
+        before, self._before = self._before, ""
+        if before and bpy.context.preferences.system.viewport_aa == "OFF":
+            _set_samples(before)
+
+
+def _set_samples(samples: str) -> None:
+    preferences = bpy.context.preferences
+    changed = preferences.is_dirty
+    preferences.system.viewport_aa = samples
+    preferences.is_dirty = changed  # nothing that is to be saved
+
+
 def view(chosen: int = 0) -> View | None:
     """The 3D view whose area has this address, else one that is open, else any workspace's; None: there is none."""
     open_ones = [window.screen for window in bpy.context.window_manager.windows]
@@ -32,16 +63,20 @@ def draw(
     pose: np.ndarray,
     clip: np.ndarray,
     size: tuple[int, int],
+    *,
+    background: bool = True,
+    managed: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours (H, W, 4) uint8 as they are displayed, and depth (H, W) float32 metres, infinity where nothing is drawn.
 
-    `pose` is world_to_camera, `clip` camera_to_clip, both (4, 4); row 0 is on top.
+    `pose` is world_to_camera, `clip` camera_to_clip, both (4, 4); row 0 is on top. Not `managed`: without the display's
+    own colours; without `background` what is behind the scene is black.
     """
     (space, region), (scene, layer), (width, height) = shown, where, size
     with without_overlays(space):
         target.draw_view3d(
-            scene, layer, space, region, Matrix(pose.tolist()), Matrix(clip.tolist()), do_color_management=True,
-            draw_background=True,
+            scene, layer, space, region, Matrix(pose.tolist()), Matrix(clip.tolist()), do_color_management=managed,
+            draw_background=background,
         )  # fmt: skip
     with target.bind():
         buffer = gpu.state.active_framebuffer_get()

@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes
+from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes, unseen
 from .client import jobs_pb2
 from .errands import errands
 from .session import PATIENCE, session
@@ -25,7 +25,7 @@ def steps(
     wanted: takes.Wanted, folder: Path, numbers: Sequence[int], *, anew: bool = False
 ) -> Generator[None, None, str]:
     """Paint the frames that are not there yet, with `anew` all; says what was done."""
-    painted = 0
+    painted, lacks = 0, ""
     for count, number in enumerate(numbers):
         tell(f"Frame {number}: rendering, {count + 1} of {len(numbers)}", count / len(numbers))
         spec = yield from prepare(wanted, folder, number, anew=anew)
@@ -33,6 +33,7 @@ def steps(
             tell(f"Frame {number} is there already", (count + 1) / len(numbers))
             yield
             continue
+        lacks = lacks or spec[0].labels.get(unseen.LABEL, "")
         artifact, alpha = (yield from paint(spec[0], number, count, len(numbers))), spec[1]
         pixels = asking.picture(artifact)[..., :3]
         pixels = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], 2)
@@ -40,7 +41,9 @@ def steps(
         painted += 1
     show(folder, numbers)
     kept = len(numbers) - painted
-    return f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}"
+    return f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}" + (
+        f"; depth does not show everything: {lacks}" if lacks else ""
+    )
 
 
 def prepare(
@@ -49,7 +52,8 @@ def prepare(
     """A frame's job, and its alpha where it has any; None where it is there already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
-        wish = replace(wanted.wish, controls=painting.hints(bpy.context, wanted.wish.size))
+        size = wanted.wish.size
+        wish = replace(wanted.wish, controls=painting.hints(bpy.context, size))
         seen = takes.look(wanted, layer)
         made_of = takes.print_of(wanted, wish)
         fresh = anew or frames.print_of(frames.path_of(folder, frames.PICTURE, number)) != made_of
@@ -58,7 +62,8 @@ def prepare(
         if not fresh:
             return None
         color = yield from takes.picture(wanted)
-        notes = asking_restyle.labels({**shots.notes(scene), asking_restyle.PRINT: made_of})
+        left_out = painting.left_out(bpy.context, size) | takes.left_out(wanted)
+        notes = asking_restyle.labels({**shots.notes(scene), **unseen.labels(left_out), asking_restyle.PRINT: made_of})
     shot = takes.shot_of(wanted, seen, color)
     spec = asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)
     return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None

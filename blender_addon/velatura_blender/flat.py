@@ -59,9 +59,9 @@ class Seen:
 def patches(depsgraph: bpy.types.Depsgraph, looks: Callable[[bpy.types.Object, int], place.Look | None]) -> list[Patch]:
     """Everything solid that `capture.solids` knows; `looks(object, slot)` is what a material of an object shows."""
     found: list[Patch] = []
-    for instance in depsgraph.object_instances:
+    for instance in capture.visible(depsgraph):
         shown = instance.object
-        if shown.type not in capture.SOLID or shown.hide_render or not shown.visible_camera or not instance.show_self:
+        if shown.type not in capture.SOLID:
             continue
         owner = (instance.parent if instance.is_instance else shown).original
         found += _split(shown, np.array(instance.matrix_world, np.float64), owner.name, not instance.is_instance, looks)

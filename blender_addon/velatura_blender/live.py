@@ -27,8 +27,16 @@ class Eye(Protocol):
         """Everything that the picture depends on, as one comparable thing; cheap."""
         ...
 
+    def prepare(self, side: int) -> bool:
+        """Make the next piece of what the first capture needs ready; says whether there was none left."""
+        ...
+
     def capture(self, side: int) -> jobs_pb2.JobSpec:
         """The job for the present state, `side` pixels at the longer side. Raises ValueError that says what lacks."""
+        ...
+
+    def rest(self) -> str:
+        """Called once when what was captured stands still; says what of it has no depth, "" where all has."""
         ...
 
 
@@ -58,6 +66,10 @@ class Live:
     _job: Any = None
     _slow: int = 0
     _sent: float = 0.0
+    _prepared: bool = False
+    _rested: bool = True
+    _left_out: str = ""
+    _shows: str = ""
 
     @property
     def busy(self) -> bool:
@@ -68,6 +80,10 @@ class Live:
         """Look, take what has come, and send what is new; never waits. `now` in seconds, never going back."""
         if not self.on:
             return
+        if not self._prepared:
+            self._prepared = self.eye.prepare(self.wanted)
+            if not self._prepared:
+                return
         state = self.eye.state()
         if state != self._seen:
             self._seen, self._since = state, now
@@ -79,6 +95,11 @@ class Live:
         moving = self._job is None and self._slow < TRIES
         if self.on and state != self._state and (settled or moving):
             self._capture(state, now)
+        elif self.on and settled and not self._rested:
+            self._rested, left_out = True, self.eye.rest()
+            if left_out != self._left_out:
+                self._left_out = left_out
+                self._tell()
 
     def stop(self, message: str = "", *, failed: bool = False) -> None:
         """End it; what is being painted is given up."""
@@ -87,7 +108,7 @@ class Live:
 
     def _capture(self, state: Hashable, now: float) -> None:
         self._give_up()
-        self._state = state
+        self._state, self._rested = state, False
         self.side = self.side or self.wanted
         since = time.perf_counter()
         try:
@@ -135,7 +156,13 @@ class Live:
         self.show(result.artifacts[0])
         self.shown += 1
         slow = ", once the view stands still" if self._slow >= TRIES else ""
-        self.message, self.failed = f"Live: {self.side} pixels in {now - self._sent:.1f} s{slow}", False
+        self._shows = f"Live: {self.side} pixels in {now - self._sent:.1f} s{slow}"
+        self._tell()
+
+    def _tell(self) -> None:
+        """What is shown, and what of the scene it does not follow."""
+        if self._shows and not self.busy and not self.failed:
+            self.message, self.failed = self._shows + (f". {self._left_out}" if self._left_out else ""), False
 
     def _give_up(self) -> None:
         job, self._job = self._job, None

@@ -4,31 +4,17 @@ import time
 from types import SimpleNamespace
 
 import bpy
-import gpu
 import numpy as np
 
-from . import (
-    asking,
-    asking_restyle,
-    capture,
-    drawing,
-    history,
-    host,
-    knobs,
-    offscreen,
-    painting,
-    place,
-    preferences,
-    shots,
-)
-from .client import VelaturaError, spec
+from . import asking, history, host, place, preferences
+from .client import VelaturaError
 from .live import Live
+from .live_eye import Eye
 from .session import PATIENCE, session
 
 NAME = "Velatura Live"
 """Of the image that shows the newest picture."""
 TICK = 0.05  # seconds
-KEY = "live"
 TARGETS = [
     ("EDITOR", "Image Editor", "Paints what the 3D view shows, into an Image editor"),
     ("CAMERA", "Camera", "Paints what the camera sees, as its background image, before the scene"),
@@ -52,106 +38,6 @@ class VelaturaLive(bpy.types.PropertyGroup):
     )
     depth: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Follow Depth", description="Keep shapes by a depth ControlNet", default=True
-    )
-
-
-class Eye:
-    """The scene as a 3D view or its camera shows it."""
-
-    def __init__(self, area):
-        self.area = area
-        self.edits = 0
-        self._target = None
-        self._size = (0, 0)
-
-    def state(self):
-        """Everything that the picture depends on."""
-        scene, found = bpy.context.scene, self.view()
-        settings, own = scene.velatura, scene.velatura_live
-        words = tuple(getattr(settings, name) for name in ("prompt", "negative", "model", "seed", "style", "sampler"))
-        how = (own.target, own.side, own.steps, round(own.change, 4), own.depth, scene.view_settings.view_transform)
-        seen = (scene.name, scene.frame_current, self.edits, round(scene.view_settings.exposure, 4))
-        if found is None:
-            return words, how, seen
-        space, region = found
-        shading = space.shading
-        look = (shading.type, shading.light, shading.color_type, shading.studio_light)
-        lens = scene.camera.name if scene.camera is not None and self.by_camera(space) else _numbers(space)
-        return words, how, seen, look, lens, (region.width, region.height)
-
-    def by_camera(self, space):
-        """Whether the camera's view is captured: where it is the target, or what the 3D view looks through."""
-        return bpy.context.scene.velatura_live.target == "CAMERA" or space.region_3d.view_perspective == "CAMERA"
-
-    def view(self):
-        """The 3D view that was chosen with its region, else another one; None where there is none."""
-        return drawing.view(self.area)
-
-    def capture(self, side):
-        """What is seen now, as a job. Raises ValueError that says what lacks."""
-        scene, found = bpy.context.scene, self.view()
-        settings, own = scene.velatura, scene.velatura_live
-        if not settings.prompt.strip():
-            raise ValueError("Say what to paint: the prompt is empty")
-        if found is None:
-            raise ValueError("There is no 3D view: open one")
-        if own.target == "EDITOR" and host.has_window() and not host.has_editor():
-            raise ValueError("There is no Image editor to show the picture in: open one beside the 3D view")
-        space, region = found
-        if space.shading.type == "RENDERED" and scene.render.engine not in ("BLENDER_WORKBENCH", *drawing.EEVEE):
-            raise ValueError("The renderer's own view cannot be read: use Solid or Material Preview shading")
-        if self.by_camera(space):
-            shots.camera_of(scene)
-            size = host.frame_size(scene, side)
-            lens = capture.lens_of(scene.camera, bpy.context.evaluated_depsgraph_get(), *size, square=True)
-            pose, clip = lens.world_to_camera, lens.camera_to_clip
-        else:
-            size = _size(region.width, region.height, side)
-            pose, clip = np.array(space.region_3d.view_matrix), np.array(space.region_3d.window_matrix)
-        color, depth = self.draw(space, region, pose, clip, size)
-        shot = asking_restyle.Shot(color=color, depth=depth if own.depth and np.isfinite(depth).any() else None)
-        made = asking_restyle.restyle(wish(settings, own, size), shot, own.change, {"live": own.target.lower()})
-        return spec.job(made, supersede_key=KEY)
-
-    def draw(self, space, region, pose, clip, size):
-        """Colours (H, W, 4) uint8 and depth (H, W) metres of one draw off screen."""
-        if not offscreen.ready():
-            raise ValueError("There is no graphics card to draw with here")
-        if self._size != size:
-            self.close()
-            self._target, self._size = gpu.types.GPUOffScreen(*size), size
-        where = bpy.context.scene, bpy.context.view_layer
-        return drawing.draw(self._target, (space, region), where, pose, clip, size)
-
-    def close(self):
-        """Let the graphics card's memory go."""
-        if self._target is not None:
-            self._target.free()
-        self._target, self._size = None, (0, 0)
-
-
-def wish(settings, own, size):
-    """What to paint, with the same noise each time, without the panel's hints."""
-    return asking.Wish(
-        prompt=settings.prompt.strip(), negative=settings.negative.strip(), size=size, seed=max(settings.seed, 0),
-        steps=own.steps, model=settings.model.strip(), style=painting.style_of(settings.style),
-        sampler=settings.sampler, schedule=settings.schedule,
-        guidance=None if settings.guidance < 0 else settings.guidance,
-        knobs=knobs.values(settings.knobs, settings.sampler) if settings.sampler else {},
-        adapters=tuple(spec.adapter(each.model, each.weight) for each in settings.adapters if each.use and each.model),
-    )  # fmt: skip
-
-
-def _size(width, height, side):
-    """Width and height of a region's shape, multiples of 8, `side` at the longer one."""
-    scale = side / max(width, height, 1)
-    return tuple(max(round(each * scale / 8) * 8, 64) for each in (width, height))
-
-
-def _numbers(space):
-    view = space.region_3d
-    return tuple(
-        round(number, 5) for matrix in (view.view_matrix, view.window_matrix) for row in matrix for number in row
     )
 
 

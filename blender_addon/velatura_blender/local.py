@@ -5,7 +5,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, vantage
+from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, unseen, vantage
 from .operators import Asking
 from .session import session
 
@@ -158,7 +158,8 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
             wish, change, seen.depth, asking.camera(lens.world_to_camera, lens.camera_to_clip, lens.orthographic),
             (seen.patch == own[0]) & seen.front, [_target(found, pieces[own[0]], lens)], follow,
         )  # fmt: skip
-        return session.run("Local Edit", spec, partial(put_from_view, **kept))
+        left_out = wish.left_out | unseen.found(depsgraph, [lens])
+        return session.run("Local Edit", spec, partial(put_from_view, **kept), left_out=left_out)
 
     def in_texture(self, context, found, weights, islands, kept):
         """Paint over the part in the texture."""
@@ -183,7 +184,8 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         wish = self.wish(context, size)
         session.connect(preferences.endpoint(context))
         put = partial(put_in_texture, box=box, **kept)
-        return session.run("Local Edit", asking_local.in_texture(wish, change, tile), put)
+        spec = asking_local.in_texture(wish, change, tile)
+        return session.run("Local Edit", spec, put, left_out=wish.left_out)
 
 
 def _look_of(found, thing, slot):

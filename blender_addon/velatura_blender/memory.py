@@ -4,7 +4,7 @@ import random
 
 import bpy
 
-from . import asking, host, knobs, place, preferences, resume
+from . import asking, host, knobs, place, preferences, resume, unseen
 from .client import VelaturaError, recipe
 from .session import session
 
@@ -92,12 +92,11 @@ class VELATURA_OT_history_apply(OnEntry, bpy.types.Operator):
             return f"«{entry.image.name}» is shown"
         if entry.material is None:
             raise ValueError(f"The material of «{entry.name}» is gone: vary it to paint it again")
-        things = host.selected_meshes(context)
+        things = unseen.paintable(context)
         if entry.kind == "Projection":
             things = [thing for thing in things if entry.image.name.endswith(f" on {thing.name}")]
         if not things:
-            raise ValueError("Select the mesh object that this was projected on" if entry.kind == "Projection"
-                             else "Select at least one mesh object that is shown")  # fmt: skip
+            raise ValueError("Select the mesh object that this was projected on")
         for thing in things:
             place.wear(thing, place.fitting(entry.material, thing))
         return f"«{entry.material.name}» on {', '.join(thing.name for thing in things)}"

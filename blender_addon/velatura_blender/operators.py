@@ -5,7 +5,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, capture, host, painting, place, preferences, resume, wiring
+from . import asking, capture, host, painting, place, preferences, resume, unseen, wiring
 from .client import VelaturaError
 from .session import session
 from .sheets import sheets_in_turn
@@ -42,8 +42,8 @@ class Asking:
             if self.wait:
                 session.wait(task)
                 self.report({"INFO"}, task.message)
-                for warning in task.warnings:
-                    self.report({"WARNING"}, warning)
+            for warning in task.warnings:
+                self.report({"WARNING"}, warning)
             return {"FINISHED"}
         except (VelaturaError, ValueError) as error:
             session.say(str(error), error if isinstance(error, VelaturaError) else None)
@@ -78,10 +78,7 @@ class Asking:
 
     def targets(self, context):
         """The meshes that are meant."""
-        things = host.selected_meshes(context)
-        if not things:
-            raise ValueError("Select at least one mesh object that is shown")
-        return things
+        return unseen.paintable(context)
 
 
 class VELATURA_OT_texture(Asking, bpy.types.Operator):
@@ -101,7 +98,8 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         session.connect(preferences.endpoint(context))
         names = [thing.name for thing in things]
         put = partial(put_texture, names=names, title=wish.prompt, repeat=self.value(context, "repeat"))
-        return session.run("Texture", asking.texture(wish, self.value(context, "tiling")), put)
+        spec = asking.texture(wish, self.value(context, "tiling"))
+        return session.run("Texture", spec, put, left_out=wish.left_out)
 
 
 @resume.resumable
@@ -144,31 +142,26 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
             repeat=self.value(context, "repeat"),
             displace=self.value(context, "displace"),
         )
-        return session.run("Material", asking.material(wish, self.value(context, "tiling")), put)
+        spec = asking.material(wish, self.value(context, "tiling"))
+        return session.run("Material", spec, put, left_out=wish.left_out)
 
 
 @resume.resumable
 def put_material(result, names, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
 
-    In pieces: an image each, then the rest.
+    The maps become files beside Blender's thread. All else is one piece: packing six files takes few milliseconds, and
+    each change that the window hears of has its views drawn anew.
     """
     found = asking.maps_of(result)
     recipe = asking.recipe_of(found["albedo"])
-
-    def maker(name):
-        def make(pack):
-            called = title[:48] if name == "albedo" else f"{title[:48]} {name}"
-            return place.image(called, ready[name], recipe, data=name != "albedo", pack=pack)
-
-        return make
 
     def picture(name):
         return lambda: asking.picture(found[name], deep=name == "height")[..., :3]
 
     ready = dict(zip(found, (yield from sheets_in_turn([picture(name) for name in found])), strict=True))
-
-    images = yield from place.images_in_turn({name: maker(name) for name in found})
+    called = {name: title[:48] if name == "albedo" else f"{title[:48]} {name}" for name in found}
+    images = {name: place.image(called[name], ready[name], recipe, data=name != "albedo") for name in found}
     share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
     made, unwrapped = {}, []
     for thing in _living(names):
@@ -207,7 +200,10 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         wish = self.wish(context, host.frame_size(scene, self.value(context, "size")))
         session.connect(preferences.endpoint(context))
         names = [thing.name for thing in things]
-        seen = capture.frame(scene.camera, context.evaluated_depsgraph_get(), *wish.size)
+        depsgraph = context.evaluated_depsgraph_get()
+        seen = capture.frame(scene.camera, depsgraph, *wish.size)
+        unseen.need_seen(things, seen.names, depsgraph)
+        left_out = unseen.found(depsgraph, [seen.lens])
         mask = seen.mask(names)
         if not mask.any():
             raise ValueError("The camera sees none of the selected objects: move it, or select others")
@@ -221,7 +217,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
             lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
             spec = asking.projection(wish, targets, lens, seen.depth, mask)
             put = partial(put_projection, layers=layers, made=made, title=wish.prompt)
-            return session.run("Projection", spec, put, take_back)
+            return session.run("Projection", spec, put, take_back, left_out=left_out)
         except Exception:
             take_back()
             raise

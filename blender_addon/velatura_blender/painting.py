@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from . import capture, history, knobs, masks, offer, place, styles
+from . import capture, history, knobs, masks, offer, place, styles, unseen
 from .client import pixels, spec
 from .session import session
 
@@ -194,6 +194,7 @@ def extras(context, size, value, controls=None):
         "guidance": None if guidance < 0 else guidance,
         "knobs": knobs.values(settings.knobs, sampler) if sampler else {},
         "controls": hints(context, size) if controls is None else controls,
+        "left_out": left_out(context, size) if controls is None else {},
         "adapters": tuple(
             spec.adapter(each.model, each.weight) for each in settings.adapters if each.use and each.model
         ),
@@ -222,6 +223,15 @@ def hints(context, size):
             raise ValueError(f"Hint {number} has no picture: choose one, or switch the hint off")
         made.append(spec.control(unit.kind, **more))
     return tuple(made)
+
+
+def left_out(context, size):
+    """What is before the scene's camera and its hints do not show, by names."""
+    units, camera = context.scene.velatura.controls, context.scene.camera
+    if camera is None or not any(unit.use and unit.source == "SCENE" for unit in units):
+        return {}
+    depsgraph = context.evaluated_depsgraph_get()
+    return unseen.found(depsgraph, [capture.lens_of(camera, depsgraph, *size)])
 
 
 def depth_of_scene(context, size):

@@ -88,6 +88,8 @@ def draw_jobs(layout):
         row.progress(factor=task.job.fraction, text=task.message or task.title)
         row.operator("velatura.cancel", text="", icon="CANCEL").number = number
         glimpse = icons.of_glimpse(task.title) if task is running and task.preview else 0
+        for warning in task.warnings:
+            words(layout, warning, icon="ERROR")
         if glimpse:
             layout.template_icon(icon_value=glimpse, scale=8.0)
     if session.message and not session.tasks:

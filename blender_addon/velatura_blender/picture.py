@@ -46,7 +46,8 @@ class VELATURA_OT_generate(Asking, bpy.types.Operator):
             before=picture.name if picture is not None else "",
             material=host.edited_material(context),
         )
-        return session.run("Picture", asking.painting(wish, "" if edges == "NONE" else edges, source), put)
+        spec = asking.painting(wish, "" if edges == "NONE" else edges, source)
+        return session.run("Picture", spec, put, left_out=wish.left_out)
 
     def picture(self, context):
         """The image to start from."""

@@ -7,7 +7,7 @@ its own materials: switching a slot's link back to "Data" brings them back.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,45 +21,19 @@ LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
 
 
-def image(
-    name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: bool = False, pack: bool = True
-) -> bpy.types.Image:
+def image(name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: bool = False) -> bpy.types.Image:
     """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
 
-    A fourth channel is kept beside the colours. Of 16 bits what is not packed is lost with the file: pack it later.
+    A fourth channel is kept beside the colours. Blender reads it when it is first looked at.
     """
     ready = picture if isinstance(picture, Sheet) else sheet(picture)
-    deep = ready.numbers is not None
-    size = ready.size if deep else (1, 1)  # a file brings its own
-    made = bpy.data.images.new(name, *size, alpha=ready.channels == 4, float_buffer=deep, is_data=data)
+    made = bpy.data.images.new(name, 1, 1, alpha=ready.channels == 4, is_data=data)  # the file brings its size
     made.colorspace_settings.name = "Non-Color" if data else "sRGB"
     made.alpha_mode = "CHANNEL_PACKED"
-    if ready.file is not None:
-        made.pack(data=ready.file, data_len=len(ready.file))
-        made.source = "FILE"
-    else:
-        made.pixels.foreach_set(ready.numbers)
-        made.update()
-        if pack:
-            made.pack()
+    made.pack(data=ready.file, data_len=len(ready.file))
+    made.source = "FILE"
     made[RECIPE] = recipe
     return made
-
-
-def images_in_turn(makers: Mapping[str, Callable[[bool], bpy.types.Image]]) -> Generator[None, None, dict]:
-    """Images by their keys, of functions that make one, packed or not; made one by one, and packed one by one.
-
-    Between two of them the window may do what it likes; what an artist undid meanwhile is made again.
-    """
-    names: dict[str, str] = {}
-    for key, make in makers.items():
-        names[key] = make(False).name
-        yield
-        found = bpy.data.images.get(names[key])
-        if found is not None and found.packed_file is None:
-            found.pack()
-            yield
-    return {key: bpy.data.images.get(names[key]) or make(True) for key, make in makers.items()}
 
 
 def material(

@@ -58,7 +58,8 @@ class Placing:
     def _begin(self) -> str | None:
         """Take the result; what was done, or None where that comes in pieces."""
         result = self.task.job.result()
-        self.task.warnings = tuple(dict.fromkeys(warning.message for warning in result.warnings))
+        told = (*self.task.warnings, *(warning.message for warning in result.warnings))
+        self.task.warnings = tuple(dict.fromkeys(told))
         self._afters = [look(self.task, result) for look in self._around]
         made = self.task.place(result)
         if isinstance(made, GeneratorType):

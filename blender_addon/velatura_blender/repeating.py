@@ -68,7 +68,7 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
         kept = {"image": canvas.key(image), "thing": "", "material": ["", ""]}
         if owner is not None:
             kept |= {"thing": owner.thing.name, "material": canvas.key(owner.material)}
-        return session.run("Make Seamless", spec, partial(put_seamless, **kept))
+        return session.run("Make Seamless", spec, partial(put_seamless, **kept), left_out=wish.left_out)
 
     def picture(self, context):
         """The image, and whose texture it is where it was asked of an object. Raises ValueError where there is none."""
@@ -128,7 +128,7 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
         session.connect(preferences.endpoint(context))
         said = {name: self.value(context, name) for name in ("count", "shared", "difference", "axes")}
         spec = asking_local.tile_set(wish, **said)
-        return session.run("Tile Set", spec, partial(put_tiles, title=wish.prompt))
+        return session.run("Tile Set", spec, partial(put_tiles, title=wish.prompt), left_out=wish.left_out)
 
 
 @resume.resumable

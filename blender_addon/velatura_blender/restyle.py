@@ -169,11 +169,12 @@ def still(wanted):
     seen = takes.look(wanted, layer)
     color = yield from takes.picture(wanted)
     shot, notes = takes.shot_of(wanted, seen, color), asking_restyle.labels(shots.notes(scene))
+    left_out = wanted.wish.left_out | takes.left_out(wanted)
     spec = asking_restyle.restyle(wanted.wish, shot, wanted.strength, notes)
     put = partial(put_restyle, title=wanted.wish.prompt, before=_shown())
     if (color[..., 3] < 255).any():  # such a job is not written down when the file is saved
         put = partial(put_restyle, **put.keywords, alpha=np.ascontiguousarray(color[..., 3]))
-    session.run(STILL, spec, put)
+    session.run(STILL, spec, put, left_out=left_out)
     return f"{STILL}: the picture is being painted"
 
 

@@ -1,7 +1,8 @@
-"""Jobs that outlive the session: a file that is saved while one runs finds its result when it is opened again.
+"""Jobs that outlive the session: a file that is written while one runs finds its result when it is opened again.
 
-What is to be done with a result is a function by name and its arguments as JSON, written into the file that is saved
-and read when it is opened. The engine keeps its journal; the job's id is all that is needed.
+What is to be done with a result is a function by name and its arguments as JSON, kept in the scene while the job runs,
+so that every file knows it, autosaves too, of which Blender tells nobody; and read when the file is opened. The engine
+keeps its journal; the job's id is all that is needed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .client import VelaturaError
 from .session import Task, session
 
 WAITING = "velatura_jobs"
-"""Property of a scene in a saved file."""
+"""Property of a scene while jobs run, and in the files of that time."""
+OVER: set[str] = set()
+"""Ids of jobs that have ended here; an undone step, which is older, may still name them."""
 ACCEPTED_SECONDS = 1.0  # saving waits so long for an engine to take a job in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -51,19 +54,28 @@ def read(name: str, arguments: str) -> Callable[..., Any] | None:
         return None
 
 
-def note(scene: bpy.types.Scene) -> None:
-    """Write down the running jobs that can be found again."""
-    entries = []
-    for task in session.tasks:
-        found = written(task.place)
-        until = time.monotonic() + ACCEPTED_SECONDS
-        while found and not task.job.id and not task.job.done and time.monotonic() < until:
-            time.sleep(0.01)
-        if found and task.job.id:
-            task.kept = True
-            entries.append([task.title, task.job.id, *found, *(written(task.take_back) or ("", ""))])
-    if entries:
-        scene[WAITING] = json.dumps(entries)
+def keep() -> None:
+    """Write down in the scene which running jobs can be found again, and nothing that has ended."""
+    running = [entry for entry in map(_entry, session.tasks) if entry is not None]
+    known = OVER | {entry[1] for entry in running}
+    home = bpy.context.scene or bpy.data.scenes[0]
+    for scene in bpy.data.scenes:
+        if scene.library is not None:
+            continue
+        # Others are those that an opened file waits for as long as no engine answers.
+        entries = [each for each in json.loads(scene.get(WAITING, "[]")) if each[1] not in known]
+        text = json.dumps(entries + running) if scene == home else json.dumps(entries)
+        if text != "[]":
+            scene[WAITING] = text
+        elif WAITING in scene:
+            del scene[WAITING]
+
+
+def _entry(task: Task) -> list[str] | None:
+    found = written(task.place)
+    if found is None or not task.job.id:
+        return None
+    return [task.title, task.job.id, *found, *(written(task.take_back) or ("", ""))]
 
 
 def collect(endpoint: Any) -> list[Task]:
@@ -74,7 +86,7 @@ def collect(endpoint: Any) -> list[Task]:
     engine = session.connect(endpoint)
     tasks = []
     for scene, text in noted:
-        del scene[WAITING]
+        del scene[WAITING]  # what is still to come is written down anew
         for title, job_id, place, arguments, back, back_arguments in json.loads(text):
             put = read(place, arguments)
             if put is not None:
@@ -86,14 +98,26 @@ def collect(endpoint: Any) -> list[Task]:
 
 @bpy.app.handlers.persistent
 def _before_saving(*_: object) -> None:
-    note(bpy.context.scene or bpy.data.scenes[0])
+    """A file that is saved by hand also knows jobs that have only just been sent."""
+    until = time.monotonic() + ACCEPTED_SECONDS
+    for task in session.tasks:
+        if written(task.place) is None:
+            continue
+        while not task.job.id and not task.job.done and time.monotonic() < until:
+            time.sleep(0.01)
+        task.kept = bool(task.job.id)
+    keep()
 
 
 @bpy.app.handlers.persistent
-def _after_saving(*_: object) -> None:
-    for scene in bpy.data.scenes:
-        if WAITING in scene:
-            del scene[WAITING]
+def _undone(*_: object) -> None:
+    keep()
+
+
+def _heard(task: Task) -> None:
+    if task.done and task.job.id:
+        OVER.add(task.job.id)
+    keep()
 
 
 @bpy.app.handlers.persistent
@@ -111,7 +135,8 @@ def _endpoint() -> Any:
 
 HANDLERS = (
     (bpy.app.handlers.save_pre, _before_saving),
-    (bpy.app.handlers.save_post, _after_saving),
+    (bpy.app.handlers.undo_post, _undone),
+    (bpy.app.handlers.redo_post, _undone),
     (bpy.app.handlers.load_post, _after_opening),
 )
 
@@ -120,9 +145,11 @@ def register() -> None:
     """Watch for files being saved and opened."""
     for where, handler in HANDLERS:
         where.append(handler)
+    session.heard.append(_heard)
 
 
 def unregister() -> None:
     """Watch no more."""
+    session.heard.remove(_heard)
     for where, handler in HANDLERS:
         where.remove(handler)

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import bpy
 
-from . import asking, host, icons, placing, status
+from . import asking, host, icons, placing, status, unseen
 from .client import (
     Endpoint,
     Engine,
-    Job,
     Result,
     VelaturaError,
     catalog_pb2,
@@ -29,36 +28,12 @@ from .client import (
     errors,
     jobs_pb2,
 )
+from .tasks import Placing, Task, hear
 
 TICK = 0.05  # seconds, while there is work
 IDLE = 1.0  # seconds, while there is an engine
 CONNECT_SECONDS = 5.0
 PATIENCE = {True: 1.0, False: 20.0}  # seconds without an engine of this computer, or of another, before a job fails
-
-Placing = Callable[[Result], str | Generator[None, None, str]]
-"""Puts a result into the scene and says what was done; at once, or in pieces that the window can breathe between."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Task:
-    """A job and what is to be done with it. `message`, `warnings` and `error` are for the artist.
-
-    `preview` is the newest glimpse, a JPEG file; `ahead` counts the jobs that go first; `kept` says that a saved file
-    knows of it.
-    """
-
-    title: str
-    job: Job
-    place: Placing
-    take_back: Callable[[], None]
-    message: str = ""
-    warnings: tuple[str, ...] = ()
-    error: VelaturaError | None = None
-    done: bool = False
-    preview: bytes = b""
-    shown: bytes = b""
-    ahead: int = 0
-    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +52,7 @@ class Session:
     """What this Blender has to do with the engine. `models` are id, title and description, as they were last seen.
 
     `around` are called before a result is placed, and what they return after it, before the undo step; `learned`
-    whenever the catalog is there anew.
+    whenever the catalog is there anew; `heard` when the engine has taken a task's job in, and when a task has ended.
     """
 
     engine: Engine | None = None
@@ -92,6 +67,7 @@ class Session:
     looking: threading.Thread | None = None
     around: list[Callable[[Task, Result], Callable[[], None]]] = field(default_factory=list)
     learned: list[Callable[[], None]] = field(default_factory=list)
+    heard: list[Callable[[Task], None]] = field(default_factory=list)
     _looked: bool = False
     _start_error: VelaturaError | None = None
     _learned: Learned | None = None
@@ -133,8 +109,12 @@ class Session:
         spec: jobs_pb2.JobSpec,
         place: Placing,
         take_back: Callable[[], None] = lambda: None,
+        *,
+        left_out: Mapping[str, str] | None = None,
     ) -> Task:
         """Send a job; `place` is called with its result and says what was done, `take_back` where it has none.
+
+        What `unseen` found that was left out of what it is asked with is told, and kept with its recipe.
 
         Where both are `functools.partial`s of functions that `resume.resumable` knows, the job survives the session.
         """
@@ -142,8 +122,10 @@ class Session:
             raise errors.Unreachable("There is no connection to an engine")
         if host.has_window():
             spec.preview.enabled = True
+        spec.labels.update(unseen.labels(left_out or {}))
         job = self.engine.hand_in(spec, patience=PATIENCE[self.engine.endpoint.is_local])
-        return self.follow(Task(title=title, job=job, place=place, take_back=take_back))
+        warnings = (unseen.warning(left_out),) if left_out else ()
+        return self.follow(Task(title=title, job=job, place=place, take_back=take_back, warnings=warnings))
 
     def follow(self, task: Task) -> Task:
         """Pump a task's job from now on."""
@@ -158,7 +140,10 @@ class Session:
         for task in list(self.tasks):
             for event in task.job.poll():
                 changed = True
-                _hear(task, event)
+                hear(task, event)
+            if task.job.id and not task.accepted:
+                task.accepted = True
+                self._tell(task)
             if task.preview and task.preview is not task.shown and host.has_window():
                 task.shown = task.preview
                 icons.show_glimpse(task.title, task.preview)
@@ -188,9 +173,14 @@ class Session:
         self._placing = None
         self.tasks.remove(task)
         task.done = True
+        self._tell(task)
         if isinstance(task.error, errors.Unreachable | errors.Unauthenticated):
             self.status = status.trouble(task.error, local=self.engine is None or self.engine.endpoint.is_local)
         self.say(task.message, task.error, task.warnings)
+
+    def _tell(self, task: Task) -> None:
+        for told in self.heard:
+            told(task)
 
     def say(self, message: str, error: VelaturaError | None = None, warnings: tuple[str, ...] = ()) -> None:
         """What the panel shows."""
@@ -281,8 +271,8 @@ class Session:
     def _know(self, engine: Engine, facts: catalog_pb2.Capabilities, catalog: catalog_pb2.Catalog) -> None:
         self.catalog, self.models = catalog, asking.painters(catalog)
         self.status = status.well(engine.endpoint, facts, catalog)
-        for hear in self.learned:
-            hear()
+        for learn in self.learned:
+            learn()
         if self._feed is None and host.has_window():
             self._feed = engine.watch_engine()
             _keep_ticking()
@@ -342,18 +332,6 @@ def _learn(endpoint: Endpoint) -> Learned:
             engine.close()
         return Learned(endpoint=endpoint, error=error)
     return Learned(endpoint=endpoint, engine=engine, facts=facts, catalog=catalog)
-
-
-def _hear(task: Task, event: jobs_pb2.JobEvent) -> None:
-    kind = event.WhichOneof("event")
-    if kind == "progress":
-        stage = event.progress.stage.rpartition(":")[2]  # after the step's id, which no artist knows
-        task.message = f"{task.title}: {status.STAGES.get(stage, stage)} {event.progress.step}/{event.progress.steps}"
-    elif kind == "preview":
-        task.preview = event.preview.image.data
-    elif kind == "queued":
-        task.ahead = event.queued.position
-        task.message = f"{task.title}: waits for {task.ahead}" if task.ahead else f"{task.title} …"
 
 
 session = Session()

@@ -16,27 +16,23 @@ MOMENT = 0.005
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of `size` (width, height) and 3 or 4 channels: of 8 bits a PNG file, of 16 numbers for Blender.
+    """A picture of 3 or 4 channels as a PNG file of 8 or 16 bits.
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
-    `numbers` are four for each pixel, the lowest row first, 0..1.
     """
 
-    size: tuple[int, int]
     channels: int
-    file: bytes | None = None
-    numbers: np.ndarray | None = None
+    file: bytes
 
 
 def sheet(pixels: np.ndarray) -> Sheet:
     """Make pixels (H, W, 3 or 4) ready, row 0 on top: uint8, or uint16."""
     height, width, channels = pixels.shape
-    if pixels.dtype != np.uint8:
-        whole = np.ones((height, width, 4), np.float32)
-        np.multiply(pixels[::-1], np.float32(1 / np.iinfo(pixels.dtype).max), out=whole[..., :channels])
-        return Sheet((width, height), channels, numbers=whole.ravel())
-    raster = png.Raster(width=width, height=height, channels=channels, data=np.ascontiguousarray(pixels).tobytes())
-    return Sheet((width, height), channels, file=png.encode(raster, level=1))
+    little = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
+    raster = png.Raster(
+        width=width, height=height, channels=channels, bits=8 * pixels.dtype.itemsize, data=little.tobytes()
+    )
+    return Sheet(channels, png.encode(raster, level=1))
 
 
 def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Generator[None, None, list[Sheet]]:

@@ -21,11 +21,6 @@ from . import capture, drawing, host, offscreen, place
 
 FIRST = ("media_type", "file_format", "color_mode", "color_depth")
 """Properties that decide which values others can have."""
-UNSEEN = {
-    "VOLUME": "is a volume", "POINTCLOUD": "is a cloud of points", "CURVES": "is hair", "GPENCIL": "is a drawing",
-    "GREASEPENCIL": "is a drawing",
-}  # fmt: skip
-"""What renders show and depth cannot."""
 RESULT = "Render Result"
 TREES = ("node_tree", "compositing_node_group")  # of a scene, before and since Blender 5.0
 
@@ -39,51 +34,6 @@ def camera_of(scene: bpy.types.Scene) -> bpy.types.Object:
     if scene.render.use_multiview:
         raise ValueError("Stereoscopy renders two pictures: switch it off in the output properties")
     return scene.camera
-
-
-def refuse_what_depth_cannot_show(depsgraph: bpy.types.Depsgraph) -> None:
-    """Raises ValueError that names volumes, hair and whatever else renders show and depth cannot."""
-    found: dict[str, str] = {}
-    for instance in capture.visible(depsgraph):
-        shown = instance.object
-        why = UNSEEN.get(shown.type, "") or _within(shown)
-        if why:
-            owner = instance.parent if instance.is_instance else shown
-            found.setdefault(owner.original.name, why)
-    world = depsgraph.scene.world
-    if world is not None and _has_volume(world):
-        found.setdefault(world.name, "is a world with a volume")
-    if found:
-        named = ", ".join(f"«{name}» {why}" for name, why in list(found.items())[:4])
-        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-        raise ValueError(
-            f"Depth cannot show everything here: {named}{more}. Hide it in renders, or switch off Follow Depth, "
-            "Follow Normals, Selected Only and Passes"
-        )
-
-
-def _within(shown: bpy.types.Object) -> str:
-    """Why a solid object is more than its surface; "" where it is not."""
-    for modifier in shown.modifiers:
-        if (
-            modifier.type == "FLUID"
-            and modifier.fluid_type == "DOMAIN"
-            and modifier.domain_settings.domain_type == "GAS"
-        ):
-            return "is smoke or fire"
-    for system in shown.particle_systems:
-        if system.settings.type == "HAIR" and system.settings.render_type == "PATH":
-            return "has hair"
-    if any(slot.material is not None and _has_volume(slot.material) for slot in shown.material_slots):
-        return "has a volume in its material"
-    return ""
-
-
-def _has_volume(made: bpy.types.Material | bpy.types.World) -> bool:
-    return any(
-        node.type in ("OUTPUT_MATERIAL", "OUTPUT_WORLD") and node.is_active_output and node.inputs["Volume"].is_linked
-        for node in host.nodes_of(made)
-    )
 
 
 def notes(scene: bpy.types.Scene) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, capture, passes, shots
+from . import asking, asking_restyle, capture, passes, shots, unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +45,25 @@ def look(wanted: Wanted, layer: bpy.types.ViewLayer) -> passes.Passes | None:
     camera = shots.camera_of(scene)
     if not wanted.shaped:
         return None
-    shots.refuse_what_depth_cannot_show(layer.depsgraph)
-    seen = passes.take(_lens(camera, layer, wanted), layer.depsgraph, *wanted.wish.size)
+    lens = _lens(camera, layer, wanted)
+    named = unseen.refused(unseen.found(layer.depsgraph, [lens]))
+    if named:
+        raise ValueError(
+            f"Depth cannot show everything here: {unseen.words(named)}. Hide it in renders, or switch off "
+            "Follow Depth, Follow Normals, Selected Only and Passes"
+        )
+    seen = passes.take(lens, layer.depsgraph, *wanted.wish.size)
     if (seen.frame.objects < 0).all() and (wanted.depth or wanted.normals):
         raise ValueError("The camera sees nothing solid: move it, or switch off Follow Depth and Follow Normals")
     return seen
+
+
+def left_out(wanted: Wanted) -> dict[str, str]:
+    """What its passes show otherwise than its picture, by names."""
+    scene, layer = wanted.place()
+    if not wanted.shaped:
+        return {}
+    return unseen.found(layer.depsgraph, [_lens(shots.camera_of(scene), layer, wanted)])
 
 
 def picture(wanted: Wanted) -> Generator[None, None, np.ndarray]:

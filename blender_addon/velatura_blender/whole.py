@@ -6,7 +6,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture, place, preferences, resume, uvs, view_hints, viewpoints, views
+from . import asking, asking_views, capture, place, preferences, resume, unseen, uvs, view_hints, viewpoints, views
 from .operators import Asking
 from .session import session
 from .sheets import sheets_in_turn
@@ -98,7 +98,10 @@ class VELATURA_OT_texture_object(OfViews, bpy.types.Operator):
         wish = self.wish(context, (side, side))
         lenses = self.lenses(context, things, side)
         session.connect(preferences.endpoint(context))
-        pieces, names = list(capture.solids(context.evaluated_depsgraph_get())), [thing.name for thing in things]
+        depsgraph, names = context.evaluated_depsgraph_get(), [thing.name for thing in things]
+        pieces = list(capture.solids(depsgraph))
+        unseen.need_seen(things, (piece.name for piece in pieces), depsgraph)
+        left_out = unseen.found(depsgraph, [lens for lens, _, _ in lenses])
         frames = [(capture.see(lens, pieces, *size), words) for lens, size, words in lenses]
         masked = [(frame, frame.mask(names), words) for frame, words in frames]
         masked = [found for found in masked if found[1].any()]
@@ -118,7 +121,7 @@ class VELATURA_OT_texture_object(OfViews, bpy.types.Operator):
                 wish, views.sights(run, anew=set(range(len(run.views)))), found, blending(run), painting
             )
             put, take_back = partial(put_object, key=key, notes=notes), partial(views.drop, key=key)
-            return session.run("Texture Object", spec, put, take_back)
+            return session.run("Texture Object", spec, put, take_back, left_out=left_out)
         except Exception:
             views.drop(key)
             raise

@@ -180,7 +180,6 @@ def test_a_file_saved_in_between_finds_its_result_when_it_is_opened_again(scene,
     fake.once(Script(delay=0.1))
     getattr(bpy.ops.velatura, operator)(prompt="moss", size=64)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
-    assert resume.WAITING not in scene, "only the file knows"
     bpy.ops.wm.read_factory_settings(use_empty=True)
     assert not session.tasks
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
@@ -190,6 +189,67 @@ def test_a_file_saved_in_between_finds_its_result_when_it_is_opened_again(scene,
     (entry,) = bpy.context.scene.velatura.history  # an object's views only led to its texture
     assert entry.material == bpy.data.objects["Suzanne"].material_slots[0].material
     assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"} and len(bpy.context.scene.velatura.history) == 1
+
+
+def crashed():
+    """Nobody tells the engine, and nothing is placed."""
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+
+
+def written_without_telling(path):
+    """A file as an autosave is one: Blender calls no handler."""
+    bpy.data.libraries.write(str(path), set(bpy.data.scenes))
+    return str(path)
+
+
+def accepted():
+    until = time.monotonic() + 5
+    while not session.tasks[0].accepted and time.monotonic() < until:
+        session.pump()
+        time.sleep(0.01)
+
+
+def test_an_autosave_finds_its_result_after_a_crash(scene, fake, tmp_path):
+    select(suzanne())
+    fake.once(Script(delay=0.1))
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    accepted()
+    path = written_without_telling(tmp_path / "autosave.blend")
+    crashed()
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert len(fake.specs) == 1 and not session.failed
+    assert bpy.data.objects["Suzanne"].material_slots[0].material.name == "moss"
+    assert resume.WAITING not in bpy.context.scene, "it has come"
+
+
+def test_a_file_written_after_a_job_has_ended_does_not_wait_for_it(scene, fake, tmp_path):
+    select(suzanne())
+    texture()
+    assert resume.WAITING not in scene
+    fake.once(Script(hang=True))
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    accepted()
+    stale = scene[resume.WAITING]
+    session.cancel()
+    with pytest.raises(errors.Cancelled):
+        session.wait(session.tasks[0])
+    assert resume.WAITING not in scene
+    scene[resume.WAITING] = stale  # as an undone step has it
+    for after in bpy.app.handlers.undo_post:
+        after(scene, None)
+    assert resume.WAITING not in scene
+
+
+def test_what_a_file_waits_for_is_kept_while_no_engine_answers(scene, fake, tmp_path):
+    scene[resume.WAITING] = waiting = json.dumps([["Texture", "a" * 32, "put_texture", "{}", "", ""]])
+    select(suzanne())
+    texture()
+    assert scene[resume.WAITING] == waiting
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "still.blend"))
+    assert scene[resume.WAITING] == waiting
 
 
 def test_a_job_that_no_file_knows_is_stopped_when_another_file_is_opened(scene, fake):

@@ -39,10 +39,19 @@ class Stage:
     def __init__(self, **more):
         self.now, self.value, self.jobs, self.pictures, self.slow = 100.0, "a", [], [], 0.0
         self.refused = self.lost = None
+        self.pieces, self.rests, self.lacks = 0, 0, ""
         self.live = live.Live(eye=self, send=self.send, show=self.pictures.append, **more)
 
     def state(self):
         return self.value
+
+    def prepare(self, side):
+        self.pieces -= 1
+        return self.pieces < 0
+
+    def rest(self):
+        self.rests += 1
+        return self.lacks
 
     def capture(self, side):
         time.sleep(self.slow)
@@ -161,6 +170,33 @@ def test_a_scene_that_is_always_slow_is_looked_at_only_when_the_view_stands_stil
     assert "once the view stands still" in stage.live.message
 
 
+def test_what_is_done_only_once_comes_in_pieces_before_the_first_capture():
+    stage = Stage()
+    stage.pieces = 2
+    for _ in range(2):
+        stage.tick()
+        assert not stage.live.captured
+    stage.tick()
+    assert stage.live.captured == 1
+
+
+def test_it_rests_once_after_each_state_that_stands_still_and_tells_what_has_no_depth():
+    stage = Stage()
+    stage.lacks = "«Smoke» is a volume"
+    stage.tick("a")
+    stage.tick("b")
+    assert stage.rests == 0, "it moves"
+    for _ in range(20):
+        stage.tick()
+    assert stage.rests == 1
+    stage.end()
+    stage.tick()
+    assert stage.live.message.endswith("s. «Smoke» is a volume")
+    for _ in range(20):
+        stage.tick("c")
+    assert stage.rests == 2
+
+
 # In Blender, with the graphics card's stand-in.
 
 
@@ -241,6 +277,45 @@ def test_the_picture_shown_is_no_part_of_what_is_captured(view, fake):
     bpy.context.view_layer.update()
     run(lambda: view.live.shown >= 2)
     assert np.abs(pixels.to_array(asked(fake).init.image).astype(int) - first).max() <= 2
+
+
+def samples():
+    return bpy.context.preferences.system.viewport_aa
+
+
+def test_anti_aliasing_is_off_while_it_captures_and_back_when_it_rests(view, scene):
+    bpy.context.preferences.is_dirty = False
+    run(lambda: view.live.captured >= 1)
+    assert samples() == "OFF"
+    run(lambda: view.live.shown >= 1 and samples() == "8")
+    place_camera((0, -5, 0))
+    run(lambda: samples() == "OFF")
+    assert bpy.ops.velatura.live() == {"FINISHED"}
+    assert samples() == "8" and not bpy.context.preferences.is_dirty
+
+
+def test_what_the_artist_chooses_meanwhile_stays(view, scene):
+    run(lambda: view.live.captured >= 1)
+    bpy.context.preferences.system.viewport_aa = "FXAA"
+    run(lambda: view.live.shown >= 1 and view.live._rested)
+    assert samples() == "FXAA"
+    bpy.context.preferences.system.viewport_aa = "8"
+
+
+def test_a_volume_in_sight_is_told_and_kept_in_the_recipe(view, fake, scene):
+    cloud = bpy.data.objects.new("Smoke", bpy.data.volumes.new("Smoke"))
+    scene.collection.objects.link(cloud)
+    scene.collection.objects.link(bpy.data.objects.new("Fur", bpy.data.hair_curves.new("Fur")))
+    bpy.context.view_layer.update()
+    run(lambda: "«Smoke» is a volume" in view.live.message)
+    assert "Fur" not in view.live.message, "hair is drawn with its depth"
+    place_camera((0, -5, 0))
+    shown = view.live.shown
+    run(lambda: view.live.shown > shown)
+    assert fake.specs[-1].labels["left_out"] == "«Smoke» is a volume"
+    cloud.location = (0, 90, 900)
+    bpy.context.view_layer.update()
+    run(lambda: view.live.message.startswith("Live:") and "Smoke" not in view.live.message)
 
 
 def test_an_older_job_is_stopped_at_the_engine(view, fake):

@@ -96,7 +96,7 @@ def test_nothing_is_offered_in_edit_mode_that_is_refused_there(scene):
 
 
 def test_it_shows_progress_and_cancel_while_something_runs(scene):
-    running = {"job": SimpleNamespace(fraction=0.5), "title": "Texture", "preview": b""}
+    running = {"job": SimpleNamespace(fraction=0.5), "title": "Texture", "preview": b"", "warnings": ()}
     session.tasks += [SimpleNamespace(message=words, **running) for words in ("diffuse 2/4", "Picture: waits for 1")]
     try:
         assert (0.5, "diffuse 2/4") in drawn() and (0.5, "Picture: waits for 1") in drawn()

@@ -18,12 +18,15 @@ def test_the_file_has_the_very_pixels(channels):
     assert raster.data == np.ascontiguousarray(PIXELS[..., :channels]).tobytes()
 
 
-def test_sixteen_bits_become_numbers_from_the_lowest_row_on():
-    deep = PIXELS[..., :3].astype(np.uint16) * 257
-    made = sheets.sheet(deep)
-    numbers = made.numbers.reshape(24, 40, 4)
-    assert made.file is None and made.size == (40, 24) and (numbers[..., 3] == 1).all()
-    np.testing.assert_array_equal(np.rint(numbers[::-1, :, :3] * 65535), deep)
+def test_sixteen_bits_stay_sixteen_in_file_and_image(scene):
+    deep = np.random.default_rng(1).integers(0, 1 << 16, (24, 40, 3), np.uint16)
+    raster = png.decode(sheets.sheet(deep).file)
+    assert raster.bits == 16 and raster.data == deep.astype("<u2").tobytes()
+    made = place.image("Deep", deep, data=True)
+    values = np.empty(40 * 24 * 4, np.float32)
+    made.pixels.foreach_get(values)
+    assert made.is_float and made.packed_file is not None
+    np.testing.assert_array_equal(np.rint(values * 65535).reshape(24, 40, 4)[::-1, :, :3], deep)
 
 
 def test_they_are_made_in_another_thread_while_the_window_goes_on():

@@ -16,6 +16,7 @@ import bpy
 DESK = Path(os.environ["VELATURA_DESK"])
 sys.path.insert(0, str(DESK))
 import parts as marked  # noqa: E402
+import photograph  # noqa: E402
 import sections  # noqa: E402
 import tabs  # noqa: E402
 
@@ -211,7 +212,7 @@ def steps():
     only = os.environ.get("VELATURA_ONLY", "").split()
     parts = {
         "panels": lambda: panels(settings), "tabs": lambda: tabs.tabs(tools()),
-        "pulse": lambda: sections.pulse(tools()),
+        "pulse": lambda: sections.pulse(tools()), "photograph": lambda: photograph.lines(tools(), DESK / "mesh.blend"),
         "parts": lambda: marked.parts(tools()), "history": lambda: marked.history(tools()),
         "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()), "trouble": trouble,
     }  # fmt: skip

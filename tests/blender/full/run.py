@@ -39,6 +39,7 @@ SHOWN = {
     "blender-live.png": ("tab-live", "256x184+772+558"),
     "blender-repeating.png": ("tab-repeating", "256x202+772+372"),
     "blender-history.png": ("tab-view-history", "256x386+772+507"),
+    "mesh-panel.jpg": ("lines-panel", "1036x870+0+30"),
 }  # fmt: skip
 """What the guides show: files, and which part of which screenshot they are."""
 
@@ -108,8 +109,10 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     shutil.rmtree(desk, ignore_errors=True)
     desk.mkdir(parents=True)
     shutil.copyfile(options.zip, desk / "velatura.zip")
-    for name in ("inside.py", "sections.py", "tabs.py", "parts.py"):
+    for name in ("inside.py", "sections.py", "tabs.py", "parts.py", "photograph.py"):
         shutil.copyfile(Path(__file__).with_name(name), desk / name)
+    if options.photograph:
+        shutil.copyfile(options.photograph, desk / "mesh.blend")
     within = Path("/tmp/velatura-desk") if root else desk
     environment = {
         "DISPLAY": display, "HOME": str(within), "XDG_RUNTIME_DIR": str(within), "LIBGL_ALWAYS_SOFTWARE": "1",
@@ -151,7 +154,8 @@ def show(out: Path, folder: Path) -> None:
     """Put parts of the screenshots where the guides show them, in 200 colours so that they are small."""
     for name, (shot, part) in SHOWN.items():
         if (out / f"{shot}.png").exists():
-            words = ["convert", out / f"{shot}.png", "-crop", part, "+repage", "-dither", "None", "-colors", "200"]
+            how = ["-quality", "88"] if name.endswith(".jpg") else ["-dither", "None", "-colors", "200"]
+            words = ["convert", out / f"{shot}.png", "-crop", part, "+repage", *how]
             subprocess.run([*words, folder / name], check=True)
 
 
@@ -199,8 +203,12 @@ def main() -> int:
     parser.add_argument("--mirror", default="http://deb.debian.org/debian", help="of Debian, for --prepare")
     parser.add_argument("--engine", choices=("fake", "real"), default="fake")
     parser.add_argument(
-        "--only", nargs="*", default=[], help="of panels, tabs, parts, history, pulse, restyle, live, trouble; else all"
+        "--only",
+        nargs="*",
+        default=[],
+        help="of panels, tabs, parts, history, pulse, photograph, restyle, live, trouble; else all",
     )
+    parser.add_argument("--photograph", type=Path, help="mesh.blend of tools/blender_mesh.py, for the guide's picture")
     parser.add_argument("--zip", type=Path, help="the built extension; else it is built")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "full", help="for screenshots and the log")
     parser.add_argument("--display", type=int, default=77)

@@ -120,9 +120,9 @@ def live(tools):
     bpy.context.scene.velatura.prompt = "orange wooden planks"
     bpy.context.scene.velatura_live.change = 0.6
     yield 0.5
+    view, now, steps = tools.module("live_view"), tools.module("live_view").now, weighed(tools.module("live_view"))
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.velatura.live("EXEC_DEFAULT")
-    view, now = tools.module("live_view"), tools.module("live_view").now
     yield from tools.until(lambda: now.live is None or now.live.shown >= 1, 200)
     tools.check("the live view shows the first state", now.live is not None, tools.session().message)
     if now.live is None:
@@ -147,6 +147,10 @@ def live(tools):
         f"live: {now.live.captured} captures, {now.live.shown} shown, {now.live.dropped} dropped, {now.live.side} "
         f"pixels; a capture takes {took[len(took) // 2] * 1e3:.0f} ms, at most {took[-1] * 1e3:.0f} ms"
     )
+    first, later = ([each for each in steps if each[1] and (each[0] == 0) == early] for early in (True, False))
+    for name, some in (("getting ready and the first capture", first), ("captures after it", later)):
+        told = ", ".join(f"{wall * 1e3:.0f} ({own * 1e3:.0f}, {all_ * 1e3:.0f})" for _, _, wall, own, all_ in some)
+        tools.found["notes"].append(f"live, {name}: milliseconds (of this thread, of all threads): {told}")
     image = bpy.data.images[view.NAME]
     tools.check("an Image editor shows it", side.spaces.active.image == image)
     with bpy.context.temp_override(
@@ -157,6 +161,28 @@ def live(tools):
     space.show_region_ui = True
     bpy.ops.velatura.live("EXEC_DEFAULT")
     tools.check("switched off nothing is left", view.NAME not in bpy.data.images and now.live is None)
+
+
+def weighed(view):
+    """How long each step of the live view takes that does something: captures so far, whether one was made or made
+    ready, seconds on the clock, of its thread's time, and of all threads' time."""
+    steps, step = [], view.step
+
+    def measured():
+        captured = view.now.live.captured if view.now.live else 0
+        since = time.perf_counter(), time.thread_time(), time.process_time()
+        more = step()
+        took = [
+            now - then
+            for now, then in zip((time.perf_counter(), time.thread_time(), time.process_time()), since, strict=True)
+        ]
+        if more:
+            made = view.now.live.captured
+            steps.append((captured, made > captured or not made, *took))
+        return more
+
+    view.step = measured
+    return steps
 
 
 def newest(now):
