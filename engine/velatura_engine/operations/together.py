@@ -1,8 +1,7 @@
 """Painting several views of one scene all at once: at every step what each is becoming is made of what all show.
 
-Latents are blended while the views begin to be painted, so that they agree on what goes where, the more for those
-that face a place, so that nothing is smeared. What comes out is blended once more as pixels, where
-a latent is too coarse.
+Latents are blended while the views begin to be painted, so that they agree on what goes where, the more for those that
+face a place, so that nothing is smeared. What comes out is blended once more as pixels, where a latent is too coarse.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from .diffuse import paint
 
 UNTIL = 0.3
 """Share of the run during which views are made to agree; after it details are each view's own."""
-EVEN, SHARP = 4.0, 12.0
+GENTLE, STEEP = 4.0, 12.0
 """Powers of the cosine that views are weighed by, at the beginning and at the end of that."""
 LAST = 12.0
 """The same for the pixels that come out: so high that they are not smeared."""
@@ -77,7 +76,7 @@ def _agreeing(
             return guess
         context.check()
         own = dict(zip(painted, guess.cpu(), strict=True)) | fixed
-        exponent = EVEN + (SHARP - EVEN) * part / UNTIL
+        exponent = GENTLE + (STEEP - GENTLE) * part / UNTIL
         everything = torch.stack([own[number] for number in range(len(plan.views))])
         return sharing.blend(everything, exponent, painted).to(guess)
 
