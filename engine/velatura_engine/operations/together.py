@@ -1,8 +1,7 @@
 """Painting several views of one scene all at once: at every step what each is becoming is made of what all show.
 
-Latents are blended while the views are painted, at first evenly, so that the views agree on what goes where, and then
-the more for those that face a place, so that nothing is smeared. What comes out is blended once more as pixels, where
-a latent is too coarse.
+Latents are blended while the views begin to be painted, so that they agree on what goes where, the more for those that
+face a place, so that nothing is smeared. What comes out is blended once more as pixels, where a latent is too coarse.
 """
 
 from __future__ import annotations
@@ -25,21 +24,22 @@ from ..runtime.guesses import Change
 from ..runtime.models import Loaded
 from ..textures.eyes import ViewArrays
 from ..textures.sharing import Sharing
+from ..textures.views import FLOOR
 from .canvas import fit
 from .context import Context
 from .diffuse import paint
 
-UNTIL = 0.5
+UNTIL = 0.3
 """Share of the run during which views are made to agree; after it details are each view's own."""
-EVEN, SHARP = 1.0, 6.0
+GENTLE, STEEP = 4.0, 12.0
 """Powers of the cosine that views are weighed by, at the beginning and at the end of that."""
 LAST = 12.0
 """The same for the pixels that come out: so high that they are not smeared."""
 
 
 def paint_together(plan: ViewsPlan, context: Context) -> list[Picture]:
-    """Paint the views that have no picture; returns all, RGBA, in which every pixel counts, but those of kept ones
-    as before."""
+    """Paint the views that have no picture; returns all, RGBA, in which a pixel counts by how much of it the view has
+    from nobody else: a copy is a little softer than what it repeats. Kept ones count as before."""
     kept = {n: context.picture(view.color) for n, view in enumerate(plan.views) if view.color is not None}
     painted = [number for number in range(len(plan.views)) if number not in kept]
     parts = tuple(part for part in plan.parts if part is not None)
@@ -51,10 +51,12 @@ def paint_together(plan: ViewsPlan, context: Context) -> list[Picture]:
     shown = dict(zip(painted, map(as_srgb, made), strict=True))
     shown |= {number: fit(as_srgb(picture), batch.size, batch.size) for number, picture in kept.items()}
     stack = torch.stack([torch.from_numpy(np.ascontiguousarray(shown[n])).permute(2, 0, 1) for n in sorted(shown)])
-    blended = Sharing(arrays, (width, height), context.check).blend(stack, LAST, painted)
+    sharing = Sharing(arrays, (width, height), context.check)
+    blended = sharing.blend(stack, LAST, painted).permute(0, 2, 3, 1).numpy()
+    counts = sharing.own(LAST, painted)[..., None].numpy().clip(FLOOR, 1)
     pictures = dict(kept)
-    for number, values in zip(painted, blended.permute(0, 2, 3, 1).numpy(), strict=True):
-        whole = np.concatenate([values.clip(0, 1), np.ones((height, width, 1), np.float32)], axis=2)
+    for number, values, own in zip(painted, blended, counts, strict=True):
+        whole = np.concatenate([values.clip(0, 1), own], axis=2)
         pictures[number] = Picture(quantize(whole, np.uint8))
     return [pictures[number] for number in range(len(plan.views))]
 
@@ -74,7 +76,7 @@ def _agreeing(
             return guess
         context.check()
         own = dict(zip(painted, guess.cpu(), strict=True)) | fixed
-        exponent = EVEN + (SHARP - EVEN) * part / UNTIL
+        exponent = GENTLE + (STEEP - GENTLE) * part / UNTIL
         everything = torch.stack([own[number] for number in range(len(plan.views))])
         return sharing.blend(everything, exponent, painted).to(guess)
 

@@ -73,17 +73,33 @@ class Sharing:
         width, height = self.size
         blended = []
         for number in range(len(rows)) if only is None else only:
-            own = self._own[number]
-            weight = self.weights[number] * own.facing.clamp_min(0) ** exponent * (own.facing > 0)
-            weight = weight.clamp_min(LEAST)
+            weight = self._weight(number, exponent)
             sums = rows[number] * weight[:, None]
             for other, seen in self._others[number]:
                 at, share = seen.places.long(), self.weights[other] * seen.cosine**exponent
                 sums.index_add_(0, at, share[:, None] * seen.values(rows[other].view(height, width, -1)))
                 weight.index_add_(0, at, share)
-            made = torch.where(own.shown[:, None], sums / weight[:, None], rows[number])
+            made = torch.where(self._own[number].shown[:, None], sums / weight[:, None], rows[number])
             blended.append(made.view(height, width, -1).permute(2, 0, 1))
         return torch.stack(blended).to(values.dtype)
+
+    def own(self, exponent: float, only: Sequence[int]) -> torch.Tensor:
+        """How much of what `blend` gives the views in `only` is their own, (V, h, w) 0..1; 1 where no surface is."""
+        width, height = self.size
+        parts = []
+        for number in only:
+            weight = self._weight(number, exponent)
+            total = weight.clone()
+            for other, seen in self._others[number]:
+                total.index_add_(0, seen.places.long(), self.weights[other] * seen.cosine**exponent)
+            parts.append(torch.where(self._own[number].shown, weight / total, 1.0).view(height, width))
+        return torch.stack(parts)
+
+    def _weight(self, number: int, exponent: float) -> torch.Tensor:
+        """What each of a view's own pixels (h * w,) weighs."""
+        own = self._own[number]
+        weight = self.weights[number] * own.facing.clamp_min(0) ** exponent * (own.facing > 0)
+        return weight.clamp_min(LEAST)
 
 
 def _bare(view: ViewArrays) -> Eye:

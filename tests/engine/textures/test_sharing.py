@@ -52,6 +52,15 @@ def test_a_high_power_leaves_each_place_to_whom_it_faces(scene):
     assert mixed(16.0) < 0.75 * mixed(1.0)
 
 
+def test_how_much_is_a_views_own_is_what_the_blend_leaves_of_it(scene):
+    _, colors, hit, sharing = scene
+    for number in range(len(PLACES)):
+        lit = torch.zeros_like(colors)
+        lit[number] = 1.0
+        expected = torch.where(hit[number], sharing.blend(lit, 4.0, [number])[0, 0], 1.0)
+        np.testing.assert_allclose(sharing.own(4.0, [number])[0].numpy(), expected.numpy(), atol=1e-5)
+
+
 def test_only_the_views_that_are_asked_for_are_blended(scene):
     _, colors, _, sharing = scene
     assert torch.equal(sharing.blend(colors, 2.0, [2]), sharing.blend(colors, 2.0)[2:])
