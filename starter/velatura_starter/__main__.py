@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-STAGES = ("vae", "unet", "controlnet", "guided", "judge", "material", "all")
+STAGES = ("vae", "unet", "controlnet", "guided", "details", "judge", "material", "all")
 
 
 def parser() -> argparse.ArgumentParser:

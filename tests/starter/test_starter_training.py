@@ -9,19 +9,21 @@ import pytest
 import torch
 from torch.nn import functional as F
 from velatura_starter.architecture import build_controlnet, build_scheduler, build_text, build_unet, build_vae
+from velatura_starter.data.families import material_names
 from velatura_starter.judge import DepthJudge, Judge, read_disparity, spearman
 from velatura_starter.padding import periodic, wrap
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
-from velatura_starter.training import guided
+from velatura_starter.training import details, guided
 from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
 from velatura_starter.training.course import Course, silent
+from velatura_starter.training.details import FINE, NEAR, TURN, lesson, loss_of, mostly_near, shown, train_details
 from velatura_starter.training.drawing import tokenize
 from velatura_starter.training.export import blank_text, frozen, latent_moments, whiten
 from velatura_starter.training.guided import Teacher, guide, train_guided, train_guided_depth
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.objective import noised, predict, spread_times
 from velatura_starter.training.reader import Reader
-from velatura_starter.training.unet import Feeder, Pools, rolled, twin
+from velatura_starter.training.unet import Feeder, Pools, Sample, rolled, twin
 from velatura_starter.training.vae import crops, train_vae
 
 
@@ -280,3 +282,51 @@ def test_a_student_hears_of_the_readers_doubt_as_much_as_is_asked(run, monkeypat
 def test_guidance_goes_on_from_the_bare_answer_through_the_told_one():
     bare, told = torch.tensor([1.0]), torch.tensor([3.0])
     assert [float(guide(bare, told, scale)) for scale in (0, 1, 3)] == [1, 3, 7]
+
+
+def test_details_come_from_the_drawings_and_all_else_stays_but_its_colour():
+    fine, other = (
+        material_names().index(next(iter(FINE))),
+        next(i for i, m in enumerate(material_names()) if m not in FINE),
+    )
+    materials = torch.tensor([fine, fine, other, other, -1])
+    t = torch.tensor([TURN - 1, TURN, NEAR - 1, NEAR, NEAR - 1])
+    v, before = torch.randn(5, 4, 8, 8), torch.randn(5, 4, 8, 8)
+    asked, drawn = lesson(Sample(v, torch.zeros(5, 24), True, materials), t, v, before)
+    assert drawn.tolist() == [True, False, False, False, False]
+    assert torch.equal(asked[0], v[0]) and torch.equal(asked[1], before[1]) and torch.equal(asked[3], before[3])
+    for row in (2, 4):
+        torch.testing.assert_close(asked[row].mean((1, 2)), v[row].mean((1, 2)))
+        still = before[row] - before[row].mean((1, 2), keepdim=True)
+        torch.testing.assert_close(asked[row] - asked[row].mean((1, 2), keepdim=True), still)
+
+
+def test_a_wrong_colour_costs_more_than_a_wrong_pattern_but_only_where_it_can_be_told():
+    asked, drawn = torch.zeros(1, 4, 8, 8), torch.tensor([True])
+    pattern = torch.ones(8, 8)
+    pattern[::2] = -1
+    wrong = [float(loss_of(asked + e, asked, drawn, torch.tensor([t]))) for e in (1, pattern) for t in (0, NEAR)]
+    assert wrong == pytest.approx([9, 1, 1, 1])
+
+
+def test_three_lessons_in_four_are_about_details_and_no_time_is_left_out():
+    times = mostly_near(torch.arange(1000))
+    assert int((times < TURN).sum()) == 750 and int(times.min()) == 0 and int(times.max()) > 990
+
+
+def test_materials_are_shown_as_often_as_they_need_it():
+    numbers = torch.arange(len(material_names()))
+    tiles = Tiles(torch.zeros(24, 4, 1, 1), torch.zeros(24, 1, 24), numbers, torch.ones(24))
+    weights = dict(zip(material_names(), shown(tiles).weights.tolist(), strict=True))
+    assert weights == pytest.approx({name: FINE.get(name, 1.0) for name in material_names()})
+
+
+def test_a_lesson_in_details_begins_with_what_was_known(run, monkeypatch):
+    """Of noise in place of pictures that are no fine material, the first answers are right but for their colour."""
+    data, losses = pools(run), []
+    before, text = build_unet().eval().requires_grad_(False), blank_text(run)
+    monkeypatch.setattr(details, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
+    monkeypatch.setattr(details, "COLOUR", 0.0)
+    monkeypatch.setattr(details, "NEAR", 0)
+    train_details(run, data, Course(minutes=1, peak=1e-4, decay=0.9), before, text)
+    assert losses[0] < 1e-9

@@ -27,6 +27,7 @@ from ..tokens import train_tokenizer
 from .clock import Average, load
 from .controlnet import train_controlnet
 from .course import Course
+from .details import finished, train_details
 from .drawing import Chunk, chunks_of, drawn, read
 from .export import averaged, blank_text, export_depth, export_texture, frozen, latent_moments, load_vae, whiten
 from .guided import train_guided, train_guided_depth
@@ -162,6 +163,18 @@ def guided_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None
     train_guided_depth(run, pools, course, scale=GUIDANCE)
 
 
+def details_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
+    """Teach the guided UNet, or that of ``start``, fine detail and exact colour; exported in its place."""
+    pools = shared_pools(run, log)
+    before, text = finished(run, start)
+
+    def export(average: Average) -> None:
+        export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
+
+    course = Course(minutes=minutes, peak=2e-4, decay=1 - 1 / roomy(100, 500), warmup=20, export=export, log=log)
+    train_details(run, pools, course, before, text)
+
+
 def judge_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
     """Train both judges and write them to ``out``."""
     train_judge(run, load_vae(run / "vae_white.pt"), out, minutes=minutes * 0.6, start=start, log=log)
@@ -204,15 +217,17 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
         once(lambda: begin(run, start))
     stages = {
         "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, log))),
-        "unet": (0.46, lambda m: unet_stage(run, m, out, start, log)),
+        "unet": (0.43, lambda m: unet_stage(run, m, out, start, log)),
         "controlnet": (0.12, lambda m: controlnet_stage(run, m, out, start, log)),
-        "guided": (0.21, lambda m: guided_stage(run, m, out, log)),
+        "guided": (0.18, lambda m: guided_stage(run, m, out, log)),
+        # All stages in one run: the guided one is the run's own.
+        "details": (0.06, lambda m: details_stage(run, m, out, start if stage == "details" else None, log)),
         "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, start, log))),
     }
     for name, (share, work) in stages.items():
         if stage in (name, "all") and not (name == "vae" and start):
             work(minutes * (share if stage == "all" else 1.0))
-    guidance = 1.0 if stage in ("guided", "all") else GUIDANCE  # before it is learned, it has to be given
+    guidance = 1.0 if stage in ("guided", "details", "all") else GUIDANCE  # before it is learned, it has to be given
     once(lambda: write_vocabulary(out, steps=20, guidance=guidance, size=256))
 
 

@@ -1,0 +1,105 @@
+"""Teach the finished UNet what a picture looks like when little noise is left: its exact colour, and fine lines.
+
+Guidance is learned where noise is strong. What it adds where a picture is nearly done (more colour, more contrast) is
+too much (Kynkäänniemi et al., arXiv 2404.07724), and a sampler that draws its noise anew in every step adds it up until
+the colour is another. Fine lines are decided there as well, and a small network learns them last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from ..architecture import build_unet
+from ..data.families import material_names
+from ..device import device
+from .course import Course, follow
+from .export import attend_plainly, blank_text, frozen
+from .latents import Tiles
+from .objective import noised, predict, spread_times
+from .precision import mixed
+from .unet import Feeder, Pools, Sample, both_ways
+
+FINE = {
+    "marble": 3.0, "square tiles": 3.0, "wood grain": 2.5, "grass": 2.5, "scales": 2.5, "camouflage": 1.5,
+}  # fmt: skip
+"""Materials that are learned from the drawings here, and how often each is shown; the others keep what they have."""
+TURN = 560
+"""From this time on, with 2.2 times as much noise as picture, all is as before."""
+NEAR = 450
+"""Before this time, with 1.5 times as much noise as picture, a picture's colour can be told exactly."""
+EXACT, COLOUR = 3.0, 8.0
+"""How much more an error counts where the answer before is asked, which has no noise in it, and the error's mean."""
+
+
+def lesson(sample: Sample, t: Tensor, v: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """What to answer at times t (B,), of the drawings' v and the answer before, both (B, 4, h, w), and whether it is
+    the drawings', (B,). Before NEAR the mean over a picture is always theirs.
+    """
+    means = v.mean((2, 3), keepdim=True) - before.mean((2, 3), keepdim=True)
+    kept = torch.where(_wide(t < NEAR), before + means, before)
+    fine = torch.tensor([material_names().index(name) for name in FINE], device=t.device)
+    drawn = torch.isin(sample.materials, fine) & (t < TURN)
+    return torch.where(_wide(drawn), v, kept), drawn
+
+
+def _wide(each: Tensor) -> Tensor:
+    return each.view(-1, 1, 1, 1)
+
+
+def loss_of(answer: Tensor, asked: Tensor, drawn: Tensor, t: Tensor) -> Tensor:
+    """Weighed squared error of answers (B, 4, h, w) and of their means: scalar."""
+    error = answer - asked
+    each = error.square().mean((1, 2, 3)) * torch.where(drawn, 1.0, EXACT)
+    colour = error.mean((2, 3)).square().mean(1) * (t < NEAR)
+    return (each + COLOUR * colour).mean()
+
+
+def mostly_near(t: Tensor) -> Tensor:
+    """Even times 0..999 as times of which three in four lie before TURN, (B,)."""
+    return torch.where(t < 750, t * TURN // 750, TURN + (t - 750) * (1000 - TURN) // 250)
+
+
+def shown(tiles: Tiles) -> Tiles:
+    """The tiles, each as often as its material is to be shown."""
+    often = torch.tensor([FINE.get(name, 1.0) for name in material_names()], device=tiles.materials.device)
+    return replace(tiles, weights=often[tiles.materials])
+
+
+def finished(run: Path, start: Path | None) -> tuple[nn.Module, nn.Module]:
+    """The frozen UNet and text encoder: of the weights folder ``start``, or of the run's guided student."""
+    if start is None:
+        return frozen(run / "guided.pt", "unet", build_unet()), frozen(run / "unet.pt", "text", blank_text(run))
+    unet = UNet2DConditionModel.from_pretrained(start / "texture" / "unet", torch_dtype=torch.float32)
+    text = CLIPTextModel.from_pretrained(start / "texture" / "text_encoder", dtype=torch.float32)
+    attend_plainly(unet)
+    return tuple(part.to(device()).eval().requires_grad_(False) for part in (unet, text))  # type: ignore[return-value]
+
+
+def train_details(
+    run: Path, pools: Pools, course: Course, before: nn.Module, text: nn.Module, *, seed: int = 10
+) -> None:
+    """Train a copy of the UNet ``before`` until the budget is used; ``detailed.pt`` holds its state and average."""
+    pools = replace(pools, middle=shown(pools.middle), large=shown(pools.large))
+    feeder = Feeder(pools, run / "tokenizer", seed)
+    student = build_unet().to(device())
+    student.load_state_dict(before.state_dict())
+    with both_ways(before) as known, both_ways(student) as unets:
+
+        def score(_: float) -> tuple[str, Tensor]:
+            sample = feeder.next(1.0)
+            t = mostly_near(spread_times(len(sample.x), feeder.generator))
+            z, v, _ = noised(sample.x, feeder.noise(sample.x.shape), t)
+            with mixed():
+                with torch.no_grad():
+                    said = text(sample.tokens)[0]
+                    asked, drawn = lesson(sample, t, v, predict(known[sample.tiled], z, t, said).float())
+                answer = predict(unets[sample.tiled], z, t, said).float()
+            return sample.kind, loss_of(answer, asked, drawn, t)
+
+        follow(course, run / "detailed.pt", {"unet": student}, score, feeder.reseed)
