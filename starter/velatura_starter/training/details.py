@@ -11,9 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel
 
 from ..architecture import build_unet
 from ..data.families import material_names
@@ -23,7 +21,7 @@ from .export import attend_plainly, blank_text, frozen
 from .latents import Tiles
 from .objective import noised, predict, spread_times
 from .precision import mixed
-from .unet import Feeder, Pools, Sample, both_ways
+from .unet import Feeder, Pools, Sample, both_ways, load_parts
 
 FINE = {
     "marble": 3.0, "square tiles": 3.0, "wood grain": 2.5, "grass": 2.5, "scales": 2.5, "camouflage": 1.5,
@@ -75,10 +73,11 @@ def finished(run: Path, start: Path | None) -> tuple[nn.Module, nn.Module]:
     """The frozen UNet and text encoder: of the weights folder ``start``, or of the run's guided student."""
     if start is None:
         return frozen(run / "guided.pt", "unet", build_unet()), frozen(run / "unet.pt", "text", blank_text(run))
-    unet = UNet2DConditionModel.from_pretrained(start / "texture" / "unet", torch_dtype=torch.float32)
-    text = CLIPTextModel.from_pretrained(start / "texture" / "text_encoder", dtype=torch.float32)
-    attend_plainly(unet)
-    return tuple(part.to(device()).eval().requires_grad_(False) for part in (unet, text))  # type: ignore[return-value]
+    parts: dict[str, nn.Module] = {"unet": build_unet(), "text": blank_text(run)}
+    load_parts(parts, start)
+    attend_plainly(parts["unet"])
+    unet, text = (part.to(device()).eval().requires_grad_(False) for part in parts.values())
+    return unet, text
 
 
 def train_details(
