@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from fakes.material_models import random_net
+from safetensors.torch import save_file
 from velatura_starter import classical, weights_path
 from velatura_starter.data.families import family_b, material_names
 from velatura_starter.data.materials import draw_pool, join_maps, make_maps
@@ -104,6 +105,15 @@ def test_what_is_learned_brings_it_nearer_to_what_it_is_shown(tmp_path):
     assert (tmp_path / "material.safetensors").stat().st_size < 1_350_000
     for name, values in net.state_dict().items():
         assert torch.allclose(values, again.state_dict()[name], atol=2e-3), name
+
+
+def test_training_goes_on_from_weights_that_there_are(pool, tmp_path: Path):
+    first = random_net()
+    save_file({k: v.half() for k, v in first.state_dict().items()}, tmp_path / "first.safetensors")
+    how = {"steps": 1, "peak": 1e-7, "batch": 2, "crop": 32, "log": lambda _: None}
+    net = train_material(pool, seconds=0, device="cpu", out=tmp_path, start=tmp_path / "first.safetensors", **how)
+    for name, values in net.state_dict().items():
+        torch.testing.assert_close(values, first.state_dict()[name], atol=2e-3, rtol=2e-3, msg=name)
 
 
 def test_crops_that_do_not_fit_are_refused(pool, tmp_path: Path):

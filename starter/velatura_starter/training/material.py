@@ -20,7 +20,7 @@ from ..data.materials import Pool, Programs, make_maps
 from ..data.surface import Surface
 from ..data.textures import ambient_occlusion
 from ..data.textures import light as light_surface
-from ..material import STRIDE, Maps, MaterialNet, light, slopes, to_normal
+from ..material import STRIDE, Maps, MaterialNet, light, load_material, slopes, to_normal
 from ..padding import periodic
 from .clock import Average, learning_rate, set_rate
 from .judges import write
@@ -167,18 +167,22 @@ def train_material(
     steps: int = 0,
     warmup: int = 50,
     seed: int = 11,
+    start: Path | None = None,
 ) -> MaterialNet:
     """Train on a pool of `make_maps` that lies on ``device`` and write ``out``/material.safetensors, float16.
 
     The rate falls over ``seconds``, or over ``steps`` where there are any. The running average is what is written and
-    returned.
+    returned. ``start`` is a weights file to go on from, instead of from nothing.
     """
     device = torch.device(device)
     if crop % STRIDE or crop > pool["height"].shape[-1]:
         raise ValueError(f"crops must be multiples of {STRIDE} px and fit the pictures, got {crop}")
     torch.manual_seed(seed)
     dice = torch.Generator(device).manual_seed(seed)
-    net = MaterialNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = MaterialNet()
+    if start:
+        net.load_state_dict(load_material(start).state_dict())
+    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), peak, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     average, step, started = Average({"net": net}, 0.998), 0, time.monotonic()
     while (fraction := step / steps if steps else (time.monotonic() - started) / seconds) < 1:

@@ -181,12 +181,18 @@ def judge_stage(run: Path, minutes: float, out: Path, start: Path | None = None,
     train_depth_judge(run, out, minutes=minutes * 0.4, start=start, log=log)
 
 
-def material_stage(minutes: float, out: Path, log: Log = print) -> None:
-    """Draw surfaces, then train the material network on them, on a graphics processor where there is one."""
+def material_stage(minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
+    """Draw surfaces, then train the material network on them, on a graphics processor where there is one.
+
+    It goes on from the network in the weights folder ``start``, with other surfaces and a rate not quite as high.
+    """
     started = time.monotonic()
-    pool = draw_pool(roomy(3072, 49_152), 128, 1, os.cpu_count() or 1, device())
+    pool = draw_pool(roomy(3072, 49_152), 128, 2 if start else 1, os.cpu_count() or 1, device())
     left = max(minutes * 60 - (time.monotonic() - started), 1.0)
-    train_material(pool, seconds=left, device=device(), out=out, log=log, batch=roomy(12, 64))
+    how = {"device": device(), "batch": roomy(12, 64), "log": log}
+    if start:
+        how |= {"start": start / "material.safetensors", "peak": 2e-3}
+    train_material(pool, seconds=left, out=out, **how)
 
 
 def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> None:
@@ -211,7 +217,7 @@ def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | Non
     run.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     if stage == "material":
-        once(lambda: material_stage(minutes, out, log))
+        once(lambda: material_stage(minutes, out, start, log))
         return
     if start:
         once(lambda: begin(run, start))
