@@ -12,7 +12,7 @@ from velatura_starter import classical, weights_path
 from velatura_starter.data.families import family_b, material_names
 from velatura_starter.data.materials import draw_pool, join_maps, make_maps
 from velatura_starter.data.textures import draw, light
-from velatura_starter.material import STRIDE, MaterialNet, load_material, slopes, to_normal
+from velatura_starter.material import STRIDE, BothWays, MaterialNet, load_material, mirrored, slopes, to_normal
 from velatura_starter.material import light as relight
 from velatura_starter.padding import periodic
 from velatura_starter.training.material import (
@@ -42,6 +42,30 @@ def test_it_commutes_with_rolling_along_the_axes_that_wrap(axes, dice):
         here, there = net(x), net(x.roll(shift, (2, 3)))
     for name, values in here.items():
         assert float((values.roll(shift, (2, 3)) - there[name]).abs().max()) < 1e-4, name
+
+
+@pytest.mark.parametrize("axes", ["xy", "x", "y", ""])
+def test_mirrored_it_answers_as_it_answers_the_transposed_picture(axes, dice):
+    net, x = random_net(), torch.rand(1, 3, 48, 64, generator=dice(3))
+    other, turned = mirrored(net), axes.translate(str.maketrans("xy", "yx"))
+    with torch.no_grad():
+        with periodic(net, axes=turned):
+            asked = net(x.transpose(-1, -2))
+        with periodic(other, axes=axes):
+            found = other(x)
+    for name, values in asked.items():
+        torch.testing.assert_close(found[name], values.transpose(-1, -2), atol=1e-4, rtol=1e-4, msg=name)
+
+
+def test_both_ways_it_answers_a_picture_and_its_transpose_alike(dice):
+    both, x = BothWays(random_net()).requires_grad_(False), torch.rand(1, 3, 48, 64, generator=dice(4))
+    with periodic(both):
+        here, there = both.maps(x), both.maps(x.transpose(-1, -2))
+    normal = torch.stack([-there.normal[:, 1], -there.normal[:, 0], there.normal[:, 2]], 1).transpose(-1, -2)
+    torch.testing.assert_close(normal, here.normal, atol=1e-4, rtol=1e-4)
+    for name in ("albedo", "height", "roughness", "metallic", "ao"):
+        turned = getattr(there, name).transpose(-1, -2)
+        torch.testing.assert_close(turned, getattr(here, name), atol=1e-4, rtol=1e-4, msg=name)
 
 
 def test_it_begins_flat_and_as_coloured_as_the_picture(dice):
@@ -101,7 +125,7 @@ def test_what_is_learned_brings_it_nearer_to_what_it_is_shown(tmp_path):
     net = train_material(small, seconds=0, device="cpu", out=tmp_path, **how)
     assert off(net)[0] < normal - 0.3
     assert off(net)[1] < albedo
-    again = load_material(tmp_path / "material.safetensors")
+    again = load_material(tmp_path / "material.safetensors").net
     assert (tmp_path / "material.safetensors").stat().st_size < 1_350_000
     for name, values in net.state_dict().items():
         assert torch.allclose(values, again.state_dict()[name], atol=2e-3), name

@@ -20,7 +20,7 @@ from ..data.materials import Pool, Programs, make_maps
 from ..data.surface import Surface
 from ..data.textures import ambient_occlusion
 from ..data.textures import light as light_surface
-from ..material import STRIDE, Maps, MaterialNet, light, load_material, slopes, to_normal
+from ..material import STRIDE, Maps, MaterialNet, Reader, light, load_material, slopes, to_normal
 from ..padding import periodic
 from .clock import Average, learning_rate, set_rate
 from .judges import write
@@ -181,7 +181,7 @@ def train_material(
     dice = torch.Generator(device).manual_seed(seed)
     net = MaterialNet()
     if start:
-        net.load_state_dict(load_material(start).state_dict())
+        net.load_state_dict(load_material(start).net.state_dict())
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), peak, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     average, step, started = Average({"net": net}, 0.998), 0, time.monotonic()
@@ -224,7 +224,7 @@ def relit_error(a: Maps, b: Maps) -> Tensor:
 
 @torch.no_grad()
 def score_material(
-    net: MaterialNet, *, count: int = 768, size: int = 128, seed: int = 4321, programs: Programs | None = None
+    net: Reader, *, count: int = 768, size: int = 128, seed: int = 4321, programs: Programs | None = None
 ) -> dict[str, Any]:
     """How well the network reads pictures of held-out programs (family B unless others are given), with no training.
 
