@@ -198,9 +198,7 @@ def test_a_flat_picture_is_flat_by_the_rules():
 @pytest.fixture(scope="module")
 def scores() -> dict:
     """Of the weights that ship, on programs that never trained them."""
-    if not (file := weights_path() / "material.safetensors").exists():
-        pytest.skip("no trained network ships yet: `velatura_starter train --stage material` makes one")
-    return score_material(load_material(file), count=96, seed=777)
+    return score_material(load_material(weights_path() / "material.safetensors"), count=96, seed=777)
 
 
 def test_the_weights_that_ship_see_how_held_out_surfaces_run(scores):
