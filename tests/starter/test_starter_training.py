@@ -290,7 +290,8 @@ def test_details_come_from_the_drawings_and_all_else_stays_but_its_colour():
         next(i for i, m in enumerate(material_names()) if m not in FINE),
     )
     materials = torch.tensor([fine, fine, other, other, -1])
-    t = torch.tensor([TURN - 1, TURN, NEAR - 1, NEAR, NEAR - 1])
+    until = FINE[material_names()[fine]].until
+    t = torch.tensor([until - 1, until, NEAR - 1, NEAR, NEAR - 1])
     v, before = torch.randn(5, 4, 8, 8), torch.randn(5, 4, 8, 8)
     asked, drawn = lesson(Sample(v, torch.zeros(5, 24), True, materials), t, v, before)
     assert drawn.tolist() == [True, False, False, False, False]
@@ -318,7 +319,7 @@ def test_materials_are_shown_as_often_as_they_need_it():
     numbers = torch.arange(len(material_names()))
     tiles = Tiles(torch.zeros(24, 4, 1, 1), torch.zeros(24, 1, 24), numbers, torch.ones(24))
     weights = dict(zip(material_names(), shown(tiles).weights.tolist(), strict=True))
-    assert weights == pytest.approx({name: FINE.get(name, 1.0) for name in material_names()})
+    assert weights == pytest.approx({name: FINE[name].often if name in FINE else 1.0 for name in material_names()})
 
 
 def test_a_lesson_in_details_begins_with_what_was_known(run, monkeypatch):

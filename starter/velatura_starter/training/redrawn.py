@@ -1,0 +1,81 @@
+"""Pictures that a UNet made of others by drawing their noise anew, as samplers like LCM do in every step.
+
+What it errs by a little in each step, always to the same side, adds up there until the colour is another. Lessons never
+show it where that leads, since every lesson begins with a drawing; so some begin with such a picture, and ask for the
+drawing's colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from .objective import noised, picture_shares, predict
+from .unet import Feeder, Sample
+
+EVERY = 25
+"""Steps after which another batch is redrawn."""
+ROUNDS = ((950, 50), (600, 33))
+"""From which time on and in strides of how many times, in turn: from nothing but noise, or of half a picture."""
+NEAR = 650
+"""Before this time a picture counts as one: of those before, nothing can be seen yet."""
+KEPT = 6
+"""Batches that are kept."""
+ROWS = 2
+"""Samples of a batch that begin with a redrawn picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of drawings and, of later and later steps, what was made of them, each (B, 4, h, w)."""
+
+    sample: Sample
+    made: list[Tensor]
+
+
+@torch.no_grad()
+def redraw(unet: nn.Module, x: Tensor, said: Tensor, start: int, stride: int, feeder: Feeder) -> list[Tensor]:
+    """Pictures after each time before NEAR, noise drawn anew at each: x (B, 4, h, w), context (B, T, D)."""
+    made = []
+    for time in range(start, 0, -stride):
+        t = torch.full((len(x),), time, device=x.device)
+        z = noised(x, feeder.noise(x.shape), t)[0]
+        abar = picture_shares()[time]
+        x = abar.sqrt() * z - (1 - abar).sqrt() * predict(unet, z, t, said).float()
+        if time < NEAR:
+            made.append(x)
+    return made
+
+
+class Redrawn:
+    """The last few batches that the student redrew."""
+
+    def __init__(self, feeder: Feeder) -> None:
+        self.feeder, self.batches, self.step = feeder, list[Batch](), 0
+
+    def keep(self, unet: nn.Module, sample: Sample, said: Tensor) -> None:
+        """Redraw this batch if it is time, and forget the oldest."""
+        self.step += 1
+        if self.step % EVERY == 0:
+            start, stride = ROUNDS[self.step // EVERY % len(ROUNDS)]
+            made = redraw(unet, sample.x, said, start, stride, self.feeder)
+            self.batches = [*self.batches, Batch(sample, made)][-KEPT:]
+
+    def mix(self, sample: Sample, t: Tensor, last: int) -> tuple[Sample, Tensor, Tensor]:
+        """The batch with drawings of a kept one in its last ROWS, pictures to begin with, and times.
+
+        These rows begin with what was redrawn, at times before ``last``, and count as of no material.
+        """
+        fitting = [b for b in self.batches if b.sample.x.shape[1:] == sample.x.shape[1:]] if sample.tiled else []
+        if not fitting or len(t) <= ROWS:
+            return sample, sample.x, t
+        batch = fitting[int(self.feeder.integers(len(fitting), 1))]
+        rows = self.feeder.integers(len(batch.sample.x), ROWS)
+        made = batch.made[int(self.feeder.integers(len(batch.made), 1))]
+        x, tokens = sample.x.clone(), sample.tokens.clone()
+        x[-ROWS:], tokens[-ROWS:] = batch.sample.x[rows], batch.sample.tokens[rows]
+        materials, times, begun = sample.materials.clone(), t.clone(), x.clone()
+        materials[-ROWS:], times[-ROWS:], begun[-ROWS:] = -1, self.feeder.integers(last, ROWS), made[rows]
+        return replace(sample, x=x, tokens=tokens, materials=materials), begun, times
