@@ -16,8 +16,10 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m velatura_starter", description=__doc__)
     verbs = root.add_subparsers(dest="verb", required=True)
     train = verbs.add_parser("train", help="train the model and the judges from procedural data")
-    train.add_argument("--minutes", type=float, default=110.0, help="for all stages; one stage alone gets all of it")
-    train.add_argument("--stage", choices=STAGES, default="all", help="all: all but the material network")
+    train.add_argument("--minutes", type=float, default=110.0, help="for all the stages named, in their usual shares")
+    train.add_argument(
+        "--stage", choices=STAGES, nargs="+", default=["all"], help="one or several; all: all but the material network"
+    )
     train.add_argument("--out", type=Path, default=Path("starter-weights"), help="where the weights go")
     train.add_argument(
         "--checkpoints", type=Path, default=Path("starter-run"), help="checkpoints and caches; resumes from it"
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .training.stages import prepare, train
 
         prepare()
-        train(asked.checkpoints, asked.out, stage=asked.stage, minutes=asked.minutes, start=asked.from_weights)
+        train(asked.checkpoints, asked.out, names=asked.stage, minutes=asked.minutes, start=asked.from_weights)
         return 0
     from .evaluate import evaluate, evaluate_material, lines, material_lines
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 from velatura_starter.training.objective import picture_shares
-from velatura_starter.training.redrawn import EVERY, KEPT, NEAR, ROUNDS, ROWS, Redrawn, redraw
+from velatura_starter.training.redrawn import EVERY, KEPT, NEAR, PART, ROUNDS, Redrawn, redraw
 from velatura_starter.training.unet import Sample
 
 
@@ -56,6 +56,9 @@ def test_what_is_redrawn_is_what_the_network_sees_and_only_where_something_can_b
         torch.testing.assert_close(picture, torch.full_like(picture, Sure.seen), atol=1e-4, rtol=0)
 
 
+ROWS = 12 // PART
+
+
 def test_the_last_rows_begin_with_the_redrawn_and_are_asked_for_the_drawing_itself():
     kept, told = memory()
     fresh, t = batch(12), torch.full((12,), 999)
@@ -69,7 +72,7 @@ def test_the_last_rows_begin_with_the_redrawn_and_are_asked_for_the_drawing_itse
         assert which and torch.equal(sample.tokens[row], told.tokens[which[0]])
 
 
-@pytest.mark.parametrize("other", [batch(tiled=False), batch(side=16), batch(ROWS)])
+@pytest.mark.parametrize("other", [batch(tiled=False), batch(side=16), batch(PART - 1)])
 def test_what_does_not_repeat_or_is_of_another_size_or_too_few_stays_as_it_is(other):
     t = torch.arange(len(other.x))
     sample, begun, times = memory()[0].mix(other, t, 600)

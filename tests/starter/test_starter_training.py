@@ -15,10 +15,10 @@ from velatura_starter.padding import periodic, wrap
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
 from velatura_starter.training import details, guided
 from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
-from velatura_starter.training.course import Course, silent
+from velatura_starter.training.course import Course, clip, silent
 from velatura_starter.training.details import FINE, NEAR, TURN, lesson, loss_of, mostly_near, shown, train_details
 from velatura_starter.training.drawing import tokenize
-from velatura_starter.training.export import blank_text, frozen, latent_moments, whiten
+from velatura_starter.training.export import blank_text, frozen, keep_noise, latent_moments, noise_kept, whiten
 from velatura_starter.training.guided import Teacher, guide, train_guided, train_guided_depth
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.objective import noised, predict, spread_times
@@ -158,16 +158,42 @@ def test_resuming_a_finished_stage_changes_nothing_and_more_time_goes_on(tmp_pat
     assert more["step"] > first["step"]
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_gradient_that_is_no_number_moves_nothing(wrong):
+    a, b = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))
+    a.grad, b.grad = torch.tensor([3.0, 0.0, 0.0]), torch.tensor([0.0, 4.0])
+    clip([a, b], 1.0)
+    assert a.grad.tolist() == pytest.approx([0.6, 0, 0]) and b.grad.tolist() == pytest.approx([0, 0.8])
+    b.grad[0] = wrong
+    clip([a, b], 1.0)
+    assert a.grad.tolist() == [0, 0, 0] and b.grad.tolist() == [0, 0]
+
+
 def test_whitening_keeps_pictures_and_centres_latents():
     torch.manual_seed(1)
     vae, x = build_vae().eval().requires_grad_(False), torch.rand(4, 3, 32, 32)
+    keep_noise(vae, torch.full((4,), 0.08))
     before = vae.decode(vae.encode(x * 2 - 1).latent_dist.mean).sample
     mean, deviation = latent_moments(vae, x)
-    whiten(vae, mean, deviation, 0.08)
+    whiten(vae, mean, deviation)
     z = vae.encode(x * 2 - 1).latent_dist
     assert torch.allclose(vae.decode(z.mean).sample, before, atol=1e-4)
     assert vae.config.scaling_factor == 1.0
     assert z.std.flatten(2).mean(-1)[0].tolist() == pytest.approx((0.08 / deviation).tolist(), rel=1e-3)
+
+
+def test_an_autoencoder_goes_on_from_another_with_the_noise_that_it_had(tmp_path):
+    torch.manual_seed(2)
+    earlier, pictures = build_vae(), torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    keep_noise(earlier, torch.tensor([0.02, 0.03, 0.04, 0.05]))
+    train_vae(tmp_path, [pictures], Course(minutes=0.005, peak=1e-9, decay=0.9, log=silent), start=earlier)
+    state = load(tmp_path / "vae.pt")
+    assert state is not None
+    for key, value in earlier.state_dict().items():
+        torch.testing.assert_close(state["vae"][key], value, atol=1e-5, rtol=0)
+    later = build_vae()
+    later.load_state_dict(state["vae"])
+    torch.testing.assert_close(noise_kept(later), torch.tensor([0.02, 0.03, 0.04, 0.05]), rtol=1e-4, atol=0)
 
 
 def test_a_fresh_controlnet_changes_nothing(parts):

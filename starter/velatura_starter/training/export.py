@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -30,16 +31,27 @@ def latent_moments(vae: AutoencoderKL, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor, noise: float) -> None:
+def keep_noise(vae: AutoencoderKL, deviation: Tensor) -> None:
+    """Fix the posterior's deviation, (4,) for the latent channels, whatever the picture."""
+    vae.quant_conv.weight[4:] = 0
+    vae.quant_conv.bias[4:] = 2 * torch.log(deviation)
+
+
+def noise_kept(vae: nn.Module) -> Tensor:
+    """The posterior's deviation that was fixed, (4,)."""
+    return (vae.quant_conv.bias[4:].detach() / 2).exp()
+
+
+@torch.no_grad()
+def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
     """Fold z -> (z - mean) / deviation into the two 1x1 convolutions, so that scaling_factor is 1.
 
-    Zero padding of latents then means "the average latent"; the posterior's deviation becomes ``noise``.
+    Zero padding of latents then means "the average latent".
     """
     q, p = vae.quant_conv, vae.post_quant_conv
     q.weight[:4] /= deviation.view(-1, 1, 1, 1)
     q.bias[:4] = (q.bias[:4] - mean) / deviation
-    q.weight[4:] = 0
-    q.bias[4:] = 2 * torch.log(noise / deviation)
+    keep_noise(vae, noise_kept(vae) / deviation)
     p.bias += p.weight[:, :, 0, 0] @ mean
     p.weight *= deviation.view(1, -1, 1, 1)
     vae.register_to_config(scaling_factor=1.0)
@@ -87,7 +99,11 @@ def attend_plainly(model: nn.Module) -> None:
 
 
 def export_texture(run: Path, unet: nn.Module, text: nn.Module, folder: Path) -> None:
-    """Write the pipeline folder: vae, unet, text_encoder, tokenizer, scheduler; float16 safetensors."""
+    """Write the pipeline folder: vae, unet, text_encoder, tokenizer, scheduler; float16 safetensors.
+
+    The networks stay as they are: copies are halved, since whoever trains may still ask them.
+    """
+    unet, text = copy.deepcopy(unet), copy.deepcopy(text)
     pipeline = StableDiffusionPipeline(
         vae=load_vae(run / "vae_white.pt"),
         text_encoder=text,  # type: ignore[arg-type]

@@ -23,8 +23,8 @@ NEAR = 650
 """Before this time a picture counts as one: of those before, nothing can be seen yet."""
 KEPT = 6
 """Batches that are kept."""
-ROWS = 2
-"""Samples of a batch that begin with a redrawn picture."""
+PART = 6
+"""One sample of so many begins with a redrawn picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +64,18 @@ class Redrawn:
             self.batches = [*self.batches, Batch(sample, made)][-KEPT:]
 
     def mix(self, sample: Sample, t: Tensor, last: int) -> tuple[Sample, Tensor, Tensor]:
-        """The batch with drawings of a kept one in its last ROWS, pictures to begin with, and times.
+        """The batch with drawings of a kept one in the last of each PART rows, pictures to begin with, and times.
 
-        These rows begin with what was redrawn, at times before ``last``, and count as of no material.
+        These last rows begin with what was redrawn, at times before ``last``, and count as of no material.
         """
         fitting = [b for b in self.batches if b.sample.x.shape[1:] == sample.x.shape[1:]] if sample.tiled else []
-        if not fitting or len(t) <= ROWS:
+        if not fitting or not (count := len(t) // PART):
             return sample, sample.x, t
         batch = fitting[int(self.feeder.integers(len(fitting), 1))]
-        rows = self.feeder.integers(len(batch.sample.x), ROWS)
+        rows = self.feeder.integers(len(batch.sample.x), count)
         made = batch.made[int(self.feeder.integers(len(batch.made), 1))]
         x, tokens = sample.x.clone(), sample.tokens.clone()
-        x[-ROWS:], tokens[-ROWS:] = batch.sample.x[rows], batch.sample.tokens[rows]
+        x[-count:], tokens[-count:] = batch.sample.x[rows], batch.sample.tokens[rows]
         materials, times, begun = sample.materials.clone(), t.clone(), x.clone()
-        materials[-ROWS:], times[-ROWS:], begun[-ROWS:] = -1, self.feeder.integers(last, ROWS), made[rows]
+        materials[-count:], times[-count:], begun[-count:] = -1, self.feeder.integers(last, count), made[rows]
         return replace(sample, x=x, tokens=tokens, materials=materials), begun, times

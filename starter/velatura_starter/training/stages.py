@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ from .material import train_material
 from .reader import train_reader
 from .together import join, once
 from .unet import Pools, train_unet
-from .vae import Loss, train_vae
+from .vae import train_vae
 
 Log = Callable[[str], None]
 
@@ -46,6 +46,13 @@ GUIDANCE = 3.0
 
 CLEAR = 0.1
 """How much the reader's doubt counts: at first its gradient is two thirds of the other's."""
+
+
+def rate(peak: float) -> float:
+    """The highest learning rate: on a card less, though its batches are larger. A UNet that went on from weights with
+    all of it was well until then, and answered no numbers after 600 steps.
+    """
+    return peak * (0.4 if device().type == "cuda" else 1.0)
 
 
 def tokenizer_stage(run: Path, seed: int = 7) -> None:
@@ -65,14 +72,16 @@ def tokenizer_stage(run: Path, seed: int = 7) -> None:
 def chunks() -> dict[str, list[Chunk]]:
     """All the pictures to draw, by kind: on a card there is time for many more."""
     amounts = {
-        "middle": roomy(4096, 72_000), "large": roomy(384, 8_000), "scenes": roomy(1400, 6_000),
+        "middle": roomy(4096, 72_000), "large": roomy(384, 12_000), "scenes": roomy(1400, 6_000),
         "small": roomy(8192, 16_000),
     }  # fmt: skip
     return {kind: chunks_of(kind, pictures) for kind, pictures in amounts.items()}
 
 
-def vae_stage(run: Path, minutes: float, log: Log = print) -> None:
-    """Train the autoencoder on the first pictures, while the others are drawn; then whiten its average."""
+def vae_stage(run: Path, minutes: float, start: Path | None = None, log: Log = print) -> None:
+    """Train the autoencoder, or go on with that of ``start``, on the first pictures, while the others are drawn; then
+    whiten its average.
+    """
     tokenizer_stage(run)
     wanted = chunks()
     first = {"middle": wanted["middle"][:150], "large": wanted["large"][:40], "scenes": wanted["scenes"][:16]}
@@ -83,7 +92,8 @@ def vae_stage(run: Path, minutes: float, log: Log = print) -> None:
         wait(order if roomy(1, 0) else [chunk for kind in first.values() for chunk in kind])
         pools = [read(run, chosen)["images"] for chosen in first.values()]
         log(f"vae: {[len(pool) for pool in pools]} pictures")
-        train_vae(run, pools, Course(minutes=minutes, peak=1e-3, decay=0.998, log=log))
+        before = read_vae(start) if start else None
+        train_vae(run, pools, Course(minutes=minutes, peak=1e-3, decay=0.998, log=log), start=before)
         whiten_stage(run, pools[0])
 
 
@@ -93,7 +103,7 @@ def whiten_stage(run: Path, pictures: Tensor) -> None:
     assert state is not None, "train the autoencoder first"
     torch.save({k.removeprefix("vae."): v.cpu() for k, v in state["average"].items()}, run / "vae_white.pt")
     vae = load_vae(run / "vae_white.pt")
-    whiten(vae, *latent_moments(vae, pictures[:256].float() / 255), Loss.NOISE)
+    whiten(vae, *latent_moments(vae, pictures[:256].float() / 255))
     torch.save({k: v.cpu() for k, v in vae.state_dict().items()}, run / "vae_white.pt")
 
 
@@ -114,11 +124,15 @@ def shared_pools(run: Path, log: Log = print) -> Pools:
     return pools_of(run, log)
 
 
+def read_vae(start: Path) -> AutoencoderKL:
+    """The autoencoder of exported weights."""
+    return AutoencoderKL.from_pretrained(start / "texture" / "vae", torch_dtype=torch.float32)
+
+
 def begin(run: Path, start: Path) -> None:
     """Take autoencoder and tokenizer from exported weights, so that the later stages go on from them."""
     if not (run / "vae_white.pt").exists():
-        vae = AutoencoderKL.from_pretrained(start / "texture" / "vae", torch_dtype=torch.float32)
-        torch.save(vae.state_dict(), run / "vae_white.pt")
+        torch.save(read_vae(start).state_dict(), run / "vae_white.pt")
         shutil.copytree(start / "texture" / "tokenizer", run / "tokenizer", dirs_exist_ok=True)
 
 
@@ -131,15 +145,16 @@ def unet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, 
         text = averaged(blank_text(run), average, "text")
         export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
 
-    course = Course(minutes=minutes, peak=8e-4, decay=0.9985, export=export, log=log)
+    course = Course(minutes=minutes, peak=rate(8e-4), decay=0.9985, export=export, log=log)
     train_unet(run, pools, course, start=start)
 
 
 def controlnet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
     """Train the depth ControlNet and export it to ``out``/depth."""
     course = Course(
-        minutes=minutes, peak=8e-4, decay=0.998, warmup=50, export=lambda a: export_depth(a, out / "depth"), log=log
-    )
+        minutes=minutes, peak=rate(8e-4), decay=0.998, warmup=50, log=log,
+        export=lambda a: export_depth(a, out / "depth"),
+    )  # fmt: skip
     train_controlnet(run, shared_pools(run, log), course, start=start)
 
 
@@ -157,9 +172,9 @@ def guided_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None
         export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
 
     decay = 1 - 1 / roomy(100, 500)
-    course = Course(minutes=minutes * 0.6, peak=1e-3, decay=decay, warmup=20, export=export, log=log)
+    course = Course(minutes=minutes * 0.6, peak=rate(1e-3), decay=decay, warmup=20, export=export, log=log)
     train_guided(run, pools, course, scale=GUIDANCE, clear=CLEAR)
-    course = replace(course, minutes=minutes * 0.28, peak=4e-4, export=lambda a: export_depth(a, out / "depth"))
+    course = replace(course, minutes=minutes * 0.28, peak=rate(4e-4), export=lambda a: export_depth(a, out / "depth"))
     train_guided_depth(run, pools, course, scale=GUIDANCE)
 
 
@@ -171,7 +186,8 @@ def details_stage(run: Path, minutes: float, out: Path, start: Path | None = Non
     def export(average: Average) -> None:
         export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
 
-    course = Course(minutes=minutes, peak=2e-4, decay=1 - 1 / roomy(100, 500), warmup=20, export=export, log=log)
+    decay = 1 - 1 / roomy(100, 500)
+    course = Course(minutes=minutes, peak=rate(2e-4), decay=decay, warmup=20, export=export, log=log)
     train_details(run, pools, course, before, text)
 
 
@@ -212,29 +228,35 @@ def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> No
     (out / "vocabulary.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
-def train(run: Path, out: Path, *, stage: str, minutes: float, start: Path | None = None, log: Log = print) -> None:
-    """Train one stage with all the minutes, or all stages with their usual shares; ``start``: weights to go on from."""
+def train(
+    run: Path, out: Path, *, names: Sequence[str], minutes: float, start: Path | None = None, log: Log = print
+) -> None:
+    """Train the named stages, "all" is all but the material network's, one after the other in their usual shares of
+    the minutes. ``start``: weights to go on from; of all stages, the autoencoder then stays as it is.
+    """
     run.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    if stage == "material":
-        once(lambda: material_stage(minutes, out, start, log))
-        return
     if start:
         once(lambda: begin(run, start))
     stages = {
-        "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, log))),
+        "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, start, log))),
         "unet": (0.43, lambda m: unet_stage(run, m, out, start, log)),
         "controlnet": (0.12, lambda m: controlnet_stage(run, m, out, start, log)),
         "guided": (0.18, lambda m: guided_stage(run, m, out, log)),
-        # All stages in one run: the guided one is the run's own.
-        "details": (0.06, lambda m: details_stage(run, m, out, start if stage == "details" else None, log)),
+        # After guided, it is the run's own that is taught.
+        "details": (0.06, lambda m: details_stage(run, m, out, None if (run / "guided.pt").exists() else start, log)),
         "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, start, log))),
+        "material": (0.2, lambda m: once(lambda: material_stage(m, out, start, log))),
     }
-    for name, (share, work) in stages.items():
-        if stage in (name, "all") and not (name == "vae" and start):
-            work(minutes * (share if stage == "all" else 1.0))
-    guidance = 1.0 if stage in ("guided", "details", "all") else GUIDANCE  # before it is learned, it has to be given
-    once(lambda: write_vocabulary(out, steps=20, guidance=guidance, size=256))
+    if "all" in names:
+        names = [name for name in stages if name != "material" and not (name == "vae" and start)]
+    whole = sum(stages[name][0] for name in names)
+    for name in (name for name in stages if name in names):
+        share, work = stages[name]
+        work(minutes * share / whole)
+    if set(names) != {"material"}:
+        guided = (run / "guided.pt").exists() or "details" in names  # before it is learned, guidance has to be given
+        once(lambda: write_vocabulary(out, steps=20, guidance=1.0 if guided else GUIDANCE, size=256))
 
 
 def prepare() -> None:

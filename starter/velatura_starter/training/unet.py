@@ -112,7 +112,7 @@ class Feeder:
         A card has time for more of the large ones.
         """
         chance = self.chance()
-        if fraction < roomy(40, 15) / 100:
+        if fraction < roomy(40, 10) / 100:
             small = chance < 0.88
             return self.take("small", self.size(32)) if small else self.take("middle", self.size(32), 16)
         if fraction > roomy(92, 50) / 100 and chance < 0.25:
