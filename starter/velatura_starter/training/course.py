@@ -36,7 +36,7 @@ class Course:
 def clip(parameters: Sequence[Tensor], most: float = 1.0) -> None:
     """Shorten the gradient to ``most``; one that is no number becomes nothing.
 
-    In bfloat16 on a card one such step in some hundred was seen, and it is the end of all weights.
+    One such step is the end of all weights, as was seen once in bfloat16 on a card.
     """
     grads = [p.grad for p in parameters if p.grad is not None]
     whole = torch.isfinite(nn.utils.clip_grad_norm_(parameters, most))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..classical import estimate
@@ -23,6 +23,7 @@ from ..data.textures import light as light_surface
 from ..material import STRIDE, Maps, MaterialNet, Reader, light, load_material, slopes, to_normal
 from ..padding import periodic
 from .clock import Average, learning_rate, set_rate
+from .course import clip
 from .judges import write
 
 SOFT = 0.6
@@ -193,7 +194,7 @@ def train_material(
         parts = loss_of(raw, seen)
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        clip(list(net.parameters()))
         optimizer.step()
         average.update({"net": net}, step)
         step += 1

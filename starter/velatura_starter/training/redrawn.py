@@ -64,9 +64,9 @@ class Redrawn:
             self.batches = [*self.batches, Batch(sample, made)][-KEPT:]
 
     def mix(self, sample: Sample, t: Tensor, last: int) -> tuple[Sample, Tensor, Tensor]:
-        """The batch with drawings of a kept one in the last of each PART rows, pictures to begin with, and times.
+        """The batch with drawings of a kept one in its last rows, one in PART; pictures to begin with; and times.
 
-        These last rows begin with what was redrawn, at times before ``last``, and count as of no material.
+        The last rows begin with what was redrawn, at times before ``last``, and count as of no material.
         """
         fitting = [b for b in self.batches if b.sample.x.shape[1:] == sample.x.shape[1:]] if sample.tiled else []
         if not fitting or not (count := len(t) // PART):

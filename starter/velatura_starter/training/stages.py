@@ -231,8 +231,10 @@ def write_vocabulary(out: Path, *, steps: int, guidance: float, size: int) -> No
 def train(
     run: Path, out: Path, *, names: Sequence[str], minutes: float, start: Path | None = None, log: Log = print
 ) -> None:
-    """Train the named stages, "all" is all but the material network's, one after the other in their usual shares of
-    the minutes. ``start``: weights to go on from; of all stages, the autoencoder then stays as it is.
+    """Train the named stages one after the other, in their usual shares of the minutes.
+
+    "all" names all but the material network's. ``start``: weights to go on from; under "all" the autoencoder then stays
+    as it is.
     """
     run.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
