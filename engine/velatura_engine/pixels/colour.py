@@ -42,8 +42,10 @@ RING = 16
 """Width of the rings that are compared, pixels."""
 OFF = 0.03
 """Difference of a painting to the pixels beside its border, 0..1, from which on its step there is fully shared out."""
-BORDER = (0.3, 0.2, 0.1)
-"""Shares that the first pixels inside a border have of what lies outside, mirrored: the last of a step goes there."""
+BORDER = (0.3, 0.22, 0.15, 0.09, 0.04)
+"""Shares that the first pixels inside a border have of what lies outside, mirrored: the last of a step goes there. Were
+they to end sooner, a step as high would be seen where they end.
+"""
 
 
 def match(painted: np.ndarray, original: np.ndarray, mask: np.ndarray, wrap: Wrap = (False, False)) -> np.ndarray:
