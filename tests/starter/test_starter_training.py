@@ -321,13 +321,21 @@ def test_details_come_from_the_drawings_and_all_else_stays_but_its_colour():
     until = FINE[material_names()[fine]].until
     t = torch.tensor([until - 1, until, NEAR - 1, NEAR, NEAR - 1])
     v, before = torch.randn(5, 4, 8, 8), torch.randn(5, 4, 8, 8)
-    asked, drawn = lesson(Sample(v, torch.zeros(5, 24), True, materials), t, v, before)
+    asked, drawn = lesson(Sample(v, torch.zeros(5, 24), True, materials), t, v, before, redrawn=5)
     assert drawn.tolist() == [True, False, False, False, False]
     assert torch.equal(asked[0], v[0]) and torch.equal(asked[1], before[1]) and torch.equal(asked[3], before[3])
     for row in (2, 4):
         torch.testing.assert_close(asked[row].mean((1, 2)), v[row].mean((1, 2)))
         still = before[row] - before[row].mean((1, 2), keepdim=True)
         torch.testing.assert_close(asked[row] - asked[row].mean((1, 2), keepdim=True), still)
+
+
+def test_what_was_redrawn_is_asked_for_the_drawing_whatever_it_shows():
+    t, v, before = torch.tensor([NEAR, NEAR, 999]), torch.randn(3, 4, 8, 8), torch.randn(3, 4, 8, 8)
+    sample = Sample(v, torch.zeros(3, 24), True, torch.full((3,), -1))
+    asked, drawn = lesson(sample, t, v, before, redrawn=1)
+    assert drawn.tolist() == [False, True, True]
+    assert torch.equal(asked[0], before[0]) and torch.equal(asked[1:], v[1:])
 
 
 def test_a_wrong_colour_costs_more_than_a_wrong_pattern_but_only_where_it_can_be_told():

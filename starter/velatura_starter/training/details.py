@@ -19,7 +19,8 @@ from ..device import device
 from .course import Course, follow
 from .export import attend_plainly, blank_text, frozen
 from .latents import Tiles
-from .objective import noised, predict, spread_times
+from .likeness import unlike
+from .objective import noised, pictured, predict, spread_times
 from .precision import mixed
 from .redrawn import Redrawn
 from .unet import Feeder, Pools, Sample, both_ways, load_parts
@@ -47,18 +48,21 @@ TURN = 560
 """Three lessons in four are about times before this one."""
 NEAR = 600
 """Before this time, with 2.6 times as much noise as picture, a picture's colour can be told."""
-EXACT, COLOUR = 3.0, 8.0
-"""How much more an error counts where the answer before is asked, which has no noise in it, and the error's mean."""
+EXACT, COLOUR, TEXTURE = 3.0, 8.0, 4.0
+"""How much more an error counts where the answer before is asked, which has no noise in it, and the error's mean; and
+what it counts that pictures made of redrawn ones are unlike the drawings.
+"""
 
 
-def lesson(sample: Sample, t: Tensor, v: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+def lesson(sample: Sample, t: Tensor, v: Tensor, before: Tensor, redrawn: int) -> tuple[Tensor, Tensor]:
     """What to answer at times t (B,), of the drawings' v and the answer before, both (B, 4, h, w), and whether it is
-    the drawings', (B,). Before NEAR the mean over a picture is always theirs.
+    the drawings', (B,): from row ``redrawn`` on always. Before NEAR the mean over a picture is theirs in every row.
     """
     means = v.mean((2, 3), keepdim=True) - before.mean((2, 3), keepdim=True)
     kept = torch.where(_wide(t < NEAR), before + means, before)
     until = [FINE[name].until if name in FINE else 0 for name in material_names()] + [0]  # of -1, the last
     drawn = t < torch.tensor(until, device=t.device)[sample.materials]
+    drawn[redrawn:] = True
     return torch.where(_wide(drawn), v, kept), drawn
 
 
@@ -113,14 +117,17 @@ def train_details(
             if fresh.kind == "32t":
                 with mixed(), torch.no_grad():
                     memory.keep(unets[True], fresh, text(fresh.tokens)[0])
-            sample, begun, t = memory.mix(fresh, t, NEAR)
+            sample, begun, t, redrawn = memory.mix(fresh, t, NEAR)
             noise = feeder.noise(begun.shape)
             z, v = noised(begun, noise, t)[0], noised(sample.x, noise, t)[1]
             with mixed():
                 with torch.no_grad():
                     said = text(sample.tokens)[0]
-                    asked, drawn = lesson(sample, t, v, predict(known[sample.tiled], z, t, said).float())
+                    asked, drawn = lesson(sample, t, v, predict(known[sample.tiled], z, t, said).float(), redrawn)
                 answer = predict(unets[sample.tiled], z, t, said).float()
-            return sample.kind, loss_of(answer, asked, drawn, t)
+            loss = loss_of(answer, asked, drawn, t)
+            if redrawn < len(t):
+                loss = loss + TEXTURE * unlike(pictured(z, answer, t)[redrawn:], sample.x[redrawn:]).mean()
+            return sample.kind, loss
 
         follow(course, run / "detailed.pt", {"unet": student}, score, feeder.reseed)

@@ -61,6 +61,12 @@ def predict(
     return unet(z, t, context, return_dict=False, **extra)[0]
 
 
+def pictured(z: Tensor, v: Tensor, t: Tensor) -> Tensor:
+    """The picture (B, 4, h, w) that an answer v expects under the noise of z at times t (B,)."""
+    abar = picture_shares()[t].view(-1, 1, 1, 1)
+    return abar.sqrt() * z - (1 - abar).sqrt() * v
+
+
 def weighted_error(answer: Tensor, v: Tensor, weight: Tensor) -> Tensor:
     """Squared error of answers (B, 4, h, w), each times its weight (B,): scalar."""
     return (F.mse_loss(answer, v, reduction="none").mean((1, 2, 3)) * weight).mean()

@@ -17,7 +17,7 @@ from ..judge import Stage
 from .clock import load
 from .course import Course, follow
 from .latents import Tiles
-from .objective import picture_shares
+from .objective import pictured
 from .together import rank_and_world
 
 
@@ -93,6 +93,5 @@ def plainness(reader: Reader, z: Tensor, v: Tensor, t: Tensor, materials: Tensor
 
     ``materials`` (B,) are numbers, -1 where none is asked. Returns nats, scalar; 0 where none is asked at all.
     """
-    abar = picture_shares()[t].view(-1, 1, 1, 1)
-    expected = abar.sqrt() * z - (1 - abar).sqrt() * v
-    return F.cross_entropy(reader(expected.float()), materials, ignore_index=-1, reduction="sum") / len(materials)
+    expected = pictured(z, v, t).float()
+    return F.cross_entropy(reader(expected), materials, ignore_index=-1, reduction="sum") / len(materials)
