@@ -285,6 +285,14 @@ def test_a_student_moves_towards_the_guided_answer(run):
     assert progress(plain, target, predict(student, z, t, told)) > 0.1
 
 
+@pytest.fixture
+def exact(monkeypatch):
+    """Full precision, on processors that would train in half too."""
+    for module in (guided, details):
+        monkeypatch.setattr(module, "mixed", nullcontext)
+
+
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("train", [partial(train_guided, clear=0), train_guided_depth])
 def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, train):
     """The first loss, over the same batch: ((scale - 1) (told - bare))^2."""
@@ -297,8 +305,8 @@ def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, 
     assert losses[2:] == pytest.approx([losses[0], 9 * losses[0]], rel=1e-3)
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_student_hears_of_the_readers_doubt_as_much_as_is_asked(run, monkeypatch):
-    monkeypatch.setattr(guided, "mixed", nullcontext)  # some processors would round to half precision
     data, losses = pools(run), []
     monkeypatch.setattr(guided, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
     for clear in (0, 1, 3):
@@ -358,9 +366,9 @@ def test_materials_are_shown_as_often_as_they_need_it():
     assert weights == pytest.approx({name: FINE[name].often if name in FINE else 1.0 for name in material_names()})
 
 
+@pytest.mark.usefixtures("exact")
 def test_a_lesson_in_details_begins_with_what_was_known(run, monkeypatch):
     """Of noise in place of pictures that are no fine material, the first answers are right but for their colour."""
-    monkeypatch.setattr(details, "mixed", nullcontext)  # some processors would round to half precision
     data, losses = pools(run), []
     before, text = build_unet().eval().requires_grad_(False), blank_text(run)
     monkeypatch.setattr(details, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
