@@ -13,11 +13,15 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from . import reading
 from .eyes import Eye
-from .sight import Sight, padded
+from .sight import Sight
 
 PORTION = 1 << 16
 """Texels that are blended together: few enough for a processor's cache."""
+FINE = 1 << 25
+"""Pixels of all views up to which they are read along a cubic: eight of 2048 a side, 1.6 GB. More are finer than any
+texture, so that a line will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Shown:
     """What views show of N texels: K entries, texel by texel, for each the views that show it in the order of `views`.
 
     `views` their names, `sizes` of their pictures (height, width); `starts` (N + 1,) int32, where each texel's entries
-    begin, times 4; `which` (K,) int32, the view; `pixel` (K,) int32 the upper left of the four that are read, on a
+    begin; `which` (K,) int32, the view; `pixel` (K,) int32 the upper left of the four that are read, on a
     `Sheet` of all views; `shares` (K, 4) of them; `cosine` (K,) of the angle; `mask` (K,), or None for all 1.
     """
 
@@ -43,24 +47,25 @@ class Shown:
         weights = self.cosine.log().mul_(exponent)  # a power takes three times as long
         if sheet.differ:
             weights += sheet.weights.log().index_select(0, self.which)
-        shares = self.shares * weights.exp_()[:, None]
-        read = self.pixel[:, None] + sheet.corners
-        sums = _read(read, sheet.pixels, shares, self.starts)
+        weights.exp_()
+        shares = reading.weighed(self.shares, weights) if sheet.curved else self.shares * weights[:, None]
+        read = (3 if sheet.curved else 1) * self.pixel[:, None] + sheet.steps
+        sums = reading.read(sheet.rows, read, shares, self.starts)
         strength = (sums[:, 3] > 0).float()
         if self.mask is not None:
-            said = _read(read, sheet.pixels, shares)[:, 3] > 0
+            said = reading.read(sheet.rows, read, shares)[:, 3] > 0
             texels = self.texels()
             strength.zero_().scatter_reduce_(0, texels, torch.where(said, self.mask, 0.0), "amax")
-        return Blend(sums[:, :3] / sums[:, 3:].clamp_min(1e-30), strength, read, shares)
+        return Blend(reading.colors(sums), strength, read, shares)
 
     def texels(self) -> torch.Tensor:
         """The texel (K,) of each entry."""
-        counts = self.starts.diff().long() // 4
+        counts = self.starts.diff().long()
         return torch.repeat_interleave(torch.arange(len(counts)), counts)
 
     def entries(self, every: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Numbers (k,) of the entries of one texel in `every`, and of those the texel each belongs to, counted anew."""
-        begin, end = self.starts[:-1:every].long() // 4, self.starts[1::every].long() // 4
+        begin, end = self.starts[:-1:every].long(), self.starts[1::every].long()
         counts = end - begin
         texel = torch.repeat_interleave(torch.arange(len(counts)), counts)
         return torch.arange(len(texel)) + (begin - (counts.cumsum(0) - counts))[texel], texel
@@ -68,7 +73,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Colours (N, 3) of texels and how much they are painted (N,); `read` (K, 4) and `shares` (K, 4), of what."""
+    """Colours (N, 3) of texels and how much they are painted (N,); `read` (K, R) and `shares` (K, R), of what."""
 
     paint: torch.Tensor
     strength: torch.Tensor
@@ -77,46 +82,35 @@ class Blend:
 
     def looks(self, sheet: Sheet, entries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Colours (k, 3) that views have at entries (k,), and their weights (k,)."""
-        said = _read(self.read[entries], sheet.pixels, self.shares[entries])
-        return said[:, :3] / said[:, 3:].clamp_min(1e-30), said[:, 3]
-
-
-def _read(
-    pixels: torch.Tensor, sheet: torch.Tensor, shares: torch.Tensor, starts: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Sums of a sheet's pixels times shares, four by four, or from each of the `starts` on to the next."""
-    if starts is None:
-        starts = torch.arange(0, 4 * len(pixels) + 1, 4, dtype=torch.int32)
-    return F.embedding_bag(
-        pixels.view(-1), sheet, starts, mode="sum", per_sample_weights=shares.view(-1), include_last_offset=True
-    )
+        said = reading.read(sheet.rows, self.read[entries], self.shares[entries])
+        return reading.colors(said), said[:, 3]
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Pictures of views one below the other, with a border of nothing round each: `pixels` (P, 4), colours times how
-    much they count, then that. `weights` (V,) of the views, 0 for those that are not asked; `corners` (4,) the way from
-    an upper left pixel to the four of its square."""
+    """Pictures of views one below the other, with a border of nothing round each: `rows` and `steps` as `reading` has
+    them, along a cubic where `curved`; `weights` (V,) of the views, 0 for those that are not asked, and whether they
+    `differ`."""
 
-    pixels: torch.Tensor
+    rows: torch.Tensor
     weights: torch.Tensor
-    corners: torch.Tensor
+    steps: torch.Tensor
+    curved: bool
     differ: bool
 
 
 def sheet(shown: Shown, eyes: Mapping[bytes, Eye]) -> Sheet:
     """The pictures that `shown` is read from, of those of its views that are asked."""
     across = _across(shown.sizes)
-    pictures, weights = [], []
-    for name, (height, width) in zip(shown.views, shown.sizes, strict=True):
-        one = eyes.get(name)
-        weights.append(0.0 if one is None else one.weight)
-        picture = torch.zeros(height, width, 4)
-        if one is not None:
-            picture[..., :3], picture[..., 3:] = one.color[..., :3] * one.color[..., 3:], one.color[..., 3:]
-        pictures.append(F.pad(padded(picture), (0, 0, 0, across - width - 2)).view(-1, 4))
-    corners = torch.tensor([0, 1, across, across + 1], dtype=torch.int32)
-    return Sheet(torch.cat(pictures), torch.tensor(weights), corners, any(weight != 1 for weight in weights))
+    height = sum(each + 2 for each, _ in shown.sizes)
+    curved = height * across <= FINE
+    rows, weights, top = reading.rows(height, across, curved), torch.zeros(len(shown.views)), 0
+    for number, (name, (tall, _)) in enumerate(zip(shown.views, shown.sizes, strict=True)):
+        if (one := eyes.get(name)) is not None:
+            weights[number] = one.weight
+            reading.write(rows[top:], one.color, one.inner)
+        top += tall + 2
+    return Sheet(rows, weights, reading.steps(across, curved), curved, bool((weights != 1).any()))
 
 
 def combine(old: Shown | None, eyes: Mapping[bytes, Eye], see: Callable[[bytes], Sight], count: int) -> Shown:
@@ -146,7 +140,7 @@ def combine(old: Shown | None, eyes: Mapping[bytes, Eye], see: Callable[[bytes],
     which, pixel, shares, cosine = (torch.cat([part[n] for part in parts]).index_select(0, order) for n in range(4))
     masks = [torch.ones(len(part[0])) if part[4] is None else part[4] for part in parts]
     mask = None if all(part[4] is None for part in parts) else torch.cat(masks).index_select(0, order)
-    return Shown(tuple(names), sizes, starts * 4, which, pixel, shares, cosine, mask)
+    return Shown(tuple(names), sizes, starts, which, pixel, shares, cosine, mask)
 
 
 def _taken(shown: Shown, name: bytes) -> Sight:

@@ -15,9 +15,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from . import reading
 from .memory import Memory, digest
 
 JUMP = 6.0  # pixel widths; surfaces farther apart along the axis are a depth edge (tan 80.5 degrees)
+CREASE = 0.3  # pixel widths; surfaces that bend more from pixel to pixel are folded (17 degrees)
 WAYS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 FAR = 1e9  # metres; from here on a depth map holds nothing
 
@@ -46,7 +48,9 @@ class Eye:
 
     `origin` and `direction` (3, 3): columns x, y, 1 of the affine maps from clip x, y to a pixel's ray in camera space.
     `hit` (H, W): the depth map shows something; `usable` (h, w): so does the picture, and its colour may be trusted.
-    `color` (h, w, 4): the fourth is how much a pixel counts. `name` tells all of it but the colours and the weight.
+    `color` (h, w, 4): the fourth is how much a pixel counts. `inner` (2, h, w): the pixels on both sides, across and
+    down, show colours of the same surface, which is not folded there. `name` tells all of it but the colours and the
+    weight.
     """
 
     name: bytes
@@ -58,6 +62,7 @@ class Eye:
     depth: torch.Tensor
     hit: torch.Tensor
     usable: torch.Tensor
+    inner: torch.Tensor
     mask: torch.Tensor | None
     weight: float
 
@@ -75,6 +80,13 @@ class Eye:
             if part or more:
                 square += (along * more + part).square_()
         return square.sqrt_().mul_(2.0 / self.depth.shape[1])
+
+    def rows(self) -> torch.Tensor:
+        """The picture as it is read along a cubic, (h + 2, w + 2, 3, 4)."""
+        height, width = self.color.shape[:2]
+        rows = reading.rows(height + 2, width + 2)
+        reading.write(rows, self.color, self.inner)
+        return rows
 
 
 def eye(view: ViewArrays, edge_margin: float = 1.0, memory: Memory | None = None) -> Eye:
@@ -111,11 +123,12 @@ def _made_ready(
         depth=torch.where(hit, depth, 0.0),
         hit=hit,
         usable=hit,
+        inner=hit.expand(2, -1, -1),
         mask=mask,
         weight=1.0,
     )
     mending = _mending(bare, edge_margin)
-    return replace(bare, usable=mending.usable), mending
+    return replace(bare, usable=mending.usable, inner=mending.inner), mending
 
 
 def _rays(to_clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,10 +155,11 @@ class Mending:
     """How a picture's margins beside depth edges get colours of the same surface further in.
 
     `usable` (h, w) are the pixels that may be read then. `rings` one after the other: pixels to fill (n,), from which
-    ones (n, 8), and how much of each (n, 8), the sum 1.
+    ones (n, 8), and how much of each (n, 8), the sum 1. `inner` (2, h, w) as an `Eye` has it.
     """
 
     usable: torch.Tensor
+    inner: torch.Tensor
     rings: tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], ...]
 
     def mend(self, color: torch.Tensor) -> torch.Tensor:
@@ -167,23 +181,25 @@ def _mending(eye: Eye, edge_margin: float) -> Mending:
     hit, depth = eye.hit[v, u], eye.depth[v, u]
     usable = hit & ~margin(eye, ring)[v, u]
     painted = usable if eye.mask is None else usable & (eye.mask > 0)
-    ways = [(way, _connected(eye, depth, hit, way)) for way in WAYS] if ring else []
+    same = {way: _connected(eye, depth, hit, way) for way in WAYS}
+    tells = {way: painted & _beside(painted, way) & same[way] for way in WAYS}
+    inner = [tells[0, -1] & tells[0, 1] & _smooth(eye, depth, 1), tells[-1, 0] & tells[1, 0] & _smooth(eye, depth, 0)]
     offsets = torch.tensor([dy * width + dx for dy, dx in WAYS])
     rings = []
     for _ in range(math.ceil(edge_margin) + 1 if ring else 0):
-        near = torch.stack([_beside(painted, way) & connected for way, connected in ways], -1).view(-1, len(WAYS))
+        near = torch.stack([_beside(painted, way) & same[way] for way in WAYS], -1).view(-1, len(WAYS))
         found = (near.any(1).view(height, width) & hit & ~painted).view(-1)
         at = torch.nonzero(found)[:, 0]
         share = near[at].float()
         of = (at[:, None] + offsets).clamp(0, height * width - 1)
         rings.append((at, of, share / share.sum(1, keepdim=True)))
         painted = painted | found.view(height, width)
-    return Mending(usable | painted, tuple(rings))
+    return Mending(usable | painted, torch.stack(inner), tuple(rings))
 
 
 def _connected(eye: Eye, depth: torch.Tensor, hit: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:
     """Pixels (h, w) whose neighbour that way shows the same surface: near, or on one plane with the one behind."""
-    limit = JUMP * eye.footprint(depth) * (eye.depth.shape[1] / eye.color.shape[1])
+    limit = JUMP * eye.footprint(depth) * _scale(eye)
     perspective = bool(eye.camera_to_clip[3, 2] != 0)
     plane = torch.where(hit, 1.0 / depth, 0.0) if perspective else depth
     behind = (2 * way[0], 2 * way[1])
@@ -192,6 +208,20 @@ def _connected(eye: Eye, depth: torch.Tensor, hit: torch.Tensor, way: tuple[int,
         bend = bend * depth * _beside(depth, way)
     straight = (bend <= limit) & _beside(hit, behind)
     return hit & _beside(hit, way) & (((_beside(depth, way) - depth).abs() <= limit) | straight)
+
+
+def _smooth(eye: Eye, depth: torch.Tensor, axis: int) -> torch.Tensor:
+    """Pixels (h, w) at which the surface goes on along an axis, with no fold."""
+    perspective = bool(eye.camera_to_clip[3, 2] != 0)
+    plane = torch.where(depth > 0, 1.0 / depth, 0.0) if perspective else depth
+    before, after = (_beside(plane, (0, step) if axis else (step, 0)) for step in (-1, 1))
+    bend = (before - 2 * plane + after).abs()
+    return (bend * depth**2 if perspective else bend) <= CREASE * eye.footprint(depth) * _scale(eye)
+
+
+def _scale(eye: Eye) -> float:
+    """Pixels of the depth map along one of the picture."""
+    return eye.depth.shape[1] / eye.color.shape[1]
 
 
 def _beside(values: torch.Tensor, way: tuple[int, int]) -> torch.Tensor:

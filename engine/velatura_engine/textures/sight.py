@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from . import reading
 from .eyes import Eye
 
 SLACK = 8.0  # pixel widths; most that a slope may add to the depth tolerance
@@ -50,10 +51,16 @@ class Sight:
     cosine: torch.Tensor
 
     def values(self, picture: torch.Tensor) -> torch.Tensor:
-        """What a picture (h, w, C) of the view's size has there, (K, C)."""
-        across = picture.shape[1] + 2
-        read = self.pixel[:, None] + torch.tensor([0, 1, across, across + 1], dtype=torch.int32)
-        return F.embedding_bag(read, padded(picture).flatten(0, 1), mode="sum", per_sample_weights=self.shares)
+        """What a picture (h, w, C) of the view's size has there, mixed of four pixels, (K, C)."""
+        which = self.pixel[:, None] + reading.steps(picture.shape[1] + 2, curved=False)
+        return reading.read(padded(picture), which, self.shares)
+
+    def colors(self, rows: torch.Tensor) -> torch.Tensor:
+        """What the view's picture has there along a cubic, colours 0..1 and how much they count, (K, 4); `rows` are
+        the view's."""
+        which = 3 * self.pixel[:, None] + reading.steps(rows.shape[1])
+        sums = reading.read(rows, which, reading.weighed(self.shares, torch.ones(len(self.shares))))
+        return torch.cat((reading.colors(sums), sums[:, 3:]), 1)
 
 
 def padded(picture: torch.Tensor, value: float = 0.0) -> torch.Tensor:
@@ -96,15 +103,16 @@ def pick(rows: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
 
 
 def look(
-    eye: Eye, points: torch.Tensor, normal: torch.Tensor, rules: Rules
+    eye: Eye, rows: torch.Tensor, points: torch.Tensor, normal: torch.Tensor, rules: Rules
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What a view has for points (N, 3) with normals, in the world: colour (N, 4), mask (N,), cosine (N,).
 
-    All are 0 where the point is hidden, turned away, out of the picture or beside a depth edge.
+    `rows` are the view's own, made once for all that is asked of it. All are 0 where the point is hidden, turned away,
+    out of the picture or beside a depth edge.
     """
     seen = sight(eye, Places.of(points, normal), rules)
     color, mask, cosine = torch.zeros(len(points), 4), torch.zeros(len(points)), torch.zeros(len(points))
-    color[seen.places], cosine[seen.places] = seen.values(eye.color), seen.cosine
+    color[seen.places], cosine[seen.places] = seen.colors(rows), seen.cosine
     mask[seen.places] = 1.0 if seen.mask is None else seen.mask
     return color, mask, cosine
 

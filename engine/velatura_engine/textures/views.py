@@ -46,10 +46,11 @@ def carry(
     total, color, known = torch.zeros(len(points)), torch.zeros(len(points), 3), torch.zeros(len(points))
     points, normal = in_world(view, points, normal)
     rules = Rules(max_angle=89.0, exponent=exponent, depth_tolerance=0.002)
-    for pixels in torch.nonzero(facing > 0)[:, 0].split(PART):
-        for other in earlier:
+    for other in earlier:
+        rows = other.rows()
+        for pixels in torch.nonzero(facing > 0)[:, 0].split(PART):
             check()
-            seen, mask, cosine = look(other, points[pixels], normal[pixels], rules)
+            seen, mask, cosine = look(other, rows, points[pixels], normal[pixels], rules)
             counts = torch.where(mask > 0, seen[:, 3], 0.0)
             weight = other.weight * counts * cosine.float() ** exponent
             total[pixels] += weight

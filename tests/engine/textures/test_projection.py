@@ -253,6 +253,42 @@ def test_a_known_texture_comes_back(name):
     assert psnr(rgba[painted][:, :3] - pattern(np.stack([u, v], -1))[painted]) >= 32
 
 
+def test_fine_detail_stays_as_it_was_painted_though_texels_lie_between_pixels():
+    wall = quads([(-1, 0, -1), (1, 0, -1), (1, 0, 1), (-1, 0, 1)])
+    camera = Camera(look((0, -3, 0)), orthographic(2.4))
+    depth, which, uv = cast([wall], camera, 128, 128)
+    color = np.where(which[..., :1] >= 0, waves(uv), MAGENTA).astype(np.float32)
+    view = ViewArrays(
+        world_to_camera=camera.world_to_camera, camera_to_clip=camera.camera_to_clip, color=color, depth=depth
+    )
+    rgba = project(wall, [view], (256, 256)).rgba
+    u, v = np.meshgrid((np.arange(256) + 0.5) / 256, 1 - (np.arange(256) + 0.5) / 256)
+    inside = np.maximum(np.abs(u - 0.5), np.abs(v - 0.5)) < 0.4
+    assert psnr((rgba[..., :3] - waves(np.stack([u, v], -1)))[inside]) >= 36  # along straight lines it is 32
+
+
+def waves(uv):
+    """About six pixels of the picture a wave, each way."""
+    x, y = (np.sin(uv[..., part] * 2 * np.pi * 20) for part in (0, 1))
+    return np.stack([0.5 + 0.4 * x, 0.5 + 0.4 * y, 0.5 + 0.2 * x * y], -1)
+
+
+def test_what_lies_past_a_fold_has_no_say_in_what_is_painted_before_it():
+    left, right = [(-1, 1, -1), (0, 0, -1), (0, 0, 1), (-1, 1, 1)], [(0, 0, -1), (1, 1, -1), (1, 1, 1), (0, 0, 1)]
+    book, camera = quads(left, right), Camera(look((0, -3, 0)), orthographic(2.4))
+    view = view_of([book], camera, (100, 100))
+    pixel = 2.4 / 100
+    shade = np.where((np.arange(100) + 0.5) / 100 < 0.5, 0.25, 0.75)
+    color = np.broadcast_to(shade[None, :, None], (100, 100, 3)).astype(np.float32)
+    rgba = project(book, [replace(view, color=color)], (200, 200)).rgba
+    owner, place = truth(book, (200, 200))
+    away, inside = np.abs(place[..., 0]), np.abs(place[..., 2]) < 0.9
+    seen = (rgba[..., 3] > 0) & (owner >= 0) & inside & (away > pixel / 2) & (away < 3 * pixel)
+    wanted = np.where(owner // 2 == 0, 0.25, 0.75)
+    assert seen.sum() > 500
+    assert np.abs(rgba[..., 0] - wanted)[seen].max() < 1e-6
+
+
 def test_one_huge_quad_is_not_warped_by_perspective():
     floor = quads([(-20, -2, 0), (20, -2, 0), (20, 60, 0), (-20, 60, 0)])
     camera = Camera(look((0, -4, 3), (0, 2, 0)), perspective(60))

@@ -1,5 +1,7 @@
 """Pictures carried from camera to camera, against colours that are known everywhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,25 @@ def test_what_another_camera_painted_is_seen_where_it_is_and_nowhere_else(kind):
     off = np.abs(carried.color - truth).max(-1)
     assert np.median(off[known]) < 0.01 and (off[known & inner] > 0.1).mean() < 0.005
     assert (carried.facing[hit] > 0).mean() > 0.99 and not carried.facing[~hit].any()
+
+
+def test_fine_detail_is_carried_over_as_it_was_painted():
+    wall = quads([(-2, 0, -2), (2, 0, -2), (2, 0, 2), (-2, 0, 2)])
+    there, here = (
+        Camera(look((shift, -3, shift / 2), (shift, 0, shift / 2)), orthographic(2.0)) for shift in (0, 0.1)
+    )
+
+    def waves(camera):
+        start, _ = camera.rays(SIDE, SIDE)
+        return 0.5 + 0.4 * np.sin(2 * np.pi * 10 * start)  # about six pixels a wave
+
+    (before, _, _), (after, _, _) = seen(there, [wall]), seen(here, [wall])
+    before = replace(before, color=waves(there).astype(np.float32))
+    carried = views.carry(eye(after, 0), [eye(before, 0)], (SIDE, SIDE))
+    inner = np.s_[16:-16, 16:-16]
+    assert carried.known[inner].min() > 0.99
+    off = (carried.color - waves(here))[inner][..., [0, 2]]
+    assert 10 * np.log10(1 / (off**2).mean()) >= 34  # along straight lines it is 31
 
 
 def edges(faces):
