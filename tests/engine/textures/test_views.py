@@ -54,9 +54,7 @@ def test_what_another_camera_painted_is_seen_where_it_is_and_nowhere_else(kind):
 
 def test_fine_detail_is_carried_over_as_it_was_painted():
     wall = quads([(-2, 0, -2), (2, 0, -2), (2, 0, 2), (-2, 0, 2)])
-    there, here = (
-        Camera(look((shift, -3, shift / 2), (shift, 0, shift / 2)), orthographic(2.0)) for shift in (0, 0.1)
-    )
+    there, here = (Camera(look((shift, -3, shift / 2), (shift, 0, shift / 2)), orthographic(2.0)) for shift in (0, 0.1))
 
     def waves(camera):
         start, _ = camera.rays(SIDE, SIDE)
