@@ -79,6 +79,11 @@ class Placing:
 
     def _fail(self, error: VelaturaError) -> None:
         self.drop()
+        if self.task.kept and isinstance(error, errors.Unreachable | errors.Unauthenticated):
+            self.task.away = True  # its job is still at the engine, and the file waits for it
+            self.task.error = error
+            self.task.message = f"{error} What this file waits for comes when the engine answers."
+            return
         self.task.take_back()
         if error.field == "job_id":
             lost = f"The result of «{self.task.title}» is not at the engine any more"

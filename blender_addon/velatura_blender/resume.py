@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import bpy
 
+from . import host
 from .client import VelaturaError
 from .session import Task, session
 
@@ -79,17 +80,19 @@ def _entry(task: Task) -> list[str] | None:
 
 
 def collect(endpoint: Any) -> list[Task]:
-    """Follow the jobs that the opened file waits for. Raises a VelaturaError where there is no engine to ask."""
-    noted = [(scene, scene[WAITING]) for scene in bpy.data.scenes if WAITING in scene]
+    """Follow the jobs that the opened file waits for. Raises a VelaturaError where there is no engine to ask.
+
+    They stay written down until they have ended: an engine that is away for now has not lost them.
+    """
+    noted = [scene[WAITING] for scene in bpy.data.scenes if WAITING in scene]
     if not noted:
         return []
     engine = session.connect(endpoint)
-    tasks = []
-    for scene, text in noted:
-        del scene[WAITING]  # what is still to come is written down anew
+    tasks, known = [], OVER | {task.job.id for task in session.tasks}
+    for text in noted:
         for title, job_id, place, arguments, back, back_arguments in json.loads(text):
             put = read(place, arguments)
-            if put is not None:
+            if put is not None and job_id not in known:
                 take_back = read(back, back_arguments) or (lambda: None)
                 job = engine.watch_job(job_id, patience=ACCEPTED_SECONDS)
                 tasks.append(session.follow(Task(title=title, job=job, place=put, take_back=take_back, kept=True)))
@@ -115,16 +118,26 @@ def _undone(*_: object) -> None:
 
 
 def _heard(task: Task) -> None:
-    if task.done and task.job.id:
+    if task.done and task.job.id and not task.away:
         OVER.add(task.job.id)
     keep()
 
 
 @bpy.app.handlers.persistent
 def _after_opening(*_: object) -> None:
+    OVER.clear()  # another state of the file may wait for what had ended in this one
     if not bpy.app.background:
-        with suppress(VelaturaError):
-            collect(_endpoint())
+        _collect_quietly()
+
+
+def _engine_answers() -> None:
+    if host.has_window():  # a script collects when it wants to
+        _collect_quietly()
+
+
+def _collect_quietly() -> None:
+    with suppress(VelaturaError):
+        collect(_endpoint())
 
 
 def _endpoint() -> Any:
@@ -146,10 +159,12 @@ def register() -> None:
     for where, handler in HANDLERS:
         where.append(handler)
     session.heard.append(_heard)
+    session.learned.append(_engine_answers)
 
 
 def unregister() -> None:
     """Watch no more."""
+    session.learned.remove(_engine_answers)
     session.heard.remove(_heard)
     for where, handler in HANDLERS:
         where.remove(handler)

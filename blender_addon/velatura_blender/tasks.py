@@ -17,7 +17,7 @@ class Task:
     """A job and what is to be done with it. `message`, `warnings` and `error` are for the artist.
 
     `preview` is the newest glimpse, a JPEG file; `ahead` counts the jobs that go first; `kept` says that a saved file
-    knows of it, `accepted` that the engine has taken it in.
+    knows of it, `accepted` that the engine has taken it in, `away` that it ended only here, as no engine answered.
     """
 
     title: str
@@ -33,6 +33,7 @@ class Task:
     ahead: int = 0
     kept: bool = False
     accepted: bool = False
+    away: bool = False
 
 
 def hear(task: Task, event: jobs_pb2.JobEvent) -> None:

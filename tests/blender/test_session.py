@@ -8,7 +8,7 @@ import pytest
 from scenes import select, suzanne
 from velatura import Engine
 from velatura.testing import Script
-from velatura_blender import host, icons
+from velatura_blender import host, icons, resume
 from velatura_blender import session as session_module
 from velatura_blender.session import session
 
@@ -112,6 +112,29 @@ def test_a_job_survives_an_engine_that_is_away_for_a_moment(window, fake):
     fake.start()
     pump_until(lambda: task.done)
     assert task.error is None and "moss" in bpy.data.images
+
+
+@pytest.mark.parametrize("operator", ["texture", "project", "texture_object"])
+def test_what_an_opened_file_waits_for_comes_when_the_engine_answers_again(window, fake, tmp_path, operator):
+    path = str(tmp_path / "midway.blend")
+    fake.once(Script(delay=0.1))
+    getattr(bpy.ops.velatura, operator)(prompt="moss", size=64)
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    fake.kill()
+    for _ in range(2):  # opened, looked at, saved and closed while no engine answers
+        bpy.ops.wm.open_mainfile(filepath=path)
+        resume.collect(None)
+        pump_until(lambda: not session.tasks)
+        assert session.failed and "when the engine answers" in session.message
+        bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=path)
+    fake.start()
+    bpy.ops.velatura.look(wait=False)
+    worn = bpy.data.objects["Suzanne"].material_slots
+    pump_until(lambda: worn and worn[0].material is not None and worn[0].material.name.startswith("moss"), 20.0)
+    pump_until(lambda: not session.tasks)
+    assert resume.WAITING not in bpy.context.scene and len(bpy.context.scene.velatura.history) == 1
 
 
 def test_the_queue_says_who_waits_and_one_can_be_stopped(window, fake):
