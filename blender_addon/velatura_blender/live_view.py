@@ -48,7 +48,6 @@ class Screen:
         self.target = target
         self.artifact = None
         self._before = None
-        self._behind = {}
 
     def show(self, artifact):
         """Show a picture."""
@@ -73,30 +72,33 @@ class Screen:
         camera = bpy.context.scene.camera
         if camera is None or any(each.image == image for each in camera.data.background_images):
             return
-        self._behind.setdefault(camera.data.name, camera.data.show_background_images)
+        now.behind[camera.data.name] = camera.data.show_background_images
         laid = camera.data.background_images.new()
         laid.image, laid.alpha, laid.display_depth, laid.frame_method = image, 1.0, "FRONT", "STRETCH"
         camera.data.show_background_images = True
 
     def clear(self):
         """Everything as it was before."""
-        image = bpy.data.images.get(NAME)
-        for name, shown in self._behind.items():
-            camera = bpy.data.cameras.get(name)
-            if camera is not None:
-                for laid in [each for each in camera.background_images if image is not None and each.image == image]:
-                    camera.background_images.remove(laid)
-                camera.show_background_images = shown
-        self._behind = {}
+        _take_away()
         if self._before is not None:
             host.give_editor_back(self._before)
         self._before = None
-        if image is not None:
-            bpy.data.images.remove(image)
 
 
-now = SimpleNamespace(live=None, screen=None, eye=None)
-"""This Blender's live view, if there is one."""
+def _take_away():
+    """The picture goes, also from before what cameras see."""
+    image = bpy.data.images.get(NAME)
+    if image is None:
+        return
+    for camera in bpy.data.cameras:
+        for laid in [each for each in camera.background_images if each.image == image]:
+            camera.background_images.remove(laid)
+            camera.show_background_images = now.behind.get(camera.name, False)
+    bpy.data.images.remove(image)
+
+
+now = SimpleNamespace(live=None, screen=None, eye=None, behind={})
+"""This Blender's live view, if there is one, and whether cameras showed their background images before it."""
 
 
 def start(area):
@@ -224,8 +226,15 @@ def _show_again(*_):
         now.screen.show(now.screen.artifact)
 
 
+@bpy.app.handlers.persistent
+def _never_stale(*_):
+    if now.live is None:  # a step of a time at which it was on brings its picture back
+        _take_away()
+
+
 HANDLERS = (
-    (bpy.app.handlers.load_pre, _away), (bpy.app.handlers.save_pre, _hide), (bpy.app.handlers.save_post, _show_again),
+    (bpy.app.handlers.undo_post, _never_stale), (bpy.app.handlers.redo_post, _never_stale),
+    (bpy.app.handlers.load_post, _never_stale), (bpy.app.handlers.load_pre, _away), (bpy.app.handlers.save_pre, _hide), (bpy.app.handlers.save_post, _show_again),
 )  # fmt: skip
 CLASSES = (VelaturaLive, VELATURA_OT_live, VELATURA_OT_live_keep)
 

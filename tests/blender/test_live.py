@@ -252,6 +252,20 @@ def drawing_depth(scene, size):
     return capture.frame(scene.camera, bpy.context.evaluated_depsgraph_get(), *size).depth
 
 
+def test_undoing_does_not_bring_the_picture_back_after_it_was_switched_off(view, fake, scene):
+    bpy.ops.ed.undo_push(message="before")
+    run(lambda: view.live.shown == 1)
+    bpy.data.objects["Suzanne"].location.x = 1
+    bpy.ops.ed.undo_push(message="moved")
+    bpy.ops.ed.undo_push(message="and again")
+    live_view.stop()
+    for step in (bpy.ops.ed.undo, bpy.ops.ed.undo, bpy.ops.ed.redo):
+        step()
+        camera = bpy.context.scene.camera.data
+        assert live_view.NAME not in bpy.data.images and not camera.background_images
+        assert not camera.show_background_images
+
+
 def test_moving_the_camera_and_editing_the_mesh_ask_anew(view, fake, scene):
     run(lambda: view.live.shown >= 1)
     first = pixels.to_array(asked(fake).init.image)
