@@ -14,11 +14,14 @@ import bpy
 from . import host, icons, place, resume
 from .session import session
 
+BAKED = ("Projection", "Texture Object", "Re-blend", "Redo View", "Local Edit")
+"""Kinds whose images fit the UV map of one object alone."""
 MOST = 200  # entries; beyond, the oldest without a star go
 
 
 class VelaturaMemory(bpy.types.PropertyGroup):
-    """A result: what it is called, how it was made, where it is, and how to make another of its kind."""
+    """A result: what it is called, how it was made, where it is, whom alone it fits, and how to make another of its
+    kind."""
 
     kind: bpy.props.StringProperty(name="Kind")  # type: ignore[valid-type]
     recipe: bpy.props.StringProperty(name="Recipe")  # type: ignore[valid-type]
@@ -26,6 +29,8 @@ class VelaturaMemory(bpy.types.PropertyGroup):
     favourite: bpy.props.BoolProperty(name="Favourite", description="Keep it, and show it where only stars are shown")  # type: ignore[valid-type]
     image: bpy.props.PointerProperty(name="Image", type=bpy.types.Image)  # type: ignore[valid-type]
     material: bpy.props.PointerProperty(name="Material", type=bpy.types.Material)  # type: ignore[valid-type]
+    owner: bpy.props.PointerProperty(name="Made for", type=bpy.types.Object)  # type: ignore[valid-type]
+    slots: bpy.props.StringProperty(name="Slots", description="Of its materials there, such as 0 2")  # type: ignore[valid-type]
     thumb: bpy.props.StringProperty(name="Thumbnail")  # type: ignore[valid-type]
     place: bpy.props.StringProperty(name="Placed by")  # type: ignore[valid-type]
     arguments: bpy.props.StringProperty(name="Arguments")  # type: ignore[valid-type]
@@ -55,6 +60,9 @@ def add(task, image, material=None):
     entry.name, entry.kind, entry.recipe = image.name, task.title, image[place.RECIPE]
     entry.made = time.strftime("%Y-%m-%d %H:%M")
     entry.image, entry.material = image, material
+    if task.title in BAKED and material is not None:
+        entry.owner = next((thing for thing in bpy.data.objects if _slots(thing, material)), None)
+        entry.slots = _slots(entry.owner, material) if entry.owner else ""
     entry.thumb = icons.thumbnail(image)
     found = resume.written(task.place)
     if found is not None:
@@ -64,6 +72,10 @@ def add(task, image, material=None):
     plain = [number for number, each in enumerate(settings.history) if not each.favourite]
     for number in reversed(plain[MOST:]):
         settings.history.remove(number)
+
+
+def _slots(thing, material):
+    return " ".join(str(number) for number, slot in enumerate(thing.material_slots) if slot.material == material)
 
 
 def _images_of(material):

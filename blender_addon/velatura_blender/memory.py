@@ -4,7 +4,7 @@ import random
 
 import bpy
 
-from . import asking, host, knobs, place, preferences, resume, unseen
+from . import asking, history, host, knobs, place, preferences, resume, unseen
 from .client import VelaturaError, recipe
 from .session import session
 
@@ -93,13 +93,28 @@ class VELATURA_OT_history_apply(OnEntry, bpy.types.Operator):
         if entry.material is None:
             raise ValueError(f"The material of «{entry.name}» is gone: vary it to paint it again")
         things = unseen.paintable(context)
-        if entry.kind == "Projection":
-            things = [thing for thing in things if entry.image.name.endswith(f" on {thing.name}")]
-        if not things:
-            raise ValueError("Select the mesh object that this was projected on")
-        for thing in things:
-            place.wear(thing, place.fitting(entry.material, thing))
+        if entry.kind in history.BAKED:
+            things = owners(entry, things)
+            for thing in things:
+                place.wear(thing, entry.material, [int(number) for number in entry.slots.split()])
+        else:
+            for thing in things:
+                place.wear(thing, place.fitting(entry.material, thing))
         return f"«{entry.material.name}» on {', '.join(thing.name for thing in things)}"
+
+
+def owners(entry, things):
+    """Those of the objects that a result was made for: its own, and such as share its mesh. Raises ValueError where
+    there is none, or where its UV map is gone."""
+    if entry.owner is None:
+        raise ValueError(f"The object that «{entry.name}» was made for is gone, and it fits no other")
+    found = [thing for thing in things if thing == entry.owner or thing.data == entry.owner.data]
+    if not found:
+        raise ValueError(f"Select {entry.owner.name}: «{entry.name}» was made for it, and fits no other")
+    gone = place.layers_of(entry.material) - {layer.name for layer in found[0].data.uv_layers}
+    if gone:
+        raise ValueError(f"{entry.owner.name} has no UV map «{gone.pop()}» any more, in which «{entry.name}» lies")
+    return found
 
 
 class VELATURA_OT_history_delete(OnEntry, bpy.types.Operator):

@@ -68,8 +68,7 @@ def texture_node(made: bpy.types.Material, picture: bpy.types.Image) -> None:
 
 def fitting(made: bpy.types.Material, thing: bpy.types.Object) -> bpy.types.Material:
     """A material of ours for an object: itself, or a copy that reads the object's own UV layer."""
-    wanted = {node.uv_map for node in made.node_tree.nodes if node.type in ("UVMAP", "NORMAL_MAP")}
-    if wanted <= {layer.name for layer in thing.data.uv_layers}:
+    if layers_of(made) <= {layer.name for layer in thing.data.uv_layers}:
         return made
     layer, _ = uv_layer(thing)
     copy = made.copy()
@@ -79,11 +78,19 @@ def fitting(made: bpy.types.Material, thing: bpy.types.Object) -> bpy.types.Mate
     return copy
 
 
-def wear(thing: bpy.types.Object, made: bpy.types.Material) -> None:
-    """Show a material on all of an object, at the object: its mesh, and others that share it, keep their own."""
+def layers_of(made: bpy.types.Material) -> set[str]:
+    """The UV layers that a material reads by their names."""
+    return {node.uv_map for node in made.node_tree.nodes if node.type in ("UVMAP", "NORMAL_MAP") and node.uv_map}
+
+
+def wear(thing: bpy.types.Object, made: bpy.types.Material, slots: Sequence[int] = ()) -> None:
+    """Show a material on all of an object or in these of its slots, at the object: its mesh, and others that share it,
+    keep their own."""
     if not thing.material_slots:
         thing.data.materials.append(None)
-    for slot in thing.material_slots:
+    for number, slot in enumerate(thing.material_slots):
+        if slots and number not in slots:
+            continue
         if slot.link == "OBJECT" and slot.material is not None:
             slot.material.use_fake_user = True  # it would be gone with the next save
         slot.link = "OBJECT"

@@ -283,6 +283,82 @@ def test_a_result_that_the_engine_no_longer_has_is_said_and_leaves_nothing(scene
     assert session.failed and state()[1:] == before[1:]
 
 
+def worn(thing):
+    return [slot.material.name if slot.material else "" for slot in thing.material_slots]
+
+
+def paint(operator, things, **more):
+    select(*things)
+    size = {} if operator == "generate" else {"texture_size": 64}
+    getattr(bpy.ops.velatura, operator)(**({"prompt": "bronze", "size": 64, "wait": True} | size | more))
+
+
+@pytest.mark.parametrize("operator", ["project", "texture_object"])
+def test_what_was_baked_for_one_object_is_applied_to_it_alone(scene, fake, operator):
+    one, other = add("cube", "One"), add("cube", "Other", (3, 0, 0))
+    paint(operator, [one])
+    made = worn(one)
+    paint(operator, [other])
+    texture()
+    select(one, other)
+    one.name = "Renamed"
+    bpy.ops.velatura.history_apply(number=2)
+    assert worn(one) == made and worn(other) == ["moss"]
+    select(other)
+    with pytest.raises(RuntimeError, match="Select Renamed"):
+        bpy.ops.velatura.history_apply(number=2)
+    twin = bpy.data.objects.new("Twin", one.data)
+    scene.collection.objects.link(twin)
+    select(twin)
+    bpy.ops.velatura.history_apply(number=2)
+    assert worn(twin) == made, "it shares the mesh, and so the UV map"
+
+
+def test_what_was_baked_is_not_applied_where_its_uv_map_or_its_object_is_gone(scene, fake):
+    thing = add("cube", "Cube")
+    paint("project", [thing], fresh_uvs=True)
+    layer = thing.data.uv_layers["Velatura UV"]
+    thing.data.uv_layers.remove(layer)
+    with pytest.raises(RuntimeError, match="no UV map «Velatura UV» any more"):
+        bpy.ops.velatura.history_apply()
+    bpy.data.objects.remove(thing)
+    select(suzanne())
+    with pytest.raises(RuntimeError, match="is gone, and it fits no other"):
+        bpy.ops.velatura.history_apply()
+
+
+@pytest.mark.parametrize("prompt", ["bronze", "古い青銅の壁、苔むした石、夕暮れの光、細かいひび割れ、錆び"])
+def test_every_projection_can_be_applied_again(scene, fake, prompt):
+    thing = suzanne()
+    for _ in range(2):
+        paint("project", [thing], prompt=prompt)
+    made = worn(thing)
+    paint("texture_object", [thing])
+    bpy.ops.velatura.history_apply(number=1)
+    assert worn(thing) == made
+    bpy.data.images.remove(scene.velatura.history[1].image)
+    bpy.ops.velatura.history_apply(number=1)
+
+
+def test_a_local_edit_is_applied_again_in_the_slot_that_it_was_made_for(scene, fake):
+    thing = add("cube", "Cube")
+    for name in ("First", "Second"):
+        thing.data.materials.append(bpy.data.materials.new(name))
+    for face in thing.data.polygons[:3]:
+        face.material_index = 1
+    select(thing)
+    texture()
+    thing.active_material_index = 1
+    thing.material_slots[0].material = bpy.data.materials["First"]
+    mask = place.image("mask", np.full((64, 64, 3), 255, np.uint8), data=True)
+    scene.velatura_local.mask = mask
+    bpy.ops.velatura.local_edit(prompt="rust", way="UV", size=64, wait=True)
+    made = worn(thing)
+    thing.material_slots[1].material = bpy.data.materials["Second"]
+    bpy.ops.velatura.history_apply()
+    assert worn(thing) == made and made[0] == "First"
+
+
 def test_what_cannot_be_written_down_is_not(scene):
     assert resume.written(lambda result: "") is None
     assert resume.read("nothing_known", "{}") is None
