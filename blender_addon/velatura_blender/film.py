@@ -25,7 +25,7 @@ def steps(
     wanted: takes.Wanted, folder: Path, numbers: Sequence[int], *, anew: bool = False
 ) -> Generator[None, None, str]:
     """Paint the frames that are not there yet, with `anew` all; says what was done."""
-    painted, lacks = 0, ""
+    painted, aside, lacks = 0, 0, ""
     for count, number in enumerate(numbers):
         tell(f"Frame {number}: rendering, {count + 1} of {len(numbers)}", count / len(numbers))
         spec = yield from prepare(wanted, folder, number, anew=anew)
@@ -33,7 +33,7 @@ def steps(
             tell(f"Frame {number} is there already", (count + 1) / len(numbers))
             yield
             continue
-        lacks = lacks or spec[0].labels.get(unseen.LABEL, "")
+        lacks, aside = lacks or spec[0].labels.get(unseen.LABEL, ""), aside + spec[2]
         artifact, alpha = (yield from paint(spec[0], number, count, len(numbers))), spec[1]
         pixels = asking.picture(artifact)[..., :3]
         pixels = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], 2)
@@ -41,22 +41,26 @@ def steps(
         painted += 1
     show(folder, numbers)
     kept = len(numbers) - painted
-    return f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}" + (
-        f"; depth does not show everything: {lacks}" if lacks else ""
-    )
+    notes = [f"{TITLE}: {painted} frame{'s' * (painted != 1)} painted, {kept} there already, in {folder}"]
+    notes += [f"{aside} files that others took the place of are in {folder / frames.EARLIER}"] * bool(aside)
+    notes += [f"depth does not show everything: {lacks}"] * bool(lacks)
+    return "; ".join(notes)
 
 
 def prepare(
     wanted: takes.Wanted, folder: Path, number: int, *, anew: bool
-) -> Generator[None, None, tuple[jobs_pb2.JobSpec, np.ndarray | None] | None]:
-    """A frame's job, and its alpha where it has any; None where it is there already. Its passes are written."""
+) -> Generator[None, None, tuple[jobs_pb2.JobSpec, np.ndarray | None, int] | None]:
+    """A frame's job, its alpha where it has any, and how many files were set aside for it; None where it is there
+    already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
         size = wanted.wish.size
         wish = replace(wanted.wish, controls=painting.hints(bpy.context, size))
         seen = takes.look(wanted, layer)
         made_of = takes.print_of(wanted, wish)
-        fresh = anew or frames.print_of(frames.path_of(folder, frames.PICTURE, number)) != made_of
+        there = frames.print_of(frames.path_of(folder, frames.PICTURE, number))
+        fresh, kinds = anew or there != made_of, (frames.PICTURE, *(frames.PASSES if wanted.passes else ()))
+        aside = frames.set_aside(folder, number, kinds) if there != made_of else 0
         if wanted.passes and seen is not None:
             write_passes(wanted, seen, folder, number, fresh=fresh)
         if not fresh:
@@ -66,7 +70,7 @@ def prepare(
         notes = asking_restyle.labels({**shots.notes(scene), **unseen.labels(left_out), asking_restyle.PRINT: made_of})
     shot = takes.shot_of(wanted, seen, color)
     spec = asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)
-    return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None
+    return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None, aside
 
 
 def write_passes(wanted: takes.Wanted, seen: passes.Passes, folder: Path, number: int, *, fresh: bool) -> None:

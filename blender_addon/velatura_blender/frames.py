@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from .client import VelaturaError, png, recipe
 
 PICTURE = "restyle"
 PASSES = ("depth", "normal", "mask")
+EARLIER = "earlier"
+"""The folder in the artist's into which goes what another picture would take the place of."""
 
 
 def path_of(folder: Path, kind: str, number: int) -> Path:
@@ -20,6 +23,22 @@ def path_of(folder: Path, kind: str, number: int) -> Path:
     suffix = "png" if kind == PICTURE else "exr"
     sign = "-" if number < 0 else ""
     return folder / f"{kind}_{sign}{abs(number):04d}.{suffix}"
+
+
+def set_aside(folder: Path, number: int, kinds: Sequence[str]) -> int:
+    """Move what is there of a frame into `earlier`, under names that are free; says how many files. Raises ValueError
+    where it cannot be."""
+    there = [file for file in (path_of(folder, kind, number) for kind in kinds) if file.exists()]
+    for file in there:
+        kept, count = folder / EARLIER / file.name, 1
+        while kept.exists():
+            kept, count = folder / EARLIER / f"{file.stem}.{count:03d}{file.suffix}", count + 1
+        try:
+            kept.parent.mkdir(exist_ok=True)
+            file.rename(kept)
+        except OSError as error:
+            raise ValueError(f"{file} cannot be set aside: {error.strerror}. Choose another folder") from None
+    return len(there)
 
 
 def make(folder: Path) -> None:

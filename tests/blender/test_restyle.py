@@ -321,6 +321,23 @@ def test_frames_that_are_there_are_left_out_and_changed_ones_are_not(stage, fake
     assert len(fake.specs) == 11
 
 
+def test_no_file_is_lost_that_another_frame_takes_the_place_of(stage, fake, tmp_path):
+    animate(tmp_path, end=2)
+    mine = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    for name in ("restyle_0003.png", "depth_0003.exr"):
+        mine[name] = name.encode()
+        (tmp_path / name).write_bytes(mine[name])  # of another program
+    animate(tmp_path, prompt="bark", passes=True)
+    earlier = tmp_path / "earlier"
+    assert {file.name: file.read_bytes() for file in earlier.iterdir()} == mine
+    assert "4 files" in errands.last.message and "earlier" in errands.last.message
+    animate(tmp_path, prompt="bark", passes=True, anew=True)
+    assert len(list(earlier.iterdir())) == 4, "what is painted again as it was takes its own place"
+    animate(tmp_path, prompt="moss", end=1)
+    assert (earlier / "restyle_0001.png").read_bytes() == mine["restyle_0001.png"]
+    assert frames.print_of(earlier / "restyle_0001.001.png")
+
+
 def test_an_engine_that_dies_midway_is_said_and_the_next_run_goes_on(stage, fake, tmp_path):
     seen = []
     plain = film.paint
