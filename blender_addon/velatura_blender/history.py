@@ -49,6 +49,7 @@ def watch(task, result):
         ]  # fmt: skip
         for image, material in [each for each in found if each[1] is not None] or found:
             add(task, image, material)
+        icons.forget()
 
     return remember
 

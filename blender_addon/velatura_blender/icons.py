@@ -15,22 +15,42 @@ SIDE = 96  # pixels of a thumbnail's longer side at most
 ROW = 32  # pixels of one in a list
 _shown: dict[str, bpy.utils.previews.ImagePreviewCollection] = {}
 """The collection that Blender keeps the pictures in, under "all"."""
+_fresh: dict[int, str] = {}
+"""Thumbnails of images that were only just made, by their `session_uid`."""
 
 
 def thumbnail(picture: bpy.types.Image) -> str:
-    """A small copy of an image, as words to be kept in a file."""
+    """A small copy of an image, as words to be kept in a file: the one that was made with it, else of its pixels."""
+    words = _fresh.pop(picture.session_uid, None)
+    if words is not None:
+        return words
     width, height = picture.size
     if not width or not height:
         return ""
-    step = -(-max(width, height) // SIDE)
     flat = np.empty(width * height * picture.channels, np.float32)
     picture.pixels.foreach_get(flat)
-    small = flat.reshape(height, width, picture.channels)[step // 2 :: step, step // 2 :: step, :3]
-    if small.shape[2] < 3:
-        small = np.repeat(small[..., :1], 3, axis=2)
-    rows = np.rint(np.clip(small, 0, 1) * 255).astype(np.uint8)
-    body = base64.b85encode(zlib.compress(np.ascontiguousarray(rows).tobytes(), 6)).decode()
+    return small(np.clip(flat.reshape(height, width, picture.channels)[::-1], 0, 1) * np.float32(255))
+
+
+def small(pixels: np.ndarray) -> str:
+    """A small copy of pixels (H, W, C), row 0 on top, up to 255 or 16 bits, in words. Touches no Blender data."""
+    height, width, channels = pixels.shape
+    step = -(-max(width, height) // SIDE)
+    rows = pixels[::-1][step // 2 :: step, step // 2 :: step, :3]
+    rows = np.repeat(rows[..., :1], 3, axis=2) if channels < 3 else rows
+    rows = rows >> 8 if rows.dtype == np.uint16 else np.rint(rows)
+    body = base64.b85encode(zlib.compress(np.ascontiguousarray(rows, np.uint8).tobytes(), 6)).decode()
     return f"{rows.shape[1]}x{rows.shape[0]}:{body}"
+
+
+def know(picture: bpy.types.Image, words: str) -> None:
+    """A new image's small copy, so that nobody has to read its pixels for it."""
+    _fresh[picture.session_uid] = words
+
+
+def forget() -> None:
+    """What is known of new images, as soon as the history has them."""
+    _fresh.clear()
 
 
 def unpack(thumb: str) -> np.ndarray | None:

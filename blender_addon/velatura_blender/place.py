@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import host
+from . import host, icons
 from .sheets import Sheet, sheet
 
 LAYER = "Velatura UV"
@@ -33,6 +33,7 @@ def image(name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: boo
     made.pack(data=ready.file, data_len=len(ready.file))
     made.source = "FILE"
     made[RECIPE] = recipe
+    icons.know(made, ready.small)
     return made
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import icons
 from .client import png
 
 MOMENT = 0.005
@@ -16,13 +17,14 @@ MOMENT = 0.005
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of 3 or 4 channels as a PNG file of 8 or 16 bits.
+    """A picture of 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history.
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
     """
 
     channels: int
     file: bytes
+    small: str
 
 
 def sheet(pixels: np.ndarray) -> Sheet:
@@ -32,7 +34,7 @@ def sheet(pixels: np.ndarray) -> Sheet:
     raster = png.Raster(
         width=width, height=height, channels=channels, bits=8 * pixels.dtype.itemsize, data=little.tobytes()
     )
-    return Sheet(channels, png.encode(raster, level=1))
+    return Sheet(channels, png.encode(raster, level=1), icons.small(pixels))
 
 
 def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Generator[None, None, list[Sheet]]:

@@ -56,6 +56,15 @@ def test_the_thumbnail_shows_the_picture(scene, fake):
     assert np.abs(small[:, 0].astype(int) - whole[rows, 1]).max() <= 4
 
 
+def test_remembering_a_picture_does_not_read_it(scene, fake):
+    select(suzanne())
+    texture()
+    image = scene.velatura.history[0].image
+    assert scene.velatura.history[0].thumb and not image.has_data, "which takes a second for a large one"
+    whole = place.read(image)[::-1, :, :3]
+    assert (icons.unpack(scene.velatura.history[0].thumb) == whole).all()
+
+
 def test_a_glimpse_is_decoded_by_blender_itself(scene):
     from velatura.testing import painter
 
