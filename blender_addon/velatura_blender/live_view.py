@@ -202,7 +202,7 @@ class VELATURA_OT_live_keep(bpy.types.Operator):
 
     def execute(self, context):
         """Keep it."""
-        made, title = now.screen.artifact, context.scene.velatura.prompt[:44] or "Live"
+        made, title = now.screen.artifact, place.title(context.scene.velatura.prompt)
         image = place.image(f"{title} live", asking.picture(made)[..., :3], asking.recipe_of(made))
         history.add(SimpleNamespace(title="Live", place=None), image)
         self.report({"INFO"}, f"Kept as «{image.name}»")
@@ -233,8 +233,9 @@ def _never_stale(*_):
 
 
 HANDLERS = (
+    (bpy.app.handlers.load_pre, _away), (bpy.app.handlers.load_post, _never_stale),
     (bpy.app.handlers.undo_post, _never_stale), (bpy.app.handlers.redo_post, _never_stale),
-    (bpy.app.handlers.load_post, _never_stale), (bpy.app.handlers.load_pre, _away), (bpy.app.handlers.save_pre, _hide), (bpy.app.handlers.save_post, _show_again),
+    (bpy.app.handlers.save_pre, _hide), (bpy.app.handlers.save_post, _show_again),
 )  # fmt: skip
 CLASSES = (VelaturaLive, VELATURA_OT_live, VELATURA_OT_live_keep)
 

@@ -64,7 +64,7 @@ class VELATURA_OT_generate(Asking, bpy.types.Operator):
 def put_picture(result, title, before="", material=""):
     """An image for each picture, shown where the former one was, as a node where a material was edited."""
     images = [
-        place.image(title[:48], asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
+        place.image(place.title(title), asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
         for artifact in result.artifacts
     ]
     host.show_image(images[0], before)

@@ -21,12 +21,20 @@ LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
 
 
+def title(words: str, most: int = 48) -> str:
+    """A name made of what an artist wrote: nothing in it that a file's name may not have, as exporters write images to
+    files of their names, and at most so many bytes, as Blender cuts what is longer than 63."""
+    plain = " ".join("".join(" " if each in '/\\:*?"<>|' else each for each in words).split())
+    return plain.encode()[:most].decode(errors="ignore").strip() or "Velatura"
+
+
 def image(name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: bool = False) -> bpy.types.Image:
     """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
 
     A fourth channel is kept beside the colours. Blender reads it when it is first looked at.
     """
     ready = picture if isinstance(picture, Sheet) else sheet(picture)
+    name = title(name, 63)
     made = bpy.data.images.new(name, 1, 1, alpha=ready.channels == 4, is_data=data)  # the file brings its size
     made.colorspace_settings.name = "Non-Color" if data else "sRGB"
     made.alpha_mode = "CHANNEL_PACKED"

@@ -134,8 +134,9 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
 @resume.resumable
 def put_tiles(result, title):
     """An image for each tile, the first one shown; says what was done."""
+    name = place.title(title)
     made = [
-        place.image(f"{title[:40]} tile {number}", asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
+        place.image(f"{name} tile {number}", asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
         for number, artifact in enumerate(result.artifacts, 1)
     ]
     host.show_image(made[0], "")

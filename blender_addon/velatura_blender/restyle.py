@@ -185,7 +185,7 @@ def put_restyle(result, title, before="", alpha=None):
     pixels = asking.picture(artifact)[..., :3]
     if alpha is not None:
         pixels = np.concatenate([pixels, alpha[..., None]], 2)
-    image = place.image(f"{title[:40]} restyled", pixels, asking.recipe_of(artifact))
+    image = place.image(f"{place.title(title)} restyled", pixels, asking.recipe_of(artifact))
     if alpha is not None:
         image.alpha_mode = "STRAIGHT"
     host.show_image(image, before)

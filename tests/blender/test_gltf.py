@@ -4,6 +4,7 @@ import json
 import struct
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import bpy
 import numpy as np
@@ -142,3 +143,12 @@ def test_a_picture_that_became_a_mesh_is_in_the_file(exporting, fake):
     assert gltf.faults(content) == []
     colour = told["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]
     np.testing.assert_array_equal(read(content, told, colour), grey(7))
+
+
+def test_images_are_exported_to_files_whatever_the_prompt_holds(exporting, fake, tmp_path):
+    thing = add("cube", "Cube")
+    select(thing)
+    bpy.ops.velatura.texture(prompt="brick/stone: wall?", size=64, wait=True)
+    bpy.ops.export_scene.gltf(filepath=str(tmp_path / "apart.gltf"), export_format="GLTF_SEPARATE")
+    (image,) = json.loads((tmp_path / "apart.gltf").read_text())["images"]
+    assert (tmp_path / unquote(image["uri"])).stat().st_size > 100

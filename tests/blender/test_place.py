@@ -20,6 +20,22 @@ def test_an_image_keeps_every_byte_and_is_packed(scene, channels):
     np.testing.assert_array_equal(place._pixels(made), pixels[..., :3])
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("brick/stone wall", "brick stone wall"),
+        ('a\\b:c*d?e"f<g>h|i\n\tj', "a b c d e f g h i j"),
+        ("苔" * 40, "苔" * 16),
+        ("🧱" * 40, "🧱" * 12),
+        (" / ", "Velatura"),
+    ],
+)
+def test_what_an_artist_wrote_becomes_a_name_that_files_can_have(scene, words, name):
+    assert place.title(words) == name and place.image(words, gradient()).name == place.title(words, 63)
+    longest = place.image(f"{place.title(words)} on Cube", gradient())
+    assert longest.name.endswith(" on Cube"), "the end is not cut"
+
+
 def test_a_second_image_of_the_same_name_leaves_the_first_alone(scene):
     first, second = place.image("Moss", gradient()), place.image("Moss", gradient() // 2)
     assert first.name == "Moss" and second.name == "Moss.001"
