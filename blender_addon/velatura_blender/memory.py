@@ -51,7 +51,8 @@ class VELATURA_OT_history_use(OnEntry, bpy.types.Operator):
 
     def act(self, context, entry):
         """Set them."""
-        restore(context.scene.velatura, asking.diffusion(recipe.loads(entry.recipe)))
+        free = entry.kind == "Picture"  # else its shape is the camera's, or square
+        restore(context.scene.velatura, asking.diffusion(recipe.loads(entry.recipe)), free)
         return f"Settings of «{entry.name}»"
 
 
@@ -159,11 +160,12 @@ class VELATURA_OT_seed(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def restore(settings, task):
-    """Settings as a painting's message has them; pictures are left as they are."""
+def restore(settings, task, free):
+    """Settings as a painting's message has them, its shape where that was `free`; hint pictures are left as they are."""
     settings.prompt, settings.negative, settings.style = task.prompt.text, task.negative.text, ""
-    settings.model, settings.size = task.model, max(min(task.width, 4096), 64)
-    settings.height = 0 if task.height == task.width else task.height
+    side = task.width if free else max(task.width, task.height)
+    settings.model, settings.size = task.model, max(min(side, 4096), 64)
+    settings.height = task.height if free and task.height != task.width else 0
     settings.seed, settings.steps = task.seed % (1 << 31), task.sampling.steps
     settings.guidance = task.sampling.guidance if task.sampling.HasField("guidance") else -1
     settings.sampler, settings.schedule = task.sampling.sampler, task.sampling.schedule

@@ -238,7 +238,7 @@ def put_mesh(result, picture, eye):
     thing.data[place.RECIPE] = asking.recipe_of(artifact)
     if eye is not None:
         thing.location = eye
-    wear(thing, picture)
+    wear(thing, picture, thing.data[place.RECIPE])
     return f"Mesh «{thing.name}», {len(positions)} vertices, {len(sheet.triangles)} triangles"
 
 
@@ -269,12 +269,13 @@ def put_plane(shares, picture, eye, side, height, recipe=""):
     lift.texture.image, lift.texture.extension = depth, "EXTEND"
     lift.texture_coords, lift.uv_layer = "UV", LAYER
     lift.mid_level, lift.strength = 0.0, height
-    wear(thing, picture)
+    wear(thing, picture, recipe)
     return f"Plane «{thing.name}»; its modifiers Divide and Depth can be changed"
 
 
 def build(name, positions, faces, uvs):
-    """A new object of faces with as many corners each (F, N), selected and active; `uvs` (V, 2) are the vertices'."""
+    """A new object of faces with as many corners each (F, N); `uvs` (V, 2) are the vertices'. It is selected and active,
+    unless something is being edited."""
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(positions))
     mesh.vertices.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
@@ -291,19 +292,20 @@ def build(name, positions, faces, uvs):
     mesh.update()
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)
-    view = bpy.context.view_layer
-    for other in view.objects:
-        other.select_set(False)
-    thing.select_set(True)
-    view.objects.active = thing
+    if bpy.context.mode == "OBJECT":
+        view = bpy.context.view_layer
+        for other in view.objects:
+            other.select_set(False)
+        thing.select_set(True)
+        view.objects.active = thing
     return thing
 
 
-def wear(thing, picture):
+def wear(thing, picture, recipe=""):
     """Show a picture on an object whose UVs lie over it; where it is gone, nothing."""
     image = bpy.data.images.get(picture)
     if image is not None:
-        thing.data.materials.append(place.material(picture, image, LAYER))
+        thing.data.materials.append(place.material(picture, image, LAYER, recipe=recipe))
 
 
 CLASSES = (VelaturaRelief, VELATURA_OT_relief_mesh, VELATURA_OT_relief_plane)

@@ -188,15 +188,11 @@ class Session:
         stopped = isinstance(error, errors.Cancelled)
         self.message, self.failed = "Stopped" if stopped else message, error is not None and not stopped
 
-    def wait(self, task: Task, timeout: float = 3600.0) -> None:
-        """Pump until a task ended. Raises what it failed with."""
-        until = time.monotonic() + timeout
-        while not task.done and time.monotonic() < until:
+    def wait(self, task: Task) -> None:
+        """Pump until a task ended, however long it is in the queue. Raises what it failed with."""
+        while not task.done:
             task.job.wait(TICK)
             self.pump()
-        if not task.done:
-            task.job.cancel()
-            raise errors.Timeout(f"{task.title} is not done after {timeout:g} seconds")
         if task.error is not None:
             raise task.error
 

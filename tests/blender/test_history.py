@@ -118,6 +118,16 @@ def test_replaying_an_entry_sends_the_same_job(scene, fake):
     assert one.steps[0].diffuse.depth.image.blob_id
 
 
+def test_the_longer_side_of_a_portrait_projection_is_set_again(scene, fake):
+    scene.render.resolution_x, scene.render.resolution_y = 128, 256
+    paint("project", [suzanne()], size=128)
+    bpy.ops.velatura.history_use()
+    assert (scene.velatura.size, scene.velatura.height) == (128, 0)
+    bpy.ops.velatura.project(texture_size=64, wait=True)
+    first, second = (spec.steps[0].diffuse for spec in fake.specs)
+    assert (second.width, second.height) == (first.width, first.height) == (64, 128)
+
+
 def test_a_result_goes_onto_other_meshes_with_their_own_uvs(scene, fake):
     thing, other = suzanne(), add("cube", "Cube", (2, 0, 0))
     other.data.uv_layers[0].name = "Another"

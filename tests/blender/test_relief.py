@@ -6,7 +6,7 @@ import bpy
 import kernel
 import numpy as np
 import pytest
-from scenes import daylight, place_camera, render, state
+from scenes import add, daylight, place_camera, render, state
 from velatura import errors, pixels
 from velatura_blender import asking_relief, place, relief, resume
 from velatura_blender.session import session
@@ -125,10 +125,21 @@ def test_a_picture_becomes_a_mesh_at_the_cursor_that_wears_it(scene, fake):
     thing = bpy.context.view_layer.objects.active
     assert thing.name == "Photo mesh" and thing.select_get() and tuple(thing.location) == (1, 2, 3)
     assert np.allclose(vertices(thing), [(-1, 1, 1), (-1, 1, -1), (1, 3, -1), (1, 3, 1)])
-    assert '"relief"' in thing.data[place.RECIPE]
     (worn,) = thing.data.materials
+    assert '"relief"' in thing.data[place.RECIPE] and worn[place.RECIPE] == thing.data[place.RECIPE]
     assert next(node for node in worn.node_tree.nodes if node.type == "TEX_IMAGE").image == image
     assert "2 triangles" in session.message
+
+
+def test_a_mesh_that_comes_while_another_is_edited_leaves_the_artist_there(scene, fake):
+    picture()
+    cube = add("cube", "Cube")
+    assert bpy.ops.velatura.relief_mesh(image="Photo") == {"FINISHED"}
+    bpy.ops.object.mode_set(mode="EDIT")
+    session.wait(session.tasks[0])
+    assert "Photo mesh" in bpy.data.objects and bpy.context.mode == "EDIT_MESH"
+    assert bpy.context.view_layer.objects.active == cube and cube.mode == "EDIT"
+    bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def test_through_the_scenes_camera_the_mesh_lies_in_the_world(scene, fake):
