@@ -28,17 +28,30 @@ def corners_of(uvs: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def drawn(corners: np.ndarray, width: int, height: int) -> np.ndarray:
     """Texels (H, W) whose centres lie in one of the triangles (T, 3, 2); of two that touch, one has each centre."""
-    found = np.zeros((height, width), bool)
+    found = np.zeros(height * width, bool)
+    for texels in _centres(corners, width, height):
+        found[texels] = True
+    return found.reshape(height, width)
+
+
+def counted(corners: np.ndarray, width: int, height: int) -> np.ndarray:
+    """In how many of the triangles (T, 3, 2) the centre of each texel lies, (H, W)."""
+    found = np.zeros(height * width, np.int64)
+    for texels in _centres(corners, width, height):
+        found += np.bincount(texels, minlength=height * width)
+    return found.reshape(height, width)
+
+
+def _centres(corners: np.ndarray, width: int, height: int) -> Iterator[np.ndarray]:
+    """Numbers of the texels whose centres lie in triangles, one after the other, in portions."""
     for rows, first, last in _spans(corners):
         # What is longer than the picture covers a row whole; no centre needs to be drawn twice.
         last = np.minimum(last, first + width)
         count = last - first
         for part in _portions(count):
             columns = np.arange(count[part].sum()) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
-            found[
-                np.repeat(rows[part], count[part]) % height, (columns + np.repeat(first[part], count[part])) % width
-            ] = True
-    return found
+            columns += np.repeat(first[part], count[part])
+            yield np.repeat(rows[part], count[part]) % height * width + columns % width
 
 
 def _spans(corners: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

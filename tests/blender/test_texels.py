@@ -29,6 +29,11 @@ def test_a_texel_is_drawn_where_its_centre_lies_in_a_face():
     assert np.array_equal(texels.drawn(corners, 24, 16), inside(corners, 24, 16) > 0)
 
 
+def test_faces_are_counted_at_each_texel():
+    corners = DICE.uniform(0, 16, (40, 3, 2))
+    assert np.array_equal(texels.counted(corners, 24, 16), inside(corners, 24, 16))
+
+
 def test_faces_that_touch_share_no_texel_and_leave_none_out(monkeypatch):
     monkeypatch.setattr(texels, "AT_ONCE", 50)  # many portions
     points = np.stack(np.meshgrid(np.linspace(0, 32, 9), np.linspace(0, 32, 9)), -1)

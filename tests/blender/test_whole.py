@@ -401,4 +401,7 @@ def test_overlaps_and_faces_without_uvs_are_told_from_good_uvs():
     assert uvs.fault(good, ones) == ""
     assert uvs.fault(np.concatenate([good, good]), np.ones(128)) == "had overlapping UVs"
     assert uvs.fault(good * 3, ones) == "had UVs outside the square"
+    few = np.concatenate([good, good[:3] + 0.01])
+    assert uvs.fault(few, np.ones(67)) == "had overlapping UVs", "three of 64 under others"
+    assert uvs.fault(good[:, ::-1], ones) == "", "mirrored, and each for itself"
     assert uvs.fault(np.where(chance.random((64, 1, 1)) < 0.1, 0.0, good), ones) == "had faces without UVs"
