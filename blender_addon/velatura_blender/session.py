@@ -9,7 +9,6 @@ results when it is opened again (`resume.py`).
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
