@@ -161,7 +161,7 @@ class VELATURA_OT_seed(bpy.types.Operator):
 
 
 def restore(settings, task, free):
-    """Settings as a painting's message has them, its shape where that was `free`; hint pictures are left as they are."""
+    """Settings as a painting's message has them, its shape where that was `free`; hint pictures are left."""
     settings.prompt, settings.negative, settings.style = task.prompt.text, task.negative.text, ""
     side = task.width if free else max(task.width, task.height)
     settings.model, settings.size = task.model, max(min(side, 4096), 64)

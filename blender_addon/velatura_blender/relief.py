@@ -274,8 +274,8 @@ def put_plane(shares, picture, eye, side, height, recipe=""):
 
 
 def build(name, positions, faces, uvs):
-    """A new object of faces with as many corners each (F, N); `uvs` (V, 2) are the vertices'. It is selected and active,
-    unless something is being edited."""
+    """A new object of faces with as many corners each (F, N); `uvs` (V, 2) are the vertices'. It is selected and made
+    active, unless something is being edited."""
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(positions))
     mesh.vertices.foreach_set("co", np.ascontiguousarray(positions, np.float32).ravel())
