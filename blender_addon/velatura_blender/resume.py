@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import bpy
 
-from . import host
+from . import held, host
 from .client import VelaturaError
 from .session import Task, session
 
@@ -31,7 +31,7 @@ KNOWN: dict[str, Callable[..., Any]] = {}
 
 
 def resumable(function: Function) -> Function:
-    """A function whose partials, of keyword arguments that JSON can hold, may be written down."""
+    """A function whose partials, of keyword arguments that JSON can hold and held objects, may be written down."""
     KNOWN[function.__name__] = function
     return function
 
@@ -41,7 +41,7 @@ def written(call: Any) -> tuple[str, str] | None:
     if not isinstance(call, partial) or call.args or KNOWN.get(call.func.__name__) is not call.func:
         return None
     try:
-        return call.func.__name__, json.dumps(call.keywords)
+        return call.func.__name__, json.dumps(call.keywords, default=held.write)
     except (TypeError, ValueError):
         return None
 
@@ -50,7 +50,7 @@ def read(name: str, arguments: str) -> Callable[..., Any] | None:
     """The partial that was written down; None where this version does not know it."""
     function = KNOWN.get(name)
     try:
-        return None if function is None else partial(function, **json.loads(arguments))
+        return None if function is None else partial(function, **json.loads(arguments, object_hook=held.read))
     except (TypeError, ValueError):
         return None
 
