@@ -1,35 +1,86 @@
 """Objects that a job is for: found again when its result comes, whatever the artist has called them meanwhile.
 
 In memory they go by a number that outlives renaming and undoing, as long as the file is open. What is written into the
-file (`resume.py`) names them as they are called at that moment, and says which are gone.
+file (`resume.py`) names them as they are called at that moment, and says which are gone. The UV layer that a job is
+painted for is held with its numbers: the artist may undo its making, or change it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import numpy as np
+
+from . import capture, place
 
 WORD = "held_object"
 """Marks an object in what is written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Held:
-    """An object by what it was called when it was held, and its number; 0 is that of none."""
+    """An object by what it was called when it was held, and its number; 0 is that of none.
+
+    `layer` is the UV layer that is meant, `uvs` (2 L,) what it held, and `faces` a digest of whose corners these are.
+    """
 
     name: str
     uid: int
+    layer: str = ""
+    uvs: np.ndarray | None = None
+    faces: bytes = b""
 
     def find(self) -> bpy.types.Object | None:
         """The object; None where it is gone."""
         return next((thing for thing in bpy.data.objects if self.uid and thing.session_uid == self.uid), None)
 
+    def lay(self) -> str:
+        """The layer's name with what it held: made again where it is missing or was changed; "" where it cannot be.
 
-def hold(thing: bpy.types.Object) -> Held:
-    """An object, to be found again."""
-    return Held(name=thing.name, uid=thing.session_uid)
+        In Edit Mode, and where corners have come or gone, a layer of this name is taken as it is.
+        """
+        thing = self.find()
+        there = self.layer if self.layer in thing.data.uv_layers else ""
+        if self.uvs is None or being_edited(thing) or _faces(thing.data) != self.faces:
+            return there
+        if there and np.array_equal(_uvs(thing.data, there), self.uvs):
+            return there
+        made = place.add_layer(thing.data, self.layer if not there else place.LAYER, self.uvs)
+        return made or there
+
+    def lay_any(self) -> str:
+        """The layer's name, whatever it holds now; where it cannot be had, that of the active one, or ""."""
+        layers = self.find().data.uv_layers
+        if self.layer in layers:
+            return self.layer
+        return self.lay() or (layers.active.name if layers.active is not None else "")
+
+
+def hold(thing: bpy.types.Object, layer: str = "") -> Held:
+    """An object, to be found again, with a UV layer of it."""
+    if not layer or layer not in thing.data.uv_layers or being_edited(thing):
+        return Held(name=thing.name, uid=thing.session_uid, layer=layer)
+    return Held(
+        name=thing.name, uid=thing.session_uid, layer=layer, uvs=_uvs(thing.data, layer), faces=_faces(thing.data)
+    )
+
+
+def being_edited(thing: bpy.types.Object) -> bool:
+    """Whether its mesh is not the one that is seen: in Edit Mode, and in Sculpt Mode with Dyntopo."""
+    return thing.data.is_editmode or thing.use_dynamic_topology_sculpting
+
+
+def _uvs(mesh: bpy.types.Mesh, layer: str) -> np.ndarray:
+    return capture.numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2).ravel()
+
+
+def _faces(mesh: bpy.types.Mesh) -> bytes:
+    corners = capture.numbers(mesh.loops, "vertex_index", np.int32, 1)
+    starts = capture.numbers(mesh.polygons, "loop_start", np.int32, 1)
+    return hashlib.blake2b(corners.tobytes() + starts.tobytes(), digest_size=16).digest()
 
 
 def write(held: Any) -> dict[str, Any]:
@@ -37,7 +88,7 @@ def write(held: Any) -> dict[str, Any]:
     if not isinstance(held, Held):
         raise TypeError(f"{type(held).__name__} cannot be written down")
     thing = held.find()
-    return {WORD: held.name if thing is None else thing.name, "gone": thing is None}
+    return {WORD: held.name if thing is None else thing.name, "gone": thing is None, "layer": held.layer}
 
 
 def read(words: dict[str, Any]) -> Any:
@@ -45,4 +96,4 @@ def read(words: dict[str, Any]) -> Any:
     if WORD not in words:
         return words
     thing = None if words["gone"] else bpy.data.objects.get((words[WORD], None))
-    return Held(name=words[WORD], uid=0) if thing is None else hold(thing)
+    return Held(name=words[WORD], uid=0, layer=words["layer"]) if thing is None else hold(thing, words["layer"])

@@ -5,7 +5,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, capture, host, painting, place, preferences, resume, unseen, wiring
+from . import asking, capture, held, host, layers, painting, place, preferences, resume, unseen, wiring
 from .client import VelaturaError
 from .session import session
 from .sheets import sheets_in_turn
@@ -96,27 +96,24 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         side = self.value(context, "size")
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
-        names = [thing.name for thing in things]
-        put = partial(put_texture, names=names, title=wish.prompt, repeat=self.value(context, "repeat"))
         spec = asking.texture(wish, self.value(context, "tiling"))
-        return session.run("Texture", spec, put, left_out=wish.left_out)
+        with layers.unwrapped() as made:
+            on = layers.choose(things, made, place.uv_layer)
+            put = partial(put_texture, things=on, made=made, title=wish.prompt, repeat=self.value(context, "repeat"))
+            return session.run("Texture", spec, put, partial(layers.drop_layers, made=made), left_out=wish.left_out)
 
 
 @resume.resumable
-def put_texture(result, names, title, repeat):
+def put_texture(result, things, made, title, repeat):
     """Image, one material for each UV layer that is used, and the objects that wear them; says what was done."""
     artifact = result.artifacts[0]
     recipe = asking.recipe_of(artifact)
     image = place.image(title[:48], asking.picture(artifact)[..., :3], recipe)
-    made, unwrapped = {}, []
-    for thing in _living(names):
-        layer, new = place.uv_layer(thing)
-        unwrapped += [thing.name] * new
-        if layer not in made:
-            made[layer] = place.material(title[:48], image, layer, repeat=repeat, recipe=recipe)
-        place.wear(thing, made[layer])
-    note = f"; unwrapped {', '.join(unwrapped)} into «{place.LAYER}»" if unwrapped else ""
-    return f"Texture on {', '.join(names)}, seed {artifact.seed}{note}"
+
+    def material(layer, size):
+        return place.material(title[:48], image, layer, repeat=repeat, recipe=recipe)
+
+    return _dress("Texture", things, made, f"seed {artifact.seed}", material)
 
 
 class VELATURA_OT_material(Asking, bpy.types.Operator):
@@ -135,19 +132,21 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
         side = self.value(context, "size")
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
-        put = partial(
-            put_material,
-            names=[thing.name for thing in things],
-            title=wish.prompt,
-            repeat=self.value(context, "repeat"),
-            displace=self.value(context, "displace"),
-        )
         spec = asking.material(wish, self.value(context, "tiling"))
-        return session.run("Material", spec, put, left_out=wish.left_out)
+        with layers.unwrapped() as made:
+            put = partial(
+                put_material,
+                things=layers.choose(things, made, place.uv_layer),
+                made=made,
+                title=wish.prompt,
+                repeat=self.value(context, "repeat"),
+                displace=self.value(context, "displace"),
+            )
+            return session.run("Material", spec, put, partial(layers.drop_layers, made=made), left_out=wish.left_out)
 
 
 @resume.resumable
-def put_material(result, names, title, repeat, displace):
+def put_material(result, things, made, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
 
     The maps become files beside Blender's thread. All else is one piece: packing six files takes few milliseconds, and
@@ -163,18 +162,35 @@ def put_material(result, names, title, repeat, displace):
     called = {name: title[:48] if name == "albedo" else f"{title[:48]} {name}" for name in found}
     images = {name: place.image(called[name], ready[name], recipe, data=name != "albedo") for name in found}
     share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
-    made, unwrapped = {}, []
-    for thing in _living(names):
-        layer, new = place.uv_layer(thing)
-        unwrapped += [thing.name] * new
-        if layer not in made:
-            depth = share * max(thing.dimensions)
-            made[layer] = wiring.surface(
-                title[:48], images, layer, repeat=repeat, depth=depth, displace=displace, recipe=recipe
-            )
-        place.wear(thing, made[layer])
-    note = f"; unwrapped {', '.join(unwrapped)} into «{place.LAYER}»" if unwrapped else ""
-    return f"Material on {', '.join(names)}, {_seeds(result)[0]}{note}"
+
+    def material(layer, size):
+        return wiring.surface(
+            title[:48], images, layer, repeat=repeat, depth=share * size, displace=displace, recipe=recipe
+        )
+
+    return _dress("Material", things, made, _seeds(result)[0], material)
+
+
+def _dress(what, things, made, seed, material):
+    """The objects that are still there wear a material, `material(layer, size)` for each UV layer that is used; says
+    what was done."""
+    notes, known, worn = [seed, *layers.words(made)], {}, []
+    for target in things:
+        thing = target.find()
+        if thing is None:
+            notes.append(f"{target.name} is gone")
+            continue
+        layer = target.lay_any()
+        if not layer:
+            notes.append(f"{thing.name} has no UV map: unwrap it (Edit Mode, U)")
+        if layer not in known:
+            known[layer] = material(layer, max(thing.dimensions))
+        place.wear(thing, known[layer])
+        worn.append(thing.name)
+    if not worn:
+        material("", 1.0)
+        notes.append("Apply Again there puts it on another mesh")
+    return f"{what} {'on ' + ', '.join(worn) if worn else 'only in the history'}, " + "; ".join(notes)
 
 
 def _seeds(result):
@@ -207,20 +223,14 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         mask = seen.mask(names)
         if not mask.any():
             raise ValueError("The camera sees none of the selected objects: move it, or select others")
-        layers, made = {}, []
-        take_back = partial(drop_layers, made=made)
-        try:
-            for thing in things:
-                layers[thing.name], new = place.layer_to_paint(thing, fresh=self.value(context, "fresh_uvs"))
-                made += [(thing.name, layers[thing.name])] * new
-            targets = self.surfaces(context, things, layers)
+        with layers.unwrapped() as made:
+            fresh = self.value(context, "fresh_uvs")
+            on = layers.choose(things, made, partial(place.layer_to_paint, fresh=fresh))
+            targets = self.surfaces(context, things, {each.name: each.layer for each in on})
             lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
             spec = asking.projection(wish, targets, lens, seen.depth, mask)
-            put = partial(put_projection, layers=layers, made=made, title=wish.prompt)
-            return session.run("Projection", spec, put, take_back, left_out=left_out)
-        except Exception:
-            take_back()
-            raise
+            put = partial(put_projection, things={each.name: each for each in on}, made=made, title=wish.prompt)
+            return session.run("Projection", spec, put, partial(layers.drop_layers, made=made), left_out=left_out)
 
     def surfaces(self, context, things, layers):
         """The targets' messages."""
@@ -238,40 +248,36 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 
 
 @resume.resumable
-def put_projection(result, layers, made, title):
-    """One image and material for each object; says what was done."""
-    notes = _seeds(result)
-    notes += [f"unwrapped {name} into «{layer}»" for name, layer in made]
+def put_projection(result, things, made, title):
+    """One image and material for each object, by the name that it had; says what was done."""
+    notes = [*_seeds(result), *layers.words(made)]
     for artifact in result.artifacts:
-        for thing in _living([artifact.name]):
+        target = things[artifact.name]
+        thing = target.find()
+        called = target.name if thing is None else thing.name
+        layer = "" if thing is None else target.lay()
+        recipe = asking.recipe_of(artifact)
+        image = place.image(f"{title[:32]} on {called}", asking.picture(artifact), recipe)
+        material = place.material(image.name, image, layer or target.layer, recipe=recipe)
+        if thing is None:
+            notes.append(f"{called} is gone, so «{image.name}» is only in the history")
+        elif not layer:
+            why = "is being edited" if held.being_edited(thing) else "has other faces now"
+            notes.append(f"{called} {why} and has no UV map «{target.layer}», so «{image.name}» is only in the history")
+        else:
             if len({slot.material for slot in thing.material_slots}) > 1:
-                notes.append(f"{thing.name} has several materials, the first one's look stays where nothing is painted")
-            recipe = asking.recipe_of(artifact)
-            name = f"{title[:32]} on {thing.name}"
-            image = place.image(name, asking.picture(artifact), recipe)
-            place.wear(thing, place.material(name, image, layers[thing.name], recipe=recipe))
+                notes.append(f"{called} has several materials, the first one's look stays where nothing is painted")
+            if layer != target.layer:
+                notes.append(f"the UV map {target.layer} has changed, the paint lies in «{layer}» as it was")
+            place.wear(thing, material)
         scores = artifact.scores
         if "coverage" in scores:
-            notes.append(f"{artifact.name} {scores['coverage']:.0%} painted")
+            notes.append(f"{called} {scores['coverage']:.0%} painted")
         if scores.get("overlap", 0) > 0.02:
-            notes.append(f"UVs of {artifact.name} overlap: try New UV Map")
+            notes.append(f"UVs of {called} overlap: try New UV Map")
         if scores.get("outside", 0) > 0.02:
-            notes.append(f"UVs of {artifact.name} leave the square and are cut")
+            notes.append(f"UVs of {called} leave the square and are cut")
     return "Projected: " + "; ".join(notes)
-
-
-@resume.resumable
-def drop_layers(made):
-    """Take back the UV layers that were made for a job that came to nothing."""
-    for name, layer in made:
-        thing = bpy.data.objects.get(name)
-        if thing is not None and layer in thing.data.uv_layers:
-            thing.data.uv_layers.remove(thing.data.uv_layers[layer])
-
-
-def _living(names):
-    """The objects that are still there."""
-    return [thing for thing in map(bpy.data.objects.get, names) if thing is not None]
 
 
 CLASSES = (

@@ -19,6 +19,7 @@ from .sheets import Sheet, sheet
 
 LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
+MOST_LAYERS = 8  # of a mesh
 
 
 def title(words: str, most: int = 48) -> str:
@@ -254,20 +255,39 @@ def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str
 def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
     """The UV layer to use, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
-    Raises ValueError where no further layer fits (a mesh holds 8).
+    Raises ValueError where none can be made.
     """
     layers = thing.data.uv_layers
     if layers.active is not None and not fresh:
         return layers.active.name, False
-    found = _unwrapped(thing)
-    active = layers.active_index
-    made = layers.new(name=LAYER, do_init=False)
-    if made is None:
+    if thing.data.library is not None:
+        raise ValueError(
+            f"The mesh of {thing.name} is linked from another file and cannot be unwrapped: Object > Relations > Make "
+            "Local > Selected Objects and Data"
+        )
+    if thing.use_dynamic_topology_sculpting:
+        raise ValueError(f"{thing.name} cannot be unwrapped while it is sculpted with Dyntopo: switch that off first")
+    made = add_layer(thing.data, LAYER, _unwrapped(thing)) if len(layers) < MOST_LAYERS else ""
+    if not made:
         raise ValueError(f"{thing.name} has 8 UV maps already; remove one")
-    made.uv.foreach_set("vector", found)
+    return made, True
+
+
+def add_layer(mesh: bpy.types.Mesh, name: str, uvs: np.ndarray) -> str:
+    """A new UV layer with UVs of every loop (2 L,), not the active one unless it is the first; "" where none fits."""
+    layers = mesh.uv_layers
+    active, made = layers.active_index, layers.new(name=name, do_init=False)
+    if made is None:
+        return ""
+    called = made.name
+    try:
+        made.uv.foreach_set("vector", uvs)
+    except RuntimeError:
+        layers.remove(layers[called])
+        raise
     if active >= 0:
         layers.active_index = active
-    return made.name, True
+    return called
 
 
 def _unwrapped(thing: bpy.types.Object) -> np.ndarray:

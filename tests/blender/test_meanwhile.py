@@ -1,0 +1,185 @@
+"""What an artist does between asking for something and its coming: nothing is lost, and nothing lands elsewhere."""
+
+import time
+
+import bpy
+import numpy as np
+import pytest
+from scenes import add, place_camera, select, suzanne, uv_bytes
+from velatura.testing import Script
+from velatura_blender import host, place
+from velatura_blender.session import session
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+@pytest.fixture
+def window(scene, fake, monkeypatch):
+    """As if there were one, with a job that takes a moment; the tests pump."""
+    session.disconnect()
+    monkeypatch.setattr(host, "has_window", lambda: True)
+    fake.once(Script(steps=5, delay=0.02))
+    yield scene
+    session.forget()
+    session.disconnect()
+
+
+def ask(operator, **more):
+    given = {"prompt": "moss", "size": 64, "seed": 3} | ({"texture_size": 64} if operator == "project" else {}) | more
+    assert getattr(bpy.ops.velatura, operator)(**given) == {"FINISHED"}
+
+
+def come():
+    """Until all results are there."""
+    until = time.monotonic() + 20
+    while session.tasks and time.monotonic() < until:
+        session.pump()
+        time.sleep(0.01)
+    assert not session.tasks and not session.failed, session.message
+
+
+def bare(thing):
+    """Take its UV maps away."""
+    while thing.data.uv_layers:
+        thing.data.uv_layers.remove(thing.data.uv_layers[0])
+    return thing
+
+
+def layers(thing):
+    return [layer.name for layer in thing.data.uv_layers]
+
+
+def worn(thing):
+    """The image that gives an object its colour, and the UV map that lays it."""
+    (slot,) = thing.material_slots
+    nodes = {node.type: node for node in slot.material.node_tree.nodes}
+    return nodes["BSDF_PRINCIPLED"].inputs["Base Color"].links[0].from_node.image.name, nodes["UVMAP"].uv_map
+
+
+WAYS = pytest.mark.parametrize("operator", ["texture", "material", "project"])
+
+
+@WAYS
+def test_a_renamed_object_gets_its_result_and_another_of_its_name_does_not(window, operator):
+    thing = add("cube", "Cube")
+    select(thing)
+    ask(operator)
+    thing.name = "Wall"
+    other = add("cube", "Cube", (4, 0, 0))
+    come()
+    assert worn(thing)[0].startswith("moss") and not other.material_slots
+    assert "Wall" in session.message or worn(thing)[0] == "moss on Wall"
+
+
+@WAYS
+def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history_and_can_be_applied(window, operator):
+    thing = add("cube", "Cube")
+    select(thing)
+    ask(operator)
+    bpy.data.objects.remove(thing)
+    come()
+    (entry,) = window.velatura.history
+    assert entry.image is not None and entry.material is not None and "Cube is gone" in session.message
+    other = add("cube", "Cube", (4, 0, 0))
+    select(other)
+    bpy.ops.velatura.history_apply()
+    assert worn(other) == (entry.image.name, "UVMap")
+
+
+@WAYS
+def test_a_mesh_that_is_being_edited_wears_it_in_the_uv_map_that_was_made_for_it(window, operator):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    ask(operator)
+    numbers = uv_bytes(thing.data.uv_layers[0])
+    bpy.ops.object.mode_set(mode="EDIT")
+    come()
+    assert bpy.context.mode == "EDIT_MESH"
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert layers(thing) == [place.LAYER] and uv_bytes(thing.data.uv_layers[0]) == numbers
+    assert worn(thing)[0].startswith("moss") and worn(thing)[1] == place.LAYER
+
+
+def test_a_mesh_that_has_lost_its_uv_map_while_it_is_edited_is_told(window):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    ask("texture")
+    bare(thing)
+    bpy.ops.object.mode_set(mode="EDIT")
+    come()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert not layers(thing) and worn(thing) == ("moss", "") and "Cube has no UV map: unwrap it" in session.message
+
+
+def test_an_edited_mesh_is_left_alone_while_another_gets_its_texture(window, monkeypatch):
+    thing, other = bare(add("cube", "Cube")), add("cube", "Other", (4, 0, 0))
+    select(thing)
+    ask("texture")
+    select(other)
+    bpy.ops.object.mode_set(mode="EDIT")
+    monkeypatch.setattr(place, "_alone", None)  # nothing is unwrapped any more
+    bare(thing)
+    come()
+    assert bpy.context.mode == "EDIT_MESH" and worn(thing) == ("moss", place.LAYER) and layers(thing) == [place.LAYER]
+
+
+@WAYS
+def test_a_uv_map_that_was_undone_is_made_again_as_it_was(window, operator):
+    select(bare(add("cube", "Cube")))
+    bpy.ops.ed.undo_push(message="before")
+    ask(operator)
+    numbers = uv_bytes(bpy.data.objects["Cube"].data.uv_layers[0])
+    bpy.ops.ed.undo_push(message="something")
+    bpy.ops.ed.undo()
+    assert not layers(bpy.data.objects["Cube"])
+    come()
+    thing = bpy.data.objects["Cube"]
+    assert worn(thing)[1] == place.LAYER and uv_bytes(thing.data.uv_layers[0]) == numbers
+
+
+def test_a_uv_map_that_was_unwrapped_anew_is_kept_and_the_paint_lies_in_the_former_one(window):
+    thing = add("cube", "Cube")
+    select(thing)
+    ask("project")
+    numbers = uv_bytes(thing.data.uv_layers[0])
+    thing.data.uv_layers[0].uv.foreach_set("vector", np.full(len(thing.data.loops) * 2, 0.25, np.float32))
+    come()
+    assert layers(thing) == ["UVMap", place.LAYER] and worn(thing)[1] == place.LAYER
+    assert uv_bytes(thing.data.uv_layers[1]) == numbers and "the UV map UVMap has changed" in session.message
+
+
+def test_a_mesh_with_other_faces_keeps_its_look_and_the_picture_is_in_the_history(window):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    ask("project")
+    thing.data.clear_geometry()
+    thing.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    come()
+    (entry,) = window.velatura.history
+    assert not thing.material_slots and entry.image.name == "moss on Cube"
+    assert "Cube has other faces now" in session.message
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_stopping_one_of_two_jobs_leaves_the_uv_map_to_the_other(window, fake, stopped):
+    thing = bare(suzanne())
+    select(thing)
+    ask("project")
+    place_camera((-3, 4.5, 2.5))
+    ask("project", prompt="gold")
+    bpy.ops.velatura.cancel(number=stopped)
+    come()
+    assert layers(thing) == [place.LAYER] and worn(thing)[1] == place.LAYER
+
+
+def test_stopping_all_jobs_takes_their_uv_map_back(window, fake):
+    thing = bare(suzanne())
+    select(thing)
+    fake.once(Script(hang=True))
+    ask("texture")
+    ask("project")
+    bpy.ops.velatura.cancel()
+    until = time.monotonic() + 20
+    while session.tasks and time.monotonic() < until:
+        session.pump()
+    assert not layers(thing)
