@@ -4,6 +4,7 @@ that an artist marked. The artist's image is never written: a copy takes its pla
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,6 +180,31 @@ def _laid(mesh: bpy.types.Mesh, look: place.Look) -> np.ndarray:
     if not np.isfinite(found).all():
         raise ValueError(f"The UV map {look.layer} holds numbers that are none: unwrap again")
     return found * np.float32(look.scale) + np.float32(look.shift)
+
+
+def digest(picture: np.ndarray) -> str:
+    """A few words that tell pictures apart."""
+    return hashlib.blake2b(np.ascontiguousarray(picture), digest_size=16).hexdigest()
+
+
+def over_present(thing: bpy.types.Object, layer: str, painted: np.ndarray, before: str, side: int) -> np.ndarray:
+    """A projection (H, W, 4) uint8 laid over what its object shows in this UV layer by now, where that is another look
+    than the one it was painted over, whose digest is `before`. Alpha says what was painted; other texels are shown as
+    they are now, and islands keep their paint past their edges."""
+    shown = place.look(thing)
+    if shown is None or shown.layer != layer:
+        return painted
+    present = place.look_of(thing, layer, side)
+    if digest(present) == before:
+        return painted
+    height, width = np.maximum(painted.shape[:2], present.shape[:2])
+    found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
+    with still(thing) as mesh:
+        corners = texels.corners_of(_laid(mesh, place.Look(image=shown.image, layer=layer)), width, height)
+    known = texels.drawn(corners, width, height) | (found[..., 3] > 0)
+    share = (texels.padded(found[..., 3], known) / np.float32(255))[..., None]
+    found[..., :3] = np.rint(present + (found[..., :3] - present.astype(np.float32)) * share)
+    return found
 
 
 def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, recipe: str) -> bpy.types.Image:

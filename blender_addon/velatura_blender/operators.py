@@ -5,8 +5,8 @@ from functools import partial
 
 import bpy
 
-from . import asking, capture, held, host, layers, painting, place, preferences, resume, unseen, wiring
-from .client import VelaturaError
+from . import asking, canvas, capture, held, host, layers, painting, place, preferences, resume, unseen, wiring
+from .client import VelaturaError, pixels
 from .session import session
 from .sheets import sheets_in_turn
 
@@ -227,9 +227,17 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
             fresh = self.value(context, "fresh_uvs")
             on = layers.choose(things, made, partial(place.layer_to_paint, fresh=fresh))
             targets = self.surfaces(context, things, {each.name: each.layer for each in on})
+            over = {each.id: canvas.digest(pixels.to_array(each.base)) for each in targets}
             lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
             spec = asking.projection(wish, targets, lens, seen.depth, mask)
-            put = partial(put_projection, things={each.name: each for each in on}, made=made, title=wish.prompt)
+            put = partial(
+                put_projection,
+                things={each.name: each for each in on},
+                made=made,
+                title=wish.prompt,
+                over=over,
+                side=self.value(context, "texture_size"),
+            )
             return session.run("Projection", spec, put, partial(layers.drop_layers, made=made), left_out=left_out)
 
     def surfaces(self, context, things, layers):
@@ -248,16 +256,19 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 
 
 @resume.resumable
-def put_projection(result, things, made, title):
-    """One image and material for each object, by the name that it had; says what was done."""
+def put_projection(result, things, made, title, over, side):
+    """One image and material for each object, by the name that it had; says what was done. `over` are digests of the
+    looks that were painted over, whose textures have `side` texels at least."""
     notes = [*_seeds(result), *layers.words(made)]
     for artifact in result.artifacts:
         target = things[artifact.name]
         thing = target.find()
         called = target.name if thing is None else thing.name
         layer = "" if thing is None else target.lay()
-        recipe = asking.recipe_of(artifact)
-        image = place.image(f"{title[:32]} on {called}", asking.picture(artifact), recipe)
+        recipe, painted = asking.recipe_of(artifact), asking.picture(artifact)
+        if layer and layer == target.layer and not thing.use_dynamic_topology_sculpting:  # its UVs cannot be read then
+            painted = canvas.over_present(thing, layer, painted, over[artifact.name], side)
+        image = place.image(f"{title[:32]} on {called}", painted, recipe)
         material = place.material(image.name, image, layer or target.layer, recipe=recipe)
         if thing is None:
             notes.append(f"{called} is gone, so «{image.name}» is only in the history")

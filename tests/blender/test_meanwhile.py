@@ -6,7 +6,9 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, place_camera, select, suzanne, uv_bytes
-from velatura.testing import Script
+from velatura import pixels
+from velatura.testing import Script, painter
+from velatura.v1 import jobs_pb2
 from velatura_blender import host, place
 from velatura_blender.session import session
 
@@ -183,3 +185,48 @@ def test_stopping_all_jobs_takes_their_uv_map_back(window, fake):
     while session.tasks and time.monotonic() < until:
         session.pump()
     assert not layers(thing)
+
+
+@pytest.fixture
+def halves(fake, monkeypatch):
+    """Projections paint the left half red at first, then the right half green, over the base that they were given."""
+    colors = iter([((200, 10, 10), slice(0, 32)), ((10, 200, 10), slice(32, 64))])
+
+    def outputs(step, size):
+        if step.WhichOneof("operation") == "project":
+            color, part = next(colors)
+            base = step.project.targets[0].base
+            data = fake.blobs[base.blob_id] if base.blob_id else base.data
+            image = np.frombuffer(data, np.uint8).reshape(base.height, base.width, 3)
+            image = np.concatenate([image, np.zeros_like(image[..., :1])], 2)
+            part = slice(part.start * base.width // 64, part.stop * base.width // 64)
+            image[:, part] = (*color, 255)
+            yield jobs_pb2.Artifact(kind="texture", name=step.project.targets[0].id, image=pixels.from_array(image))
+
+    monkeypatch.setattr(painter, "_outputs", outputs)
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_the_second_of_two_projections_is_laid_over_the_first(window, halves, side):
+    thing = add("plane", "Ground", size=4)
+    select(thing)
+    ask("project")
+    ask("project", texture_size=side)
+    come()
+    found = place.read(place.look(thing).image)
+    assert found.shape == (side, side, 4)
+    shown = found[:, [side // 4, side * 3 // 4], :3]
+    assert (shown[:, 0] == (200, 10, 10)).all() and (shown[:, 1] == (10, 200, 10)).all()
+
+
+def test_strokes_that_came_meanwhile_stay_where_nothing_is_painted(window, halves):
+    thing = add("plane", "Ground", size=4)
+    image = place.image("Own", np.full((64, 64, 3), 77, np.uint8))
+    place.wear(thing, place.material("Own", image, "UVMap"))
+    select(thing)
+    ask("project")
+    image.pixels.foreach_set(np.full(64 * 64 * 4, 0.2, np.float32))
+    image.update()
+    come()
+    found = place.read(place.look(thing).image)[..., :3]
+    assert (found[:, :32] == (200, 10, 10)).all() and (found[:, 32:] == 51).all()
