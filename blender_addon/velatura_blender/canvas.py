@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import bpy
@@ -89,6 +89,25 @@ def look_of(thing: bpy.types.Object, worn: bpy.types.Material) -> place.Look | N
         if node.type == "TEX_IMAGE" and node.image is not None and node.outputs["Color"].is_linked:
             _need_pixels(node.image)
     return place.look(thing, worn)
+
+
+def laid(look: place.Look) -> list[str | float]:
+    """Where and how an image lies on an object, for comparison."""
+    return [look.layer, *look.scale, *look.shift]
+
+
+def shown_in(
+    thing: bpy.types.Object, slot: int, where: list[str | float], shape: tuple[int, int]
+) -> bpy.types.Image | None:
+    """The image that one of an object's materials shows, if it is laid as told and has this height and width."""
+    worn = thing.material_slots[slot].material if slot < len(thing.material_slots) else None
+    look = None
+    if worn is not None:
+        with suppress(ValueError):
+            look = look_of(thing, worn)
+    if look is None or laid(look) != where or tuple(look.image.size) != shape[::-1]:
+        return None
+    return look.image if look.image.source in ("FILE", "GENERATED") else None
 
 
 def _need_pixels(image: bpy.types.Image) -> None:

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, unseen, vantage
+from .held import hold
 from .operators import Asking
 from .session import session
 
@@ -95,8 +96,8 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         if not weights.any():
             raise ValueError("What is marked lies beside the faces' UVs: no texel that is seen would change")
         kept = {
-            "thing": found.thing.name, "material": canvas.key(found.material), "image": canvas.key(found.image),
-            "words": texels.write(weights=weights, islands=islands),
+            "thing": hold(found.thing), "slot": found.slot, "laid": canvas.laid(found.look),
+            "image": canvas.key(found.image), "words": texels.write(weights=weights, islands=islands),
         }  # fmt: skip
         if self.value(context, "way") == "UV":
             return self.in_texture(context, found, weights, islands, kept)
@@ -216,28 +217,38 @@ def _target(found, piece, lens):
     return asking_local.target(found.thing.name, piece.positions, triangles[order], uvs[order], width, height)
 
 
-def _lay(result, artifact, paint, share, thing, material, image):
-    """The new image on the object; says what was done. Raises ValueError where something is gone."""
-    owner, before = bpy.data.objects.get(thing), canvas.found(bpy.data.images, image)
-    worn = canvas.found(bpy.data.materials, material)
-    wears = owner is not None and worn is not None and any(slot.material == worn for slot in owner.material_slots)
-    if before is None or tuple(before.size) != share.shape[::-1]:
-        raise ValueError(f"the image {image[0]} is gone, or has another size now: press again")
-    made = canvas.copy_with(before, paint, share, asking.recipe_of(artifact))
-    host.show_image(made, before.name)
+def _lay(result, artifact, paint, share, thing, slot, laid, image):
+    """The paint over what the slot shows by now, which may be another edit, as a new image that it wears; says what was
+    done. Where it shows nothing that fits, the image is made all the same, and only in the file."""
+    owner, recipe = thing.find(), asking.recipe_of(artifact)
+    before = worn = None if owner is None else canvas.shown_in(owner, slot, laid, share.shape)
+    if before is None:
+        asked = canvas.found(bpy.data.images, image)
+        before = asked if asked is not None and tuple(asked.size) == share.shape[::-1] else None
+    if before is None:
+        layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
+        made = place.image(image[0], layer, recipe)
+    else:
+        made = canvas.copy_with(before, paint, share, recipe)
+        host.show_image(made, before.name)
     seeds = [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
     notes = [f"{(share > 0).mean():.1%} of «{made.name}» changed", *seeds]
-    if not wears:
-        notes.append(f"{thing} does not wear {material[0]} any more, so the image is only in the file")
-    else:
+    if worn is not None:
         if before.is_dirty:
             notes.append(f"«{before.name}» has strokes that are not saved: save or pack it")
-        canvas.wear(owner, worn, before, made)
+        canvas.wear(owner, owner.material_slots[slot].material, before, made)
+    elif owner is None:
+        notes.append(f"{thing.name} is gone, so the image is only in the history")
+    else:
+        notes.append(f"{owner.name} shows another texture there now, so the image is only in the history: choose "
+                     f"«{made.name}» in an Image Texture node to use it")  # fmt: skip
+    if before is None:
+        notes.append("it holds the new paint alone, because the texture is gone or has another size")
     return "Changed: " + "; ".join(notes)
 
 
 @resume.resumable
-def put_from_view(result, thing, material, image, words):
+def put_from_view(result, thing, slot, laid, image, words):
     """The texture with what the view saw of the part; says what was done."""
     artifact, kept = result.artifacts[-1], texels.read(words)
     given = asking.picture(artifact)
@@ -247,13 +258,13 @@ def put_from_view(result, thing, material, image, words):
     share = np.minimum(kept["weights"] / np.float32(127.5), 1) * (seen / np.float32(255))
     if not share.any():
         raise ValueError("the view saw no texel of the part: turn it, or make the texture larger")
-    told = _lay(result, artifact, given[..., :3], share, thing, material, image)
+    told = _lay(result, artifact, given[..., :3], share, thing, slot, laid, image)
     shared = artifact.scores.get("overlap", 0) > 0.02
-    return told + (f"; faces of {thing} share texels, and change together" if shared else "")
+    return told + (f"; faces of {thing.name} share texels, and change together" if shared else "")
 
 
 @resume.resumable
-def put_in_texture(result, thing, material, image, words, box):
+def put_in_texture(result, thing, slot, laid, image, words, box):
     """The texture with its part painted anew; says what was done."""
     artifact, kept = result.artifacts[-1], texels.read(words)
     left, top, width, height = box
@@ -265,7 +276,7 @@ def put_in_texture(result, thing, material, image, words, box):
     whole[part] = paint if exact else texels.resized(paint, width, height)
     share[part] = alpha if exact else kept["weights"][part] / np.float32(255)
     share[kept["weights"] == 0] = 0
-    return _lay(result, artifact, whole, share, thing, material, image)
+    return _lay(result, artifact, whole, share, thing, slot, laid, image)
 
 
 class VELATURA_OT_new_mask(bpy.types.Operator):

@@ -1,5 +1,6 @@
 """Local edit in real Blender, against an engine that paints by arithmetic, and projects with the real kernel."""
 
+import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -481,3 +482,71 @@ def test_texels_are_drawn_as_blender_lays_faces(scene):
     drawn = canvas.faces(found) > 0
     assert (drawn == (face == 2)).mean() > 0.99 and texels.PADDING > 0
     assert np.array_equal(canvas.covered(found), face >= 0) or (canvas.covered(found) == (face >= 0)).mean() > 0.99
+
+
+def half(top):
+    """A mask of the upper or the lower half of the texture."""
+    mask = np.zeros((SIDE, SIDE, 3), np.uint8)
+    mask[: SIDE // 2] = 255 * top
+    mask[SIDE // 2 :] = 255 * (not top)
+    return place.image("Upper" if top else "Lower", mask, data=True).name
+
+
+def come():
+    until = time.monotonic() + 20
+    while session.tasks and time.monotonic() < until:
+        session.pump()
+        time.sleep(0.01)
+    assert not session.tasks and not session.failed, session.message
+
+
+@pytest.fixture
+def board(scene):
+    """A board that wears an image all over."""
+    thing = add("plane", "Board")
+    select(thing)
+    return thing
+
+
+def in_half(top, **more):
+    return edit(**{"part": "IMAGE", "mask": half(top), "way": "UV", "wait": False} | more)
+
+
+@KINDS
+def test_of_two_edits_that_are_asked_for_in_a_row_the_second_lies_over_the_first(board, paints, float_buffer):
+    before = numbers(dress(board, float_buffer=float_buffer))
+    wanted = np.float32(PAINT) / 255
+    wanted = place.linear(wanted) if float_buffer else wanted
+    in_half(True)
+    in_half(False)
+    board.name = "Shelf"
+    come()
+    found = numbers(image_of(board))
+    assert np.abs(found[..., :3] - wanted).max() < (2e-3 if float_buffer else 1e-6)
+    assert np.array_equal(found[..., 3], before[..., 3])
+
+
+def test_varying_an_edit_changes_what_is_worn_now_and_no_texel_beside_it(board, paints):
+    before = numbers(dress(board))
+    in_half(True, wait=True)
+    first = image_of(board)
+    assert bpy.ops.velatura.history_vary(wait=True) == {"FINISHED"}
+    assert image_of(board) != first and np.array_equal(numbers(image_of(board))[SIDE // 2 :], before[SIDE // 2 :])
+
+
+@pytest.mark.parametrize("gone", ["object", "texture", "other size"])
+def test_an_edit_that_finds_no_texture_is_in_the_history(board, paints, gone):
+    image = dress(board)
+    in_half(True)
+    if gone == "object":
+        bpy.data.objects.remove(board)
+    if gone == "texture":
+        board.data.materials.clear()
+        bpy.data.images.remove(image)
+    if gone == "other size":
+        image.scale(8, 8)
+    come()
+    (entry,) = bpy.context.scene.velatura.history
+    found = numbers(entry.image)
+    assert np.abs(found[: SIDE // 2, :, :3] - np.float32(PAINT) / 255).max() < 1e-6
+    assert entry.image.size[0] == SIDE and "only in the history" in session.message
