@@ -225,7 +225,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
             raise ValueError("The camera sees none of the selected objects: move it, or select others")
         with layers.unwrapped() as made:
             fresh = self.value(context, "fresh_uvs")
-            on = layers.choose(things, made, partial(place.layer_to_paint, fresh=fresh))
+            on = layers.choose(things, made, partial(place.layer_to_paint, fresh=fresh, shared={}))
             targets = self.surfaces(context, things, {each.name: each.layer for each in on})
             over = {each.id: canvas.digest(pixels.to_array(each.base)) for each in targets}
             lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)

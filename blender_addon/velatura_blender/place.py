@@ -19,7 +19,10 @@ from .sheets import Sheet, sheet
 
 LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
+MAKE_LOCAL = "Object > Relations > Make Local > Selected Objects and Data"
 MOST_LAYERS = 8  # of a mesh
+Shared = dict[int, str]
+"""New UV layers by the numbers of their meshes."""
 
 
 def title(words: str, most: int = 48) -> str:
@@ -241,7 +244,7 @@ def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
-def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
+def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | None = None) -> tuple[str, bool]:
     """The UV layer to project into, and whether it was made: that of the present look, so that paint adds to paint.
 
     With `fresh` only where that layer is one of ours. Else as `uv_layer` says.
@@ -249,27 +252,29 @@ def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str
     worn = look(thing)
     if worn is not None and (not fresh or worn.layer.startswith(LAYER)):
         return worn.layer, False
-    return uv_layer(thing, fresh=fresh)
+    return uv_layer(thing, fresh=fresh, shared=shared)
 
 
-def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
+def uv_layer(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | None = None) -> tuple[str, bool]:
     """The UV layer to use, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
-    Raises ValueError where none can be made.
+    `shared` takes note of what is made, so that objects that share a mesh get one new layer of it and no more. Raises
+    ValueError where none can be made.
     """
     layers = thing.data.uv_layers
     if layers.active is not None and not fresh:
         return layers.active.name, False
+    shared = {} if shared is None else shared
+    if thing.data.session_uid in shared:
+        return shared[thing.data.session_uid], False
     if thing.data.library is not None:
-        raise ValueError(
-            f"The mesh of {thing.name} is linked from another file and cannot be unwrapped: Object > Relations > Make "
-            "Local > Selected Objects and Data"
-        )
+        raise ValueError(f"The mesh of {thing.name} is from another file and cannot be unwrapped: {MAKE_LOCAL}")
     if thing.use_dynamic_topology_sculpting:
         raise ValueError(f"{thing.name} cannot be unwrapped while it is sculpted with Dyntopo: switch that off first")
     made = add_layer(thing.data, LAYER, _unwrapped(thing)) if len(layers) < MOST_LAYERS else ""
     if not made:
         raise ValueError(f"{thing.name} has 8 UV maps already; remove one")
+    shared[thing.data.session_uid] = made
     return made, True
 
 

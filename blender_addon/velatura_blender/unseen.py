@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import bpy
 import numpy as np
 
-from . import capture, host
+from . import capture, host, place
 
 VOLUMES = ("is a volume", "is smoke or fire", "has a volume in its material", "is a world with a volume")
 CLEAR = "is see-through and counts as solid"
@@ -97,6 +97,9 @@ def not_textured(thing: bpy.types.Object) -> str:
         return "is linked from another file: Object > Relations > Make Local, or deselect it"
     if thing.type == "MESH" and not thing.visible_get():
         return "is hidden: show it, or deselect it"
+    if thing.type == "MESH" and thing.data.library is not None and not (thing.material_slots and thing.data.uv_layers):
+        missing = "UV map" if thing.material_slots else "material slot"
+        return f"has a mesh from another file, without a {missing}, which Blender would not save: {place.MAKE_LOCAL}"
     return ""
 
 

@@ -23,19 +23,13 @@ def layer_for(thing: bpy.types.Object, policy: str) -> tuple[str, bool, str]:
     """
     if policy != "NEW":
         if not thing.data.uv_layers:
-            return (*_new(thing), "had no UV map")
+            return (*place.layer_to_paint(thing, fresh=True), "had no UV map")
         layer, made = place.layer_to_paint(thing)
         fault = _fault(thing.data, layer) if policy == "AUTO" else ""
         if not fault:
             return layer, made, ""
-        return (*_new(thing), fault)
-    return (*_new(thing), "")
-
-
-def _new(thing: bpy.types.Object) -> tuple[str, bool]:
-    if thing.data.library is not None:
-        raise ValueError(f"{thing.name} is linked from another file and cannot be unwrapped: make it local first")
-    return place.layer_to_paint(thing, fresh=True)
+        return (*place.layer_to_paint(thing, fresh=True), fault)
+    return (*place.layer_to_paint(thing, fresh=True), "")
 
 
 def _fault(mesh: bpy.types.Mesh, layer: str) -> str:

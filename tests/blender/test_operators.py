@@ -249,6 +249,18 @@ def test_projecting_again_adds_to_the_first_in_its_own_uv_map(scene, fake):
         assert [layer.name for layer in thing.data.uv_layers] == layers and place.look(thing).layer == place.LAYER
 
 
+def test_linked_duplicates_are_projected_on_in_one_new_uv_map(scene, fake):
+    thing = suzanne()
+    twin = bpy.data.objects.new("Twin", thing.data)
+    scene.collection.objects.link(twin)
+    twin.location = 1, 0, 0
+    select(thing, twin)
+    project(fresh_uvs=True)
+    assert [layer.name for layer in thing.data.uv_layers] == ["UVMap", place.LAYER]
+    assert place.look(thing).layer == place.look(twin).layer == place.LAYER
+    assert place.look(thing).image != place.look(twin).image
+
+
 def test_a_repeated_texture_stays_where_a_projection_paints_nothing(scene, fake):
     thing = build()[1]
     texture(repeat=4.0)

@@ -150,3 +150,28 @@ def test_a_look_that_other_nodes_make_is_no_image(scene):
     assert place.look(thing) is None
     made.node_tree.links.new(where.outputs["UV"], mapping.inputs["Vector"])
     assert place.look(thing).layer == "UVMap"
+
+
+def test_objects_that_share_a_mesh_get_one_new_uv_layer_of_it(scene):
+    thing = add("cube", "Cube")
+    things = [thing, *(bpy.data.objects.new("Twin", thing.data) for _ in range(9))]
+    shared = {}
+    found = [place.layer_to_paint(each, fresh=True, shared=shared) for each in things]
+    assert found == [(place.LAYER, True)] + [(place.LAYER, False)] * 9 and len(thing.data.uv_layers) == 2
+
+
+def test_a_mesh_that_is_sculpted_with_dyntopo_is_refused_and_gets_no_uv_layer(scene):
+    thing = add("cube", "Cube")
+    select(thing)
+    bpy.ops.object.mode_set(mode="SCULPT")
+    bpy.ops.sculpt.dynamic_topology_toggle()
+    with pytest.raises(ValueError, match="Dyntopo: switch that off first"):
+        place.uv_layer(thing, fresh=True)
+    assert [layer.name for layer in thing.data.uv_layers] == ["UVMap"] and thing.use_dynamic_topology_sculpting
+
+
+def test_a_uv_layer_that_cannot_be_filled_is_removed_again(scene):
+    mesh = add("cube", "Cube").data
+    with pytest.raises(RuntimeError):
+        place.add_layer(mesh, place.LAYER, np.zeros(3, np.float32))
+    assert [layer.name for layer in mesh.uv_layers] == ["UVMap"]

@@ -335,6 +335,24 @@ def test_a_linked_target_is_refused_by_name(stage, fake, tmp_path, way):
     assert not fake.specs
 
 
+@pytest.mark.parametrize("missing", ["UV map", "material slot"])
+def test_a_mesh_of_another_file_that_would_have_to_be_changed_is_refused_by_name(stage, fake, tmp_path, missing):
+    mesh = bpy.data.objects["Box"].data
+    mesh.materials.clear()
+    if missing == "UV map":
+        mesh.materials.append(None)
+        mesh.uv_layers.remove(mesh.uv_layers[0])
+    mine = link("Mine", linked(tmp_path, "Box").objects[0].data)
+    bpy.context.view_layer.update()
+    select(mine)
+    for way in ("texture", "project", "whole object"):
+        with pytest.raises(RuntimeError, match=f"«Mine» has a mesh from another file, without a {missing}.*Make Local"):
+            TARGETED[way]()
+    assert not fake.specs and not any(slot.material for slot in mine.material_slots)
+    bpy.ops.object.make_local(type="SELECT_OBDATA")
+    assert not unseen.not_textured(mine)
+
+
 def test_a_long_list_is_cut_and_fits_into_a_label(stage):
     named = {f"Wölkchen {number} {'o' * 60}": "is a volume" for number in range(6)}
     assert unseen.words(named).endswith(" and 2 more")
