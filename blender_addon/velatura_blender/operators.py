@@ -11,6 +11,10 @@ from .session import session
 from .sheets import sheets_in_turn
 
 EDITING = "Leave Edit Mode first"
+PLAIN = (
+    "is made by other nodes, or lies in another UV map, and becomes a plain colour where nothing is painted: stop, and "
+    "bake it into an image first (Cycles: Render > Bake, Diffuse, Color alone)"
+)
 
 
 class Asking:
@@ -238,7 +242,11 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
                 over=over,
                 side=self.value(context, "texture_size"),
             )
-            return session.run("Projection", spec, put, partial(layers.drop_layers, made=made), left_out=left_out)
+            task = session.run("Projection", spec, put, partial(layers.drop_layers, made=made), left_out=left_out)
+        lost = [each.name for each in on if place.shows_more(each.find(), each.layer)]
+        if lost:
+            task.warnings += (f"The look of {', '.join(lost)} {PLAIN}",)
+        return task
 
     def surfaces(self, context, things, layers):
         """The targets' messages."""

@@ -134,6 +134,15 @@ def look_of(thing: bpy.types.Object, layer: str, side: int) -> np.ndarray:
     return np.broadcast_to(base_color(_material_of(thing), (0.8, 0.8, 0.8)), (side, side, 3)).copy()
 
 
+def shows_more(thing: bpy.types.Object, layer: str) -> bool:
+    """Whether an object's look is made by nodes that `look_of` cannot follow, which then finds a colour alone."""
+    worn, found = look(thing), _material_of(thing)
+    if found is None or (worn is not None and worn.layer == layer):
+        return False
+    shader = _shader_of(found)
+    return bool(host.nodes_of(found)) if shader is None else shader.inputs["Base Color"].is_linked
+
+
 def base_color(worn: bpy.types.Material | None, other: Sequence[float]) -> np.ndarray:
     """A material's base colour without its images, (3,) uint8 sRGB; `other`, linear, where there is none."""
     color = other

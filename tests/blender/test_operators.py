@@ -274,6 +274,21 @@ def test_a_repeated_texture_stays_where_a_projection_paints_nothing(scene, fake)
     assert place.look(thing).scale == (1, 1)
 
 
+def test_a_look_that_other_nodes_make_is_told_to_be_lost_where_nothing_is_painted(scene, fake):
+    thing = build()[0]
+    texture()
+    project()
+    assert not session.warnings
+    tree = thing.material_slots[0].material.node_tree
+    link = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED").inputs["Base Color"].links[0]
+    source, target, hue = link.from_socket, link.to_socket, tree.nodes.new("ShaderNodeHueSaturation")
+    tree.links.new(source, hue.inputs["Color"])
+    tree.links.new(hue.outputs["Color"], target)
+    project()
+    (warning,) = session.warnings
+    assert warning.startswith("The look of Suzanne is made by other nodes") and "bake it" in warning
+
+
 def test_with_no_engine_anywhere_it_says_how_to_get_one(scene, monkeypatch, tmp_path):
     monkeypatch.delenv("VELATURA_ENGINE", raising=False)
     monkeypatch.setenv("VELATURA_HOME", str(tmp_path))
