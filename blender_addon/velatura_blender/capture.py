@@ -63,7 +63,7 @@ def lens_of(
     Panoramic cameras raise ValueError.
     """
     if camera.data.type == "PANO":
-        raise ValueError("Panoramic cameras cannot project")
+        raise ValueError(f"Panoramic cameras cannot project: make {camera.name} a perspective or orthographic one")
     render = depsgraph.scene.render
     to_clip = camera.evaluated_get(depsgraph).calc_matrix_camera(
         depsgraph,

@@ -119,5 +119,5 @@ def test_capturing_leaves_the_scene_alone(scene):
 
 def test_a_panoramic_camera_is_refused(scene):
     scene.camera.data.type = "PANO"
-    with pytest.raises(ValueError, match="Panoramic"):
+    with pytest.raises(ValueError, match="Panoramic cameras cannot project: make Camera a perspective"):
         capture.frame(place_camera((1, 2, 3)), graph(), 32, 32)
