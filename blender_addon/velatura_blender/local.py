@@ -19,7 +19,7 @@ PARTS = [
     (
         "AUTO",
         "Automatic",
-        "Faces in Edit Mode and with the paint mask, else the stencil mask, else the mask image",
+        "Faces in Edit Mode and with the paint mask, else the stencil mask if it is switched on, else the mask image",
     ),
     ("FACES", "Selected Faces", "The faces that are selected"),
     ("STENCIL", "Stencil Mask", "What is white in the stencil image of Texture Paint's masking"),
@@ -113,7 +113,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
             selects = found.thing.mode == "EDIT" or (
                 found.thing.mode == "TEXTURE_PAINT" and found.thing.data.use_paint_mask
             )
-            stencil = paint.stencil_image is not None and not self.mask
+            stencil = paint.use_stencil_layer and paint.stencil_image is not None and not self.mask
             part = "FACES" if selects else "STENCIL" if stencil else "IMAGE"
         if part == "FACES":
             return canvas.faces(found)

@@ -395,6 +395,17 @@ def test_a_new_mask_is_black_and_the_stencil(scene, fake):
     assert edit(part="AUTO") == {"FINISHED"} and edit(part="STENCIL", way="UV") == {"FINISHED"}
 
 
+def test_a_stencil_that_is_switched_off_does_not_hide_the_mask_that_is_chosen(scene, fake):
+    box = build()
+    dress(box)
+    bpy.ops.velatura.new_mask()  # black all over
+    scene.velatura_local.mask = place.image("Mine", np.full((SIDE, SIDE, 3), 255, np.uint8), data=True)
+    with pytest.raises(RuntimeError, match="Own mask is black"):
+        edit(part="AUTO")
+    scene.tool_settings.image_paint.use_stencil_layer = False
+    assert edit(part="AUTO") == {"FINISHED"}
+
+
 def test_strokes_that_were_not_saved_are_not_lost_and_said(scene, fake):
     box = build()
     image = dress(box)
