@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from . import asking, asking_local, canvas, host, place, preferences, resume
+from .held import hold
 from .operators import Asking
 from .session import session
 
@@ -61,13 +62,18 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
         """Send it."""
         image, owner = self.picture(context)
         wish = self.wish(context, tuple(image.size))
+        band, axes = self.value(context, "band"), self.value(context, "axes")
+        shortest = min(side for side, axis in zip(image.size, "xy", strict=True) if axis in axes)
+        if 2 * band >= shortest:
+            raise ValueError(
+                f"Two bands of {band} pixels leave nothing of {image.name}, which has {shortest}: set Band to less "
+                f"than {shortest / 2:g}, or paint a Seamless Texture anew"
+            )
         session.connect(preferences.endpoint(context))
-        spec = asking_local.seamless(
-            wish, place.read(image)[..., :3], self.value(context, "band"), self.value(context, "axes")
-        )
-        kept = {"image": canvas.key(image), "thing": "", "material": ["", ""]}
+        spec = asking_local.seamless(wish, place.read(image)[..., :3], band, axes)
+        kept = {"image": canvas.key(image), "thing": None, "slot": 0}
         if owner is not None:
-            kept |= {"thing": owner.thing.name, "material": canvas.key(owner.material)}
+            kept |= {"thing": hold(owner.thing), "slot": owner.slot}
         return session.run("Make Seamless", spec, partial(put_seamless, **kept), left_out=wish.left_out)
 
     def picture(self, context):
@@ -96,18 +102,23 @@ def _readable(image):
 
 
 @resume.resumable
-def put_seamless(result, image, thing, material):
+def put_seamless(result, image, thing, slot):
     """A new image whose edges meet, on the object that it was asked of; says what was done."""
     before, artifact = canvas.found(bpy.data.images, image), result.artifacts[0]
-    painted = asking.picture(artifact)[..., :3]
+    painted, recipe = asking.picture(artifact)[..., :3], asking.recipe_of(artifact)
     if before is None or tuple(before.size) != painted.shape[1::-1]:
-        raise ValueError(f"the image {image[0]} is gone, or has another size now: press again")
+        made = place.image(image[0], painted, recipe)
+        host.show_image(made, "")
+        return f"«{made.name}» repeats, seed {artifact.seed}; what it was made of is gone, or has another size"
     changed = (painted != place.read(before)[..., :3]).any(2)
-    made = canvas.copy_with(before, painted, changed.astype(np.float32), asking.recipe_of(artifact))
+    made = canvas.copy_with(before, painted, changed.astype(np.float32), recipe)
     host.show_image(made, before.name)
-    owner, worn = bpy.data.objects.get(thing), canvas.found(bpy.data.materials, material)
-    if owner is not None and worn is not None and any(slot.material == worn for slot in owner.material_slots):
+    owner = None if thing is None else thing.find()
+    worn = owner.material_slots[slot].material if owner is not None and slot < len(owner.material_slots) else None
+    if worn is not None and any(node.type == "TEX_IMAGE" and node.image == before for node in host.nodes_of(worn)):
         canvas.wear(owner, worn, before, made)
+    elif thing is not None:
+        return f"«{made.name}» repeats, seed {artifact.seed}; {thing.name} does not show {before.name} any more"
     return f"«{made.name}» repeats, seed {artifact.seed}"
 
 

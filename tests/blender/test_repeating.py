@@ -4,7 +4,9 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, select, state
+from velatura.testing import Script
 from velatura_blender import place
+from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
 
@@ -27,7 +29,7 @@ def numbers(image):
 
 
 def seamless(**more):
-    return bpy.ops.velatura.make_seamless(**({"prompt": "moss", "seed": 3, "wait": True} | more))
+    return bpy.ops.velatura.make_seamless(**({"prompt": "moss", "seed": 3, "wait": True, "band": 16} | more))
 
 
 @pytest.mark.parametrize("axes", ["x", "y", "xy"])
@@ -74,6 +76,21 @@ def test_an_objects_texture_is_made_seamless_and_worn_in_a_copy_of_its_material(
     assert next(node.image for node in worn.node_tree.nodes if node.type == "TEX_IMAGE").name == "Photo.001"
 
 
+def test_a_renamed_object_gets_it_and_an_image_that_is_gone_loses_nothing(scene, fake):
+    box = add("cube", "Box")
+    image = picture()
+    box.data.materials.append(place.material("Own", image, "UVMap"))
+    select(box)
+    for gone in (False, True):
+        fake.once(Script(delay=0.05))
+        seamless(wait=False, band=8)
+        box.name, box.material_slots[0].material.name = f"Shelf {gone}", f"Wood {gone}"
+        if gone:
+            bpy.data.images.remove(place.look(box).image)
+        session.wait(session.tasks[0])
+        assert scene.velatura.history[0].image.name == "Photo.001" and (place.look(box) is None) == gone
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -82,6 +99,7 @@ def test_an_objects_texture_is_made_seamless_and_worn_in_a_copy_of_its_material(
         ({"image": "Photo", "prompt": ""}, "the prompt is empty"),
         ({"image": "Movie"}, "no single still image"),
         ({"image": "Gone"}, "its file is missing"),
+        ({"image": "Photo", "band": 32}, "set Band to less than 32"),
     ],
 )
 def test_what_cannot_be_made_seamless_is_said(scene, fake, more, words):
