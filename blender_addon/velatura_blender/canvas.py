@@ -118,8 +118,8 @@ def _need_pixels(image: bpy.types.Image) -> None:
 
 @contextmanager
 def still(thing: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
-    """An object's own mesh, readable also while it is edited."""
-    if thing.mode != "EDIT":
+    """An object's own mesh, readable also while it is edited, be it through another object that shares it."""
+    if not thing.data.is_editmode:
         thing.data.calc_loop_triangles()
         yield thing.data
         return

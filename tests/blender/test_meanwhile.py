@@ -74,6 +74,32 @@ def test_a_renamed_object_gets_its_result_and_another_of_its_name_does_not(windo
 
 
 @WAYS
+def test_a_file_that_is_saved_after_renaming_finds_the_object_when_it_is_opened(window, tmp_path, operator):
+    select(bare(add("cube", "Cube")))
+    ask(operator)
+    bpy.data.objects["Cube"].name = "Wall"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert worn(bpy.data.objects["Wall"])[0].startswith("moss") and worn(bpy.data.objects["Wall"])[1] == place.LAYER
+
+
+@WAYS
+def test_stopping_in_edit_mode_takes_the_uv_map_back(window, fake, operator):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    fake.once(Script(hang=True))
+    ask(operator)
+    bpy.ops.object.mode_set(mode="EDIT")
+    session.cancel()
+    until = time.monotonic() + 20
+    while session.tasks and time.monotonic() < until:
+        session.pump()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert not layers(thing) and session.message == "Stopped"
+
+
+@WAYS
 def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history_and_can_be_applied(window, operator):
     thing = add("cube", "Cube")
     select(thing)
@@ -230,3 +256,19 @@ def test_strokes_that_came_meanwhile_stay_where_nothing_is_painted(window, halve
     come()
     found = place.read(place.look(thing).image)[..., :3]
     assert (found[:, :32] == (200, 10, 10)).all() and (found[:, 32:] == 51).all()
+
+
+def test_projections_add_up_also_while_another_object_with_that_mesh_is_edited(window, halves):
+    thing = add("plane", "Ground", size=4)
+    twin = bpy.data.objects.new("Twin", thing.data)
+    window.collection.objects.link(twin)
+    twin.location.z = -9
+    bpy.context.view_layer.update()
+    select(thing)
+    ask("project")
+    ask("project")
+    select(twin)
+    bpy.ops.object.mode_set(mode="EDIT")
+    come()
+    shown = place.read(place.look(thing).image)[:, [16, 48], :3]
+    assert (shown[:, 0] == (200, 10, 10)).all() and (shown[:, 1] == (10, 200, 10)).all()
