@@ -192,7 +192,7 @@ def _dress(what, things, made, seed, material):
         place.wear(thing, known[layer])
         worn.append(thing.name)
     if not worn:
-        material("", 1.0)
+        material(things[0].layer, 1.0)
         notes.append("Apply Again there puts it on another mesh")
     return f"{what} {'on ' + ', '.join(worn) if worn else 'only in the history'}, " + "; ".join(notes)
 

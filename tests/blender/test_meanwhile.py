@@ -100,18 +100,29 @@ def test_stopping_in_edit_mode_takes_the_uv_map_back(window, fake, operator):
 
 
 @WAYS
-def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history_and_can_be_applied(window, operator):
+def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history(window, operator):
+    thing = add("cube", "Cube")
+    select(thing)
+    ask(operator)
+    bpy.data.objects.remove(thing)
+    other = add("cube", "Cube", (4, 0, 0))
+    come()
+    (entry,) = window.velatura.history
+    assert entry.image is not None and entry.material is not None and "Cube is gone" in session.message
+    assert not other.material_slots
+
+
+@pytest.mark.parametrize("operator", ["texture", "material"])
+def test_a_texture_whose_object_is_gone_can_be_put_on_another(window, operator):
     thing = add("cube", "Cube")
     select(thing)
     ask(operator)
     bpy.data.objects.remove(thing)
     come()
-    (entry,) = window.velatura.history
-    assert entry.image is not None and entry.material is not None and "Cube is gone" in session.message
-    other = add("cube", "Cube", (4, 0, 0))
+    other = bare(add("cube", "Other", (4, 0, 0)))
     select(other)
     bpy.ops.velatura.history_apply()
-    assert worn(other) == (entry.image.name, "UVMap")
+    assert worn(other) == ("moss", place.LAYER) and layers(other) == [place.LAYER]
 
 
 @WAYS
