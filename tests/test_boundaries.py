@@ -26,11 +26,12 @@ WITH_TORCH = {
 }  # fmt: skip
 SHELVES = ("families", "samplers", "preprocessors", "upscalers")
 HOST_FILES = {
+    "held", "layers",
     "__init__", "host", "capture", "place", "wiring", "operators", "panel", "preferences", "offscreen", "session",
     "asking", "connection", "history", "icons", "knobs", "masks", "memory", "painting", "picture", "resume", "units",
     "uvs", "view_hints", "views", "whole", "whole_panel", "relief", "relief_panel", "lines", "lines_panel",
     "drawing", "errands", "film", "live_panel", "live_view", "passes", "restyle", "restyle_panel", "shots", "takes",
-    "canvas", "flat", "local", "local_panel", "repeating", "vantage", "unseen", "live_eye", "held", "layers",
+    "canvas", "flat", "local", "local_panel", "repeating", "vantage", "unseen", "live_eye",
 }  # fmt: skip
 """Files of a host that may touch it. What they need of each other's duties stays in client.py and the engine."""
 BLENDERS = {"bpy", "bmesh", "gpu", "mathutils", "bpy_extras", "addon_utils"}
