@@ -206,20 +206,23 @@ def digest(picture: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(picture), digest_size=16).hexdigest()
 
 
-def over_present(thing: bpy.types.Object, layer: str, painted: np.ndarray, before: str, side: int) -> np.ndarray:
-    """A projection (H, W, 4) uint8 laid over what its object shows in this UV layer by now, where that is another look
-    than the one it was painted over, whose digest is `before`. Alpha says what was painted; other texels are shown as
-    they are now, and islands keep their paint past their edges."""
+def look_since(thing: bpy.types.Object, layer: str, before: str, side: int) -> np.ndarray | None:
+    """What an object shows in this UV layer by now (H, W, 3) uint8, if that is another look than the one whose digest
+    is `before`; else None."""
     shown = place.look(thing)
     if shown is None or shown.layer != layer:
-        return painted
+        return None
     present = place.look_of(thing, layer, side)
-    if digest(present) == before:
-        return painted
+    return None if digest(present) == before else present
+
+
+def over(present: np.ndarray, thing: bpy.types.Object, layer: str, painted: np.ndarray) -> np.ndarray:
+    """A projection (H, W, 4) uint8 laid over an object's look (H, W, 3). Its alpha says what was painted; other texels
+    stay, and islands keep their paint past their edges."""
     height, width = np.maximum(painted.shape[:2], present.shape[:2])
     found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
     with still(thing) as mesh:
-        corners = texels.corners_of(_laid(mesh, place.Look(image=shown.image, layer=layer)), width, height)
+        corners = texels.corners_of(_laid(mesh, place.Look(image=None, layer=layer)), width, height)
     known = texels.drawn(corners, width, height) | (found[..., 3] > 0)
     share = (texels.padded(found[..., 3], known) / np.float32(255))[..., None]
     found[..., :3] = np.rint(present + (found[..., :3] - present.astype(np.float32)) * share)

@@ -112,10 +112,11 @@ def put_texture(result, things, made, title, repeat):
     """Image, one material for each UV layer that is used, and the objects that wear them; says what was done."""
     artifact = result.artifacts[0]
     recipe = asking.recipe_of(artifact)
-    image = place.image(title[:48], asking.picture(artifact)[..., :3], recipe)
+    (ready,) = yield from sheets_in_turn([lambda: asking.picture(artifact)[..., :3]])
+    image = place.image(place.title(title), ready, recipe)
 
     def material(layer, size):
-        return place.material(title[:48], image, layer, repeat=repeat, recipe=recipe)
+        return place.material(place.title(title), image, layer, repeat=repeat, recipe=recipe)
 
     return _dress("Texture", things, made, f"seed {artifact.seed}", material)
 
@@ -163,13 +164,13 @@ def put_material(result, things, made, title, repeat, displace):
         return lambda: asking.picture(found[name], deep=name == "height")[..., :3]
 
     ready = dict(zip(found, (yield from sheets_in_turn([picture(name) for name in found])), strict=True))
-    called = {name: title[:48] if name == "albedo" else f"{title[:48]} {name}" for name in found}
+    called = {name: place.title(title) if name == "albedo" else f"{place.title(title)} {name}" for name in found}
     images = {name: place.image(called[name], ready[name], recipe, data=name != "albedo") for name in found}
     share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
 
     def material(layer, size):
         return wiring.surface(
-            title[:48], images, layer, repeat=repeat, depth=share * size, displace=displace, recipe=recipe
+            place.title(title), images, layer, repeat=repeat, depth=share * size, displace=displace, recipe=recipe
         )
 
     return _dress("Material", things, made, _seeds(result)[0], material)
@@ -267,36 +268,48 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 def put_projection(result, things, made, title, over, side):
     """One image and material for each object, by the name that it had; says what was done. `over` are digests of the
     looks that were painted over, whose textures have `side` texels at least."""
+    ready = yield from sheets_in_turn([partial(asking.picture, artifact) for artifact in result.artifacts])
     notes = [*_seeds(result), *layers.words(made)]
-    for artifact in result.artifacts:
+    for artifact, picture in zip(result.artifacts, ready, strict=True):
         target = things[artifact.name]
         thing = target.find()
         called = target.name if thing is None else thing.name
         layer = "" if thing is None else target.lay()
-        recipe, painted = asking.recipe_of(artifact), asking.picture(artifact)
         if layer and layer == target.layer and not thing.use_dynamic_topology_sculpting:  # its UVs cannot be read then
-            painted = canvas.over_present(thing, layer, painted, over[artifact.name], side)
-        image = place.image(f"{title[:32]} on {called}", painted, recipe)
+            present = canvas.look_since(thing, layer, over[artifact.name], side)
+            picture = picture if present is None else canvas.over(present, thing, layer, asking.picture(artifact))
+        recipe = asking.recipe_of(artifact)
+        image = place.image(f"{place.title(title, 32)} on {called}", picture, recipe)
         material = place.material(image.name, image, layer or target.layer, recipe=recipe)
-        if thing is None:
-            notes.append(f"{called} is gone, so «{image.name}» is only in the history")
-        elif not layer:
-            why = "is being edited" if held.being_edited(thing) else "has other faces now"
-            notes.append(f"{called} {why} and has no UV map «{target.layer}», so «{image.name}» is only in the history")
-        else:
-            if len({slot.material for slot in thing.material_slots}) > 1:
-                notes.append(f"{called} has several materials, the first one's look stays where nothing is painted")
-            if layer != target.layer:
-                notes.append(f"the UV map {target.layer} has changed, the paint lies in «{layer}» as it was")
+        if layer:
             place.wear(thing, material)
-        scores = artifact.scores
-        if "coverage" in scores:
-            notes.append(f"{called} {scores['coverage']:.0%} painted")
-        if scores.get("overlap", 0) > 0.02:
-            notes.append(f"UVs of {called} overlap: try New UV Map")
-        if scores.get("outside", 0) > 0.02:
-            notes.append(f"UVs of {called} leave the square and are cut")
+        notes += _told_of_wearing(target, thing, layer, image) + _told_of_scores(called, artifact.scores)
     return "Projected: " + "; ".join(notes)
+
+
+def _told_of_wearing(target, thing, layer, image):
+    """What the artist should know of where a projection lies now."""
+    if thing is None:
+        return [f"{target.name} is gone, so «{image.name}» is only in the history"]
+    if not layer:
+        why = "is being edited" if held.being_edited(thing) else "has other faces now"
+        return [f"{thing.name} {why} and has no UV map «{target.layer}», so «{image.name}» is only in the history"]
+    notes = []
+    if len({slot.material for slot in thing.material_slots}) > 1:
+        notes.append(f"{thing.name} has several materials, the first one's look stays where nothing is painted")
+    if layer != target.layer:
+        notes.append(f"the UV map {target.layer} has changed, the paint lies in «{layer}» as it was")
+    return notes
+
+
+def _told_of_scores(called, scores):
+    """What the artist should know of a projection's UVs."""
+    notes = [f"{called} {scores['coverage']:.0%} painted"] if "coverage" in scores else []
+    if scores.get("overlap", 0) > 0.02:
+        notes.append(f"UVs of {called} overlap: try New UV Map")
+    if scores.get("outside", 0) > 0.02:
+        notes.append(f"UVs of {called} leave the square and are cut")
+    return notes
 
 
 CLASSES = (
