@@ -18,6 +18,7 @@ from . import (
     panel,
     picture,
     preferences,
+    reblend,
     relief,
     relief_panel,
     repeating,
@@ -33,7 +34,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
+    views, reblend, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
     errands, restyle, restyle_panel, live_view, live_panel,
 )  # fmt: skip
 

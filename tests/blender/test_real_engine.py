@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scenes import add, faces_of_texels, place_camera, select, state, suzanne
 from velatura import discovery
-from velatura_blender import capture, live, live_view, place, shots, views, whole
+from velatura_blender import capture, live, live_view, place, reblend, shots, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -216,8 +216,10 @@ def test_views_of_a_head_agree_where_several_see_it(scene, monkeypatch, method, 
     head = suzanne()
     scene.camera = None
     select(head)
-    told, scores = whole.told, []
-    monkeypatch.setattr(whole, "told", lambda run, result: scores.extend(whole.textures(result)) or told(run, result))
+    told, scores = reblend.told, []
+    monkeypatch.setattr(
+        reblend, "told", lambda run, result: scores.extend(reblend.textures(result)) or told(run, result)
+    )
     wanted = {"prompt": "orange wooden planks", "size": 128, "texture_size": TEXTURE, "views": 5, "steps": 6, "seed": 7}
     assert bpy.ops.velatura.texture_object(wait=True, method=method, **wanted) == {"FINISHED"}
     (artifact,) = scores
