@@ -1,14 +1,20 @@
-"""Changing what was textured from views: blending them anew, and painting one of them again."""
+"""Changing what was textured from views: blending them anew, and painting one of them again.
+
+What was textured stays as it was: a new texture is a new image, in a copy of the material that showed the one before.
+"""
 
 import dataclasses
 from functools import partial
 
 import bpy
 
-from . import asking, asking_views, place, preferences, resume, uvs, view_hints, views
+from . import asking, asking_views, canvas, place, preferences, resume, uvs, view_hints, views
 from .operators import Asking
 from .session import session
 from .sheets import sheets_in_turn
+
+KEPT = "its texture is kept in the history"
+"""What becomes of a texture that nothing can wear."""
 
 
 class OfViews(Asking):
@@ -17,11 +23,6 @@ class OfViews(Asking):
     def controls(self, context):
         """The hints that lead every view."""
         return view_hints.controls(context.scene.velatura.controls)
-
-
-def blending(run):
-    """How a run's views are blended."""
-    return asking_views.Blending(sharpness=run.sharpness)
 
 
 class Blended(OfViews):
@@ -39,6 +40,16 @@ class Blended(OfViews):
             raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
         return found
 
+    def surfaces(self, context, run, side):
+        """The surfaces' messages, what is needed to place their textures, and in words what is left out."""
+        found, left_out = views.surfaces(run, context.evaluated_depsgraph_get())
+        targets = [
+            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side)
+            for piece in found.values()
+        ]
+        sent = [[number, piece.name, run.targets[number].layer] for number, piece in found.items()]
+        return targets, {"key": run.key, "title": run.prompt, "sent": sent, "left_out": left_out}
+
 
 class VELATURA_OT_reblend(Blended, bpy.types.Operator):
     """Blend the views of the active object anew, with other weights or without some of them; paints nothing"""
@@ -52,15 +63,15 @@ class VELATURA_OT_reblend(Blended, bpy.types.Operator):
     def ask(self, context):
         """Send the views that are in use."""
         run = self.run(context)
-        for name in ("sharpness", "texture_size"):
-            if self.properties.is_property_set(name):
-                setattr(run, name, getattr(self, name))
+        given = {name: getattr(self, name) for name in ("sharpness", "texture_size")
+                 if self.properties.is_property_set(name)}  # fmt: skip
         if not any(view.use for view in run.views):
             raise ValueError("All views are left out: switch at least one on")
         session.connect(preferences.endpoint(context))
-        found = views.targets(run, context.evaluated_depsgraph_get())
-        spec = asking_views.blend(views.sights(run, anew=set()), found, blending(run))
-        return session.run("Re-blend", spec, partial(put_again, key=run.key))
+        targets, told = self.surfaces(context, run, given.get("texture_size", run.texture_size))
+        blending = asking_views.Blending(sharpness=given.get("sharpness", run.sharpness))
+        spec = asking_views.blend(views.sights(run, anew=set()), targets, blending)
+        return session.run("Re-blend", spec, partial(put_again, **told, settings=given))
 
 
 class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
@@ -78,50 +89,67 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         if self.number > len(run.views):
             raise ValueError(f"There are {len(run.views)} views, there is no view {self.number}")
         view = run.views[self.number - 1]
-        if self.properties.is_property_set("words"):
-            view.words = self.words
+        words = self.words if self.properties.is_property_set("words") else view.words
         others = [other for other in run.views if other.use and other != view]
         place_of = sum(other.use for other in run.views[: self.number - 1])
         wish = self.wish(context, tuple(view.depth.size) if view.depth else (0, 0))
         wish = dataclasses.replace(wish, seed=(wish.seed - place_of) % 2**64)
         session.connect(preferences.endpoint(context))
         sent = views.sights(run, anew={self.number - 1})
-        found = views.targets(run, context.evaluated_depsgraph_get())
+        sent[place_of] = dataclasses.replace(sent[place_of], words=words)
+        targets, told = self.surfaces(context, run, run.texture_size)
         painting = asking_views.Painting(
             refine=run.refine if others else 0.4, depth=view_hints.depth_strength(context.scene.velatura.controls)
         )
-        spec = asking_views.texture(wish, sent, found, blending(run), painting)
-        put = partial(put_again, key=run.key, number=self.number - 1, index=place_of)
+        spec = asking_views.texture(wish, sent, targets, asking_views.Blending(sharpness=run.sharpness), painting)
+        put = partial(put_again, **told, number=self.number - 1, index=place_of, words=words)
         return session.run("Redo View", spec, put)
 
 
 @resume.resumable
-def put_again(result, key, number=None, index=0):
-    """New textures in the materials that are worn, and the picture of view `number`, which came as the job's view
-    `index`; says what was done."""
+def put_again(result, key, title, sent, left_out, settings=None, number=None, index=0, words=""):
+    """New textures in copies of the materials that are worn, and the picture of view `number`, which came as the job's
+    view `index`; says what was done. `sent` are the targets' numbers, names and layers; `settings` the run's."""
     ready = yield from sheets_of(result)
-    run = views.get(key)
-    title, notes = run.prompt[:32], []
+    found, notes = views.find(key), []
+    run = found[1] if found is not None else None
+    if run is not None:
+        run.turn += 1
+        for name, value in (settings or {}).items():
+            setattr(run, name, value)
     for artifact in result.artifacts:
         if number is not None and artifact.step_id == asking_views.VIEWS and artifact.index == index:
-            view = run.views[number]
-            recipe = asking.recipe_of(artifact)
-            view.image = place.image(f"{title} view {number + 1}", ready[artifact.step_id, index], recipe)
-            view.seed, view.use = artifact.seed, True
+            name = f"{title[:32]} view {number + 1}"
+            image = place.image(name, ready[artifact.step_id, index], asking.recipe_of(artifact))
+            if run is not None:
+                view = run.views[number]
+                view.image, view.seed = image, artifact.seed
+                view.use, view.words = True, words
             notes.append(f"view {number + 1}, seed {artifact.seed}")
-    for artifact in textures(result):
-        target = run.targets[artifact.index]
-        if target.thing is None or target.material is None:
-            continue
+    for artifact, (where, name, layer) in zip(textures(result), sent, strict=True):
         recipe = asking.recipe_of(artifact)
-        image = place.image(f"{title} on {target.thing.name}", ready[artifact.step_id, artifact.index], recipe)
-        for node in target.material.node_tree.nodes:
-            if node.type == "TEX_IMAGE":
-                if node.image is not None and node.image.is_dirty:
-                    node.image.use_fake_user = True  # painted on by hand: it would be gone with the next save
-                node.image = image
-        target.material[place.RECIPE] = recipe
-    return "Blended: " + "; ".join([*notes, *told(run, result)])
+        image = place.image(f"{title[:32]} on {name}", ready[artifact.step_id, artifact.index], recipe)
+        if run is None or not views.is_there(run.targets[where].thing):
+            place.material(image.name, image, layer, recipe=recipe)
+            notes.append(f"{name if run is not None else 'what was textured'} is gone: {KEPT}")
+        else:
+            run.targets[where].coverage = artifact.scores.get("coverage", 0.0)
+            notes += wear_again(run, where, image)
+    return "Blended: " + "; ".join([*notes, *left_out, *told(result)])
+
+
+def wear_again(run, number, image):
+    """Show a new texture on a run's target instead of the one before; notes for the artist."""
+    thing, layer = run.targets[number].thing, run.targets[number].layer
+    views.mark(image, run, number)
+    worn = {slot.material for slot in thing.material_slots}
+    shown = {each: before for each in worn if (before := views.marked(each, run, number)) is not None}
+    for each, before in shown.items():
+        canvas.wear(thing, each, before, image)
+    if shown:
+        return []
+    place.wear(thing, place.material(image.name, image, layer, recipe=image[place.RECIPE]))
+    return [f"no material of {thing.name} showed the texture any more, so it has a new one"]
 
 
 def textures(result):
@@ -141,13 +169,12 @@ def sheets_of(result):
     return {(one.step_id, one.index): sheet for one, sheet in zip(result.artifacts, made, strict=True)}
 
 
-def told(run, result):
+def told(result):
     """What the artist should know of the textures."""
     notes = []
     for artifact in textures(result):
-        target, scores = run.targets[artifact.index], artifact.scores
-        target.coverage = scores.get("coverage", 0.0)
-        notes.append(f"{artifact.name} {target.coverage:.1%} seen, the rest filled in")
+        scores = artifact.scores
+        notes.append(f"{artifact.name} {scores.get('coverage', 0.0):.1%} seen, the rest filled in")
         if scores.get("overlap", 0) > uvs.MOST:
             notes.append(f"parts of {artifact.name} share their texture")
         if scores.get("degenerate", 0) > 0:

@@ -7,12 +7,16 @@ that nothing has to be looked at again: a run can be blended anew after the obje
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture, resume
+from . import asking, asking_views, capture, host, resume
+
+MARK = "velatura_run"
+"""Property of a texture: the key of the run that made it, the target's number, and the turn."""
 
 
 class VelaturaView(bpy.types.PropertyGroup):
@@ -32,13 +36,12 @@ class VelaturaView(bpy.types.PropertyGroup):
 
 
 class VelaturaTarget(bpy.types.PropertyGroup):
-    """One object of a run, as it stood then, and what it wears since."""
+    """One object of a run, as it stood then. Its textures are marked, see `mark`."""
 
     thing: bpy.props.PointerProperty(type=bpy.types.Object)  # type: ignore[valid-type]
     layer: bpy.props.StringProperty()  # type: ignore[valid-type]
     made: bpy.props.BoolProperty()  # type: ignore[valid-type]
     pose: bpy.props.FloatVectorProperty(size=16)  # type: ignore[valid-type]
-    material: bpy.props.PointerProperty(type=bpy.types.Material)  # type: ignore[valid-type]
     coverage: bpy.props.FloatProperty(name="Coverage")  # type: ignore[valid-type]
 
 
@@ -47,6 +50,7 @@ class VelaturaRun(bpy.types.PropertyGroup):
 
     key: bpy.props.StringProperty()  # type: ignore[valid-type]
     done: bpy.props.BoolProperty()  # type: ignore[valid-type]
+    turn: bpy.props.IntProperty()  # type: ignore[valid-type]
     prompt: bpy.props.StringProperty(name="Prompt")  # type: ignore[valid-type]
     negative: bpy.props.StringProperty(name="Avoid")  # type: ignore[valid-type]
     model: bpy.props.StringProperty(name="Model")  # type: ignore[valid-type]
@@ -83,8 +87,10 @@ def begin(
 
 
 def find(key: str) -> tuple[bpy.types.Scene, VelaturaRun] | None:
-    """A run by its key, and its scene; None where it is gone."""
-    for scene in bpy.data.scenes:
+    """A run by its key, and its scene, first in the scene that is open, since copies of a scene have runs with the same
+    keys; None where it is gone."""
+    here = bpy.context.scene
+    for scene in sorted(bpy.data.scenes, key=lambda scene: scene != here):
         for run in scene.velatura_runs:
             if run.key == key:
                 return scene, run
@@ -92,12 +98,36 @@ def find(key: str) -> tuple[bpy.types.Scene, VelaturaRun] | None:
 
 
 def run_of(thing: bpy.types.Object | None, scene: bpy.types.Scene) -> VelaturaRun | None:
-    """The newest run that an object belongs to and still wears; None where there is none."""
-    worn = [] if thing is None else [slot.material for slot in thing.material_slots if slot.material is not None]
-    for run in reversed(scene.velatura_runs):
-        if run.done and any(target.thing == thing and target.material in worn for target in run.targets):
-            return run
-    return None
+    """The run whose texture an object wears, else the newest one that it belongs to; None where there is none."""
+    if thing is None:
+        return None
+    runs = [run for run in reversed(scene.velatura_runs) if run.done]
+    own = [run for run in runs if any(target.thing == thing for target in run.targets)]
+    worn = [image.get(MARK, "") for slot in thing.material_slots for image in images_of(slot.material)] if own else []
+    return next((run for run in own if any(each.startswith(run.key) for each in worn)), next(iter(own), None))
+
+
+def is_there(thing: bpy.types.Object | None) -> bool:
+    """Whether an object is in a scene: deleted ones stay in the file while anything names them."""
+    return thing is not None and bool(thing.users_scene)
+
+
+def images_of(worn: bpy.types.Material | None) -> set[bpy.types.Image]:
+    """The images that a material's nodes show."""
+    nodes = () if worn is None else host.nodes_of(worn)
+    return {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image is not None}
+
+
+def mark(image: bpy.types.Image, run: VelaturaRun, number: int) -> None:
+    """Note on a texture which run made it, for its target of this number, and when."""
+    image[MARK] = f"{run.key} {number} {run.turn}"
+
+
+def marked(worn: bpy.types.Material | None, run: VelaturaRun, number: int) -> bpy.types.Image | None:
+    """The newest texture of a run's target that a material shows, or None."""
+    found = {image: image.get(MARK, "").split() for image in images_of(worn)}
+    turns = {image: int(said[2]) for image, said in found.items() if said[:2] == [run.key, str(number)]}
+    return max(turns, key=turns.__getitem__, default=None)
 
 
 def get(key: str) -> VelaturaRun:
@@ -148,24 +178,33 @@ def sight(view: VelaturaView, *, painted: bool) -> asking_views.Sight:
     )
 
 
-def targets(run: VelaturaRun, depsgraph: bpy.types.Depsgraph) -> list:
-    """The run's surfaces for a job, where they stood when they were seen. Raises ValueError where one is gone."""
-    found = []
-    for target in run.targets:
-        if target.thing is None:
-            raise ValueError("An object of this run was deleted: texture the others again")
-        piece = capture.surface(target.thing, depsgraph, target.layer)
-        if piece is None or piece.uvs is None:
-            raise ValueError(f"{target.thing.name} loses its UV map in its modifiers: keep it there, or apply them")
-        then, now = np.array(target.pose).reshape(4, 4), np.array(target.thing.matrix_world)
-        moved = then @ np.linalg.inv(now)
-        positions = (
-            piece.positions
-            if np.allclose(moved, np.eye(4), atol=1e-6)
-            else (piece.positions @ moved[:3, :3].T + moved[:3, 3])
-        )
-        found.append(asking_views.target(target.thing.name, positions, piece.triangles, piece.uvs, run.texture_size))
-    return found
+def surfaces(run: VelaturaRun, depsgraph: bpy.types.Depsgraph) -> tuple[dict[int, capture.Piece], list[str]]:
+    """The run's surfaces where they stood when they were seen, by their numbers, and in words what is left out.
+
+    Raises ValueError where none is left.
+    """
+    found, left_out = {}, []
+    for number, target in enumerate(run.targets):
+        try:
+            found[number] = _surface(target, depsgraph)
+        except ValueError as error:
+            left_out.append(str(error))
+    if not found:
+        raise ValueError("; ".join(left_out))
+    return found, left_out
+
+
+def _surface(target: VelaturaTarget, depsgraph: bpy.types.Depsgraph) -> capture.Piece:
+    thing = target.thing
+    if thing is None or thing.name not in depsgraph.scene.objects:
+        raise ValueError(f"{target.name} is not in this scene any more")
+    piece = capture.surface(thing, depsgraph, target.layer)
+    if piece is None or piece.uvs is None:
+        raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
+    moved = np.array(target.pose).reshape(4, 4) @ np.linalg.inv(np.array(thing.matrix_world))
+    if np.allclose(moved, np.eye(4), atol=1e-6):
+        return piece
+    return dataclasses.replace(piece, positions=piece.positions @ moved[:3, :3].T + moved[:3, 3])
 
 
 def pixels_of(image: bpy.types.Image) -> np.ndarray:

@@ -114,14 +114,21 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
         key = run.key
         try:
             notes = self.take_in(context, run, things)
-            found = views.targets(run, context.evaluated_depsgraph_get())
+            found, lost = views.surfaces(run, context.evaluated_depsgraph_get())
+            if lost:
+                raise ValueError(lost[0])
+            found = [
+                asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, run.texture_size)
+                for piece in found.values()
+            ]
             painting = asking_views.Painting(
                 refine=run.refine, method=self.value(context, "method"),
                 depth=view_hints.depth_strength(context.scene.velatura.controls),
             )  # fmt: skip
             spec = asking_views.texture(
-                wish, views.sights(run, anew=set(range(len(run.views)))), found, reblend.blending(run), painting
-            )
+                wish, views.sights(run, anew=set(range(len(run.views)))), found,
+                asking_views.Blending(sharpness=run.sharpness), painting,
+            )  # fmt: skip
             put, take_back = partial(put_object, key=key, notes=notes), partial(views.drop, key=key)
             return session.run("Texture Object", spec, put, take_back, left_out=left_out)
         except Exception:
@@ -159,7 +166,7 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
         for thing in things:
             layer, made, why = uvs.layer_for(thing, self.value(context, "uvs"))
             target = run.targets.add()
-            target.thing, target.layer, target.made = thing, layer, made
+            target.name, target.thing, target.layer, target.made = thing.name, thing, layer, made
             target.pose = [number for row in thing.matrix_world for number in row]
             if made:
                 notes.append(f"unwrapped {thing.name} into «{layer}»" + (f", which {why}" if why else ""))
@@ -201,11 +208,12 @@ def put_object(result, key, notes):
             continue
         name, recipe = f"{title} on {target.thing.name}", asking.recipe_of(artifact)
         image = place.image(name, ready[artifact.step_id, artifact.index], recipe)
-        target.material = place.material(name, image, target.layer, recipe=recipe)
-        place.wear(target.thing, target.material)
+        views.mark(image, run, artifact.index)
+        place.wear(target.thing, place.material(name, image, target.layer, recipe=recipe))
+        target.coverage = artifact.scores.get("coverage", 0.0)
     run.done = True
     return "Textured: " + "; ".join(
-        [f"{len(run.views)} views, seed {run.views[0].seed}", *notes, *reblend.told(run, result)]
+        [f"{len(run.views)} views, seed {run.views[0].seed}", *notes, *reblend.told(result)]
     )
 
 

@@ -217,9 +217,7 @@ def test_views_of_a_head_agree_where_several_see_it(scene, monkeypatch, method, 
     scene.camera = None
     select(head)
     told, scores = reblend.told, []
-    monkeypatch.setattr(
-        reblend, "told", lambda run, result: scores.extend(reblend.textures(result)) or told(run, result)
-    )
+    monkeypatch.setattr(reblend, "told", lambda result: scores.extend(reblend.textures(result)) or told(result))
     wanted = {"prompt": "orange wooden planks", "size": 128, "texture_size": TEXTURE, "views": 5, "steps": 6, "seed": 7}
     assert bpy.ops.velatura.texture_object(wait=True, method=method, **wanted) == {"FINISHED"}
     (artifact,) = scores
