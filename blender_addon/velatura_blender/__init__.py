@@ -2,6 +2,7 @@
 
 from . import (
     connection,
+    drafts,
     errands,
     history,
     icons,
@@ -34,7 +35,7 @@ from . import (
 
 PARTS = (
     icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    views, reblend, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
+    drafts, views, reblend, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
     errands, restyle, restyle_panel, live_view, live_panel,
 )  # fmt: skip
 

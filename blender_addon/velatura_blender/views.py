@@ -13,7 +13,7 @@ import uuid
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture, host, resume
+from . import asking, asking_views, capture, drafts, host
 
 MARK = "velatura_run"
 """Property of a texture: the key of the run that made it, the target's number, and the turn."""
@@ -40,7 +40,6 @@ class VelaturaTarget(bpy.types.PropertyGroup):
 
     thing: bpy.props.PointerProperty(type=bpy.types.Object)  # type: ignore[valid-type]
     layer: bpy.props.StringProperty()  # type: ignore[valid-type]
-    made: bpy.props.BoolProperty()  # type: ignore[valid-type]
     pose: bpy.props.FloatVectorProperty(size=16)  # type: ignore[valid-type]
     coverage: bpy.props.FloatProperty(name="Coverage")  # type: ignore[valid-type]
 
@@ -49,7 +48,6 @@ class VelaturaRun(bpy.types.PropertyGroup):
     """Objects that were textured together."""
 
     key: bpy.props.StringProperty()  # type: ignore[valid-type]
-    done: bpy.props.BoolProperty()  # type: ignore[valid-type]
     turn: bpy.props.IntProperty()  # type: ignore[valid-type]
     prompt: bpy.props.StringProperty(name="Prompt")  # type: ignore[valid-type]
     negative: bpy.props.StringProperty(name="Avoid")  # type: ignore[valid-type]
@@ -66,24 +64,44 @@ class VelaturaRun(bpy.types.PropertyGroup):
     targets: bpy.props.CollectionProperty(type=VelaturaTarget)  # type: ignore[valid-type]
 
 
-def begin(
-    scene: bpy.types.Scene, wish: asking.Wish, settings: dict, frames: list[tuple[capture.Frame, np.ndarray, str]]
-) -> VelaturaRun:
-    """A new run with its views, each a frame, the mask (H, W) of what is textured, and its words. `settings` are
-    properties of the run."""
+def begin(scene: bpy.types.Scene, key: str, draft: drafts.Draft) -> VelaturaRun:
+    """A new run in a scene, with its views and targets; those have no objects yet."""
     run = scene.velatura_runs.add()
-    run.key = uuid.uuid4().hex
-    run.prompt, run.negative, run.model, run.steps = wish.prompt, wish.negative, wish.model, wish.steps or 0
-    for name, value in settings.items():
+    run.key = key
+    for name, value in draft.settings.items():
         setattr(run, name, value)
-    for number, (frame, mask, said) in enumerate(frames, 1):
+    for number, seen in enumerate(draft.views, 1):
         view = run.views.add()
-        view.name, view.words = f"View {number}", said
-        view.depth = _keep_depth(f"{wish.prompt[:32]} depth {number}", frame.depth, mask)
-        view.world_to_camera = frame.lens.world_to_camera.ravel().tolist()
-        view.camera_to_clip = frame.lens.camera_to_clip.ravel().tolist()
-        view.orthographic = frame.lens.orthographic
+        view.name, view.words = f"View {number}", seen.words
+        view.depth = _keep_depth(f"{run.prompt[:32]} depth {number}", seen.depth, seen.mask)
+        view.world_to_camera = seen.lens.world_to_camera.ravel().tolist()
+        view.camera_to_clip = seen.lens.camera_to_clip.ravel().tolist()
+        view.orthographic = seen.lens.orthographic
+    for meant in draft.targets:
+        target = run.targets.add()
+        target.name, target.layer, target.pose = meant.name, meant.layer.name, meant.pose
     return run
+
+
+def again(scene: bpy.types.Scene, run: VelaturaRun) -> VelaturaRun:
+    """A new run beside another one: the same views, not yet painted, of the same objects."""
+    key = run.key
+    made = scene.velatura_runs.add()
+    _copy(next(each for each in scene.velatura_runs if each.key == key), made)  # adding may move the others
+    made.key, made.turn = uuid.uuid4().hex, 0
+    for view in made.views:
+        view.image, view.use, view.weight = None, True, 1.0
+    return made
+
+
+def _copy(given: bpy.types.PropertyGroup, made: bpy.types.PropertyGroup) -> None:
+    for known in given.bl_rna.properties:
+        value = getattr(given, known.identifier)
+        if known.type == "COLLECTION":
+            for each in value:
+                _copy(each, getattr(made, known.identifier).add())
+        elif not known.is_readonly:
+            setattr(made, known.identifier, value)
 
 
 def find(key: str) -> tuple[bpy.types.Scene, VelaturaRun] | None:
@@ -101,8 +119,7 @@ def run_of(thing: bpy.types.Object | None, scene: bpy.types.Scene) -> VelaturaRu
     """The run whose texture an object wears, else the newest one that it belongs to; None where there is none."""
     if thing is None:
         return None
-    runs = [run for run in reversed(scene.velatura_runs) if run.done]
-    own = [run for run in runs if any(target.thing == thing for target in run.targets)]
+    own = [run for run in reversed(scene.velatura_runs) if any(target.thing == thing for target in run.targets)]
     worn = [image.get(MARK, "") for slot in thing.material_slots for image in images_of(slot.material)] if own else []
     return next((run for run in own if any(each.startswith(run.key) for each in worn)), next(iter(own), None))
 
@@ -130,27 +147,10 @@ def marked(worn: bpy.types.Material | None, run: VelaturaRun, number: int) -> bp
     return max(turns, key=turns.__getitem__, default=None)
 
 
-def get(key: str) -> VelaturaRun:
-    """A run by its key. Raises ValueError where it is gone."""
-    found = find(key)
-    if found is None:
-        raise ValueError("What was textured is no longer in this file, so its views have no place: texture it again")
-    return found[1]
-
-
-@resume.resumable
-def drop(key: str) -> None:
-    """Take back a run that came to nothing: its views, and the UV layers that were made for it."""
-    found = find(key)
-    if found is None:
-        return
-    scene, run = found
-    images = [image for view in run.views for image in (view.image, view.depth) if image is not None]
-    for target in run.targets:
-        layers = target.thing.data.uv_layers if target.thing is not None else {}
-        if target.made and target.layer in layers:
-            layers.remove(layers[target.layer])
-    scene.velatura_runs.remove(next(n for n, each in enumerate(scene.velatura_runs) if each.key == key))
+def remove(scene: bpy.types.Scene, run: VelaturaRun) -> None:
+    """Drop a run with its views and depth; textures and materials stay."""
+    images = {image for view in run.views for image in (view.image, view.depth) if image is not None}
+    scene.velatura_runs.remove(next(number for number, each in enumerate(scene.velatura_runs) if each == run))
     for image in images:
         if not image.users:
             bpy.data.images.remove(image)

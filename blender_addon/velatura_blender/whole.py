@@ -1,5 +1,6 @@
 """Texturing whole objects from several views."""
 
+import uuid
 from functools import partial
 
 import bpy
@@ -9,12 +10,13 @@ from . import (
     asking,
     asking_views,
     capture,
+    drafts,
+    lent,
     place,
     preferences,
     reblend,
     resume,
     unseen,
-    uvs,
     view_hints,
     viewpoints,
     views,
@@ -109,31 +111,54 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
         masked = [found for found in masked if found[1].any()]
         if not masked:
             raise ValueError("No view sees any of the selected objects: move what hides them, or select others")
-        kept = {name: self.value(context, name) for name in ("texture_size", "sharpness", "refine")}
-        run = views.begin(context.scene, wish, kept, masked)
-        key = run.key
+        policy, method, key = self.value(context, "uvs"), self.value(context, "method"), uuid.uuid4().hex
+        with lent.layers(things, policy) as given:
+            context.view_layer.update()
+            targets = surfaces(things, context.evaluated_depsgraph_get(), given)
+        draft = drafts.Draft(
+            settings={
+                "prompt": wish.prompt, "negative": wish.negative, "model": wish.model, "steps": wish.steps or 0,
+                **{name: self.value(context, name) for name in ("texture_size", "sharpness", "refine")},
+            },
+            views=tuple(
+                drafts.Seen(lens=frame.lens, depth=frame.depth, mask=mask, words=words) for frame, mask, words in masked
+            ),
+            targets=tuple(
+                drafts.Meant(name=thing.name, layer=layer, pose=tuple(np.array(thing.matrix_world).ravel().tolist()))
+                for thing, layer in zip(things, given, strict=True)
+            ),
+        )  # fmt: skip
+        spec = self.spec(context, wish, draft, targets, method)
+        named = {piece.name: layer.name for piece, layer in zip(targets, given, strict=True)}
+        put, take_back = partial(put_object, key=key, title=wish.prompt, named=named), partial(drafts.drop, key=key)
+        drafts.hold(key, draft, context.scene, things)
         try:
-            notes = self.take_in(context, run, things)
-            found, lost = views.surfaces(run, context.evaluated_depsgraph_get())
-            if lost:
-                raise ValueError(lost[0])
-            found = [
-                asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, run.texture_size)
-                for piece in found.values()
-            ]
-            painting = asking_views.Painting(
-                refine=run.refine, method=self.value(context, "method"),
-                depth=view_hints.depth_strength(context.scene.velatura.controls),
-            )  # fmt: skip
-            spec = asking_views.texture(
-                wish, views.sights(run, anew=set(range(len(run.views)))), found,
-                asking_views.Blending(sharpness=run.sharpness), painting,
-            )  # fmt: skip
-            put, take_back = partial(put_object, key=key, notes=notes), partial(views.drop, key=key)
             return session.run("Texture Object", spec, put, take_back, left_out=left_out)
         except Exception:
-            views.drop(key)
+            take_back()
             raise
+
+    def spec(self, context, wish, draft, targets, method):
+        """The job."""
+        settings = draft.settings
+        sights = [
+            asking_views.Sight(
+                camera=asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic),
+                depth=seen.depth, mask=seen.mask, words=seen.words,
+            )
+            for seen in draft.views
+        ]  # fmt: skip
+        found = [
+            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, settings["texture_size"])
+            for piece in targets
+        ]
+        painting = asking_views.Painting(
+            refine=settings["refine"], method=method,
+            depth=view_hints.depth_strength(context.scene.velatura.controls),
+        )  # fmt: skip
+        return asking_views.texture(
+            wish, sights, found, asking_views.Blending(sharpness=settings["sharpness"]), painting
+        )
 
     def lenses(self, context, things, side):
         """Lenses, sizes and words of the views. Raises ValueError where there are none, or nothing to be seen."""
@@ -160,19 +185,6 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
         named = self.value(context, "view_words")
         return [(lenses[each], (side, side), viewpoints.words(ways[each]) if named else "") for each in chosen]
 
-    def take_in(self, context, run, things):
-        """Note the objects with the UV layers they are textured in; says which were unwrapped."""
-        notes = []
-        for thing in things:
-            layer, made, why = uvs.layer_for(thing, self.value(context, "uvs"))
-            target = run.targets.add()
-            target.name, target.thing, target.layer, target.made = thing.name, thing, layer, made
-            target.pose = [number for row in thing.matrix_world for number in row]
-            if made:
-                notes.append(f"unwrapped {thing.name} into «{layer}»" + (f", which {why}" if why else ""))
-        context.view_layer.update()
-        return notes
-
 
 def strewn(things, depsgraph):
     """Points over the objects' evaluated surfaces. Raises ValueError naming what has none."""
@@ -189,32 +201,84 @@ def strewn(things, depsgraph):
     return viewpoints.strew(surfaces)
 
 
+def surfaces(things, depsgraph, given):
+    """The objects' evaluated surfaces with their layers. Raises ValueError naming what loses it."""
+    found = [capture.surface(thing, depsgraph, layer.name) for thing, layer in zip(things, given, strict=True)]
+    for thing, piece in zip(things, found, strict=True):
+        if piece is None or piece.uvs is None:
+            raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
+    return found
+
+
 @resume.resumable
-def put_object(result, key, notes):
-    """The views' pictures, and one image and material for each object; says what was done."""
+def put_object(result, key, title, named):
+    """The views' pictures, one image and material for each object, which wears it, and the run that they are of; says
+    what was done. `named` are the objects' names and layers, for when nothing else is known of them any more."""
     ready = yield from reblend.sheets_of(result)
-    run = views.get(key)
-    title = run.prompt[:32]
-    for artifact in result.artifacts:
-        if artifact.step_id != asking_views.VIEWS:
-            continue
-        view = run.views[artifact.index]
+    scene, run, notes = begun(key, named)
+    try:
+        seed = put_views(result, ready, run, title)
+        put_textures(result, ready, run, title)
+    except Exception:
+        views.remove(scene, run)
+        raise
+    notes = [f"{len(run.views)} views, seed {seed}", *notes, *reblend.told(result)]
+    if not run.views or all(target.thing is None for target in run.targets):
+        views.remove(scene, run)
+    return "Textured: " + "; ".join(notes)
+
+
+def put_views(result, ready, run, title):
+    """The pictures of a run's views, where it has any; the first one's seed."""
+    made = [artifact for artifact in result.artifacts if artifact.step_id == asking_views.VIEWS]
+    for artifact in made if run.views else ():
+        name = f"{title[:32]} view {artifact.index + 1}"
         recipe = asking.recipe_of(artifact) if artifact.index == 0 else ""
-        view.image = place.image(f"{title} view {artifact.index + 1}", ready[artifact.step_id, artifact.index], recipe)
-        view.seed = artifact.seed
-    for artifact in reblend.textures(result):
-        target = run.targets[artifact.index]
-        if target.thing is None:
-            continue
-        name, recipe = f"{title} on {target.thing.name}", asking.recipe_of(artifact)
         image = place.image(name, ready[artifact.step_id, artifact.index], recipe)
+        run.views[artifact.index].image, run.views[artifact.index].seed = image, artifact.seed
+    return made[0].seed
+
+
+def put_textures(result, ready, run, title):
+    """An image and a material for each target, worn where its object is there."""
+    for artifact in reblend.textures(result):
+        target, recipe = run.targets[artifact.index], asking.recipe_of(artifact)
+        image = place.image(f"{title[:32]} on {target.name}", ready[artifact.step_id, artifact.index], recipe)
         views.mark(image, run, artifact.index)
-        place.wear(target.thing, place.material(name, image, target.layer, recipe=recipe))
+        material = place.material(image.name, image, target.layer, recipe=recipe)
+        if target.thing is not None:
+            place.wear(target.thing, material)
         target.coverage = artifact.scores.get("coverage", 0.0)
-    run.done = True
-    return "Textured: " + "; ".join(
-        [f"{len(run.views)} views, seed {run.views[0].seed}", *notes, *reblend.told(result)]
-    )
+
+
+def begun(key, named):
+    """The run that a result is for, with the objects that can wear it, its scene, and notes: one that was asked for in
+    this session or in the one that saved the file, else another one like that which this varies."""
+    taken, former = drafts.take(key), views.find(key)
+    if taken is None and former is not None:
+        scene, run = former[0], views.again(*former)
+        given = [(target.thing, lent.Layer(name=target.layer)) for target in run.targets]
+    else:
+        if taken is None:
+            meant = tuple(drafts.Meant(name=name, layer=lent.Layer(name=layer)) for name, layer in named.items())
+            things = [bpy.data.objects.get(name) for name in named]
+            taken = bpy.context.scene, things, drafts.Draft(settings={}, views=(), targets=meant)
+        scene, things, draft = taken
+        run = views.begin(scene, key, draft)
+        given = [(thing, meant.layer) for thing, meant in zip(things, draft.targets, strict=True)]
+    notes = []
+    for target, (thing, layer) in zip(run.targets, given, strict=True):
+        target.thing = None
+        try:
+            if not views.is_there(thing):
+                raise ValueError(f"{target.name} is gone")
+            target.layer, target.thing = lent.give(thing, layer), thing
+            target.name = thing.name
+            if layer.uvs is not None:
+                notes.append(f"unwrapped {thing.name} into «{target.layer}»" + f", which {layer.why}" * bool(layer.why))
+        except ValueError as error:
+            notes.append(f"{error}: {reblend.KEPT}")
+    return scene, run, notes
 
 
 CLASSES = (VelaturaWhole, VELATURA_OT_texture_object)

@@ -5,9 +5,9 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import add, select
+from scenes import add, select, state, uv_bytes
 from velatura.testing import Script
-from velatura_blender import place, views
+from velatura_blender import drafts, lent, place, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -74,6 +74,208 @@ def red(image):
     return (place.read(image) == (255, 0, 0, 255)).all()
 
 
+# When it comes into the file
+
+
+def test_nothing_of_the_file_is_changed_while_it_is_painted(scene, fake):
+    thing = without_uvs(add("cube", "Cube"))
+    before = state()
+    ask(fake, thing)
+    assert state()[1:] == before[1:] and not scene.velatura_runs
+    come()
+    assert [layer.name for layer in thing.data.uv_layers] == [place.LAYER] and len(scene.velatura_runs) == 1
+
+
+def test_a_result_comes_also_where_steps_were_undone_meanwhile(scene, fake):
+    add("cube", "Cube")
+    bpy.ops.ed.undo_push(message="made")
+    ask(fake, bpy.data.objects["Cube"], uvs="NEW")
+    accepted()
+    bpy.ops.ed.undo_push(message="something else")
+    bpy.ops.ed.undo()
+    come()
+    thing = bpy.data.objects["Cube"]
+    run = views.run_of(thing, bpy.context.scene)
+    assert all(view.image.packed_file and view.depth.packed_file for view in run.views)
+    assert shown(thing) == ["waves on Cube"] and run.targets[0].layer == place.LAYER
+    assert again().startswith("Blended")
+
+
+def test_one_step_back_takes_all_of_it_also_where_others_were_made_meanwhile(scene, fake):
+    select(add("cube", "Cube"))
+    bpy.ops.ed.undo_push(message="made")
+    before = state()
+    ask(fake, bpy.data.objects["Cube"], uvs="NEW")
+    accepted()
+    bpy.ops.ed.undo_push(message="something else")
+    come()
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+    assert state()[1:] == before[1:] and not scene.velatura_runs and not scene.velatura.history
+    assert drafts.NOTED not in scene
+    bpy.ops.ed.redo()
+    assert shown(bpy.data.objects["Cube"]) == ["waves on Cube"]
+
+
+def test_an_autosave_finds_its_result_with_views_and_uvs(scene, fake, tmp_path):
+    ask(fake, without_uvs(add("cube", "Cube")))
+    accepted()
+    bpy.data.libraries.write(str(tmp_path / "autosave.blend"), set(bpy.data.scenes))  # calls no handler, as autosaves
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "autosave.blend"))
+    assert drafts.NOTED in bpy.context.scene
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    thing, scene = bpy.data.objects["Cube"], bpy.context.scene
+    assert shown(thing) == ["waves on Cube"] and thing.data.uv_layers[0].name == place.LAYER
+    assert len(views.run_of(thing, scene).views) == 4 and drafts.NOTED not in scene
+
+
+def test_a_saved_file_names_objects_as_they_are_called_then(scene, fake, tmp_path):
+    ask(fake, add("cube", "Cube"))
+    bpy.data.objects["Cube"].name = "Wall"
+    add("cube", "Cube", (3, 0, 0))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert shown(bpy.data.objects["Wall"]) == ["waves on Wall"] and not shown(bpy.data.objects["Cube"])
+
+
+def test_a_job_that_is_stopped_leaves_nothing(scene, fake):
+    thing = without_uvs(add("cube", "Cube"))
+    select(thing)
+    before = state()
+    fake.once(Script(hang=True))
+    bpy.ops.velatura.texture_object(**SMALL)
+    accepted()
+    assert drafts.NOTED in scene
+    session.cancel()
+    come()
+    assert state()[1:] == before[1:] and drafts.NOTED not in scene and not scene.velatura_runs
+
+
+def test_a_result_that_the_engine_no_longer_has_leaves_nothing_in_the_file(scene, fake, tmp_path):
+    select(without_uvs(add("cube", "Cube")))
+    before = state()
+    fake.once(Script(hang=True))
+    bpy.ops.velatura.texture_object(**SMALL)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert drafts.NOTED in bpy.context.scene
+    fake.jobs.clear()
+    with pytest.raises(RuntimeError, match="not at the engine any more"):
+        bpy.ops.velatura.collect(wait=True)
+    assert state()[1:] == before[1:] and drafts.NOTED not in bpy.context.scene
+
+
+def test_a_draft_is_the_same_in_a_file_as_it_was(scene, fake):
+    ask(fake, without_uvs(add("cube", "Cube")), lens="ORTHO", view_words=True)
+    (held,) = drafts.HELD.values()
+    draft = drafts.unpacked(held.data)
+    seen = fake_views(fake)
+    assert len(draft.views) == len(seen) and draft.views[0].words == "front view" and draft.views[0].lens.orthographic
+    for kept, sent in zip(draft.views, seen, strict=True):
+        np.testing.assert_allclose(kept.lens.world_to_camera.ravel(), sent.camera.world_to_camera, atol=1e-6)
+        assert np.isfinite(kept.depth).any() and not np.isfinite(kept.depth).all()
+        np.testing.assert_array_equal(kept.mask, np.isfinite(kept.depth))
+    (meant,) = draft.targets
+    assert len(meant.layer.uvs) == 48 and meant.layer.why == "had no UV map"
+    come()
+
+
+def fake_views(fake):
+    accepted()
+    return fake.specs[-1].steps[0].diffuse.views
+
+
+@pytest.mark.parametrize("mode", ["OBJECT", "EDIT", "SCULPT", "TEXTURE_PAINT"])
+def test_the_uv_map_comes_in_every_mode_with_the_uvs_that_were_asked_with(scene, fake, mode):
+    thing = without_uvs(add("monkey", "Suzanne"))
+    ask(fake, thing)
+    (held,) = drafts.HELD.values()
+    bpy.ops.object.mode_set(mode=mode)
+    come()
+    assert thing.mode == mode
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert uv_bytes(thing.data.uv_layers[place.LAYER]) == drafts.unpacked(held.data).targets[0].layer.uvs.tobytes()
+    assert shown(thing) == ["waves on Suzanne"]
+
+
+def test_a_renamed_object_wears_its_texture_and_another_of_that_name_does_not(scene, fake):
+    thing = add("cube", "Cube")
+    ask(fake, thing)
+    thing.name = "Wall"
+    other = add("cube", "Cube", (3, 0, 0))
+    come()
+    assert shown(thing) == ["waves on Wall"] and not shown(other)
+
+
+def delete(thing):
+    select(thing)
+    bpy.ops.object.delete()
+
+
+def subdivide(thing):
+    select(thing)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.subdivide()
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(delete, "Cube is gone"), (subdivide, "the faces of Cube are others by now")]
+)
+def test_what_nothing_can_wear_is_kept_in_the_history_and_said(scene, fake, tmp_path, change, words):
+    thing, other = without_uvs(add("cube", "Cube")), add("cube", "Other", (3, 0, 0))
+    ask(fake, thing, other)
+    change(thing)
+    message = come()
+    assert f"{words}: its texture is kept in the history" in message
+    assert sorted(history()) == ["waves on Cube", "waves on Other"] and shown(other) == ["waves on Other"]
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
+    entry = next(entry for entry in bpy.context.scene.velatura.history if entry.name == "waves on Cube")
+    assert entry.image.packed_file and entry.material is not None
+    select(bpy.data.objects["Other"])
+    assert "Cube" in again()
+
+
+def test_without_any_of_its_objects_a_result_is_in_the_history_alone(scene, fake):
+    ask(fake, add("cube", "Cube"))
+    delete(bpy.data.objects["Cube"])
+    come()
+    assert history() == ["waves on Cube"] and not bpy.context.scene.velatura_runs
+
+
+def test_objects_that_share_a_mesh_share_its_new_uv_map(scene, fake):
+    thing = without_uvs(add("cube", "Cube"))
+    others = [bpy.data.objects.new(f"Copy {number}", thing.data) for number in range(9)]
+    for number, other in enumerate(others, 1):
+        scene.collection.objects.link(other)
+        other.location.x = 3 * number
+    texture(thing, *others)
+    assert [layer.name for layer in thing.data.uv_layers] == [place.LAYER]
+    assert shown(others[8]) == ["waves on Copy 8"]
+
+
+def test_a_layer_is_given_once_and_to_no_other_mesh(scene):
+    thing, other = without_uvs(add("cube", "Cube")), without_uvs(add("monkey", "Suzanne"))
+    with lent.layers([thing], "NEW") as (layer,):
+        assert layer.name in thing.data.uv_layers
+    assert not thing.data.uv_layers
+    assert lent.give(thing, layer) == lent.give(thing, layer) == place.LAYER and len(thing.data.uv_layers) == 1
+    with pytest.raises(ValueError, match="faces of Suzanne"):
+        lent.give(other, layer)
+    while thing.data.uv_layers.new():
+        pass
+    thing.data.uv_layers.remove(thing.data.uv_layers[place.LAYER])
+    thing.data.uv_layers.new()
+    with pytest.raises(ValueError, match="8 UV maps"):
+        lent.give(thing, layer)
+
+
 # What blending anew changes
 
 
@@ -137,11 +339,6 @@ def test_a_duplicate_keeps_its_look_when_the_first_is_blended(scene, fake):
     assert shown(copy) == ["waves on Cube"] and shown(thing) == ["waves on Cube.001"]
 
 
-def delete(thing):
-    select(thing)
-    bpy.ops.object.delete()
-
-
 def test_without_an_object_that_was_deleted_the_others_are_blended(scene, fake):
     thing, other = add("cube", "Cube"), add("cube", "Other", (3, 0, 0))
     texture(thing, other)
@@ -171,3 +368,18 @@ def test_nothing_is_set_before_the_views_are_blended(scene, fake):
     assert (run.sharpness, run.texture_size, run.views[0].words) == (4.0, 64, "")
     again(sharpness=9.0, texture_size=128)
     assert (run.sharpness, run.texture_size) == (9.0, 128)
+
+
+# Views
+
+
+def test_varying_starts_a_run_of_its_own(scene, fake):
+    thing = add("cube", "Cube")
+    first = texture(thing)
+    key, images = first.key, [view.image for view in first.views]
+    assert bpy.ops.velatura.history_vary(wait=True) == {"FINISHED"}
+    assert views.run_of(thing, scene).key != key and len(scene.velatura_runs) == 2
+    assert [view.image for view in scene.velatura_runs[0].views] == images
+    assert not {view.image for view in scene.velatura_runs[1].views} & {*images, None}
+    bpy.ops.velatura.history_apply(number=1)
+    assert views.run_of(thing, scene).key == key

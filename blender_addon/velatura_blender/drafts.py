@@ -1,0 +1,212 @@
+"""Runs that are asked for and not yet painted: what an engine was shown of objects, until their result is placed.
+
+Nothing of the file is changed for one. While its job runs a scene knows it as plain bytes beside the jobs that it waits
+for (`resume.py`), so that files which are written in between can place the result too, autosaves among them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from functools import partial
+
+import bpy
+import numpy as np
+
+from . import capture, resume
+from .lent import Layer
+from .session import Task, session
+
+NOTED = "velatura_drafts"
+"""Property of a scene while jobs run, and in the files of that time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A view before it is painted: depth (H, W) metres, infinity for nothing, and the mask (H, W) of what is meant."""
+
+    lens: capture.Lens
+    depth: np.ndarray
+    mask: np.ndarray
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """An object as it stood: its name, its layer, and its matrix, row by row."""
+
+    name: str
+    layer: Layer
+    pose: tuple[float, ...] = tuple(np.eye(4).ravel().tolist())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A run before it is painted; `settings` are properties of the run."""
+
+    settings: dict
+    views: tuple[Seen, ...]
+    targets: tuple[Meant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A draft of this session, as bytes. The scene and the objects by numbers that outlive an undo and a new name."""
+
+    scene: int
+    things: tuple[int, ...]
+    data: bytes
+
+
+HELD: dict[str, Held] = {}
+
+
+def hold(key: str, draft: Draft, scene: bpy.types.Scene, things: list[bpy.types.Object]) -> None:
+    """Keep a draft while its job runs."""
+    numbers = tuple(thing.session_uid for thing in things)
+    HELD[key] = Held(scene=scene.session_uid, things=numbers, data=packed(draft))
+
+
+def take(key: str) -> tuple[bpy.types.Scene, list[bpy.types.Object | None], Draft] | None:
+    """A draft, its scene, and its objects, each None where it is gone; None where nobody knows it. It is forgotten."""
+    held, (scene, noted) = HELD.pop(key, None), _noted(key)
+    if held is not None:
+        scene, data = _scene(held), held.data
+        things = [_by_number(bpy.data.objects, number) for number in held.things]
+    elif scene is not None:
+        data, names = noted["data"], json.loads(noted["names"])
+        things = [bpy.data.objects.get(name) for name in names]
+    else:
+        return None
+    _strike(key)
+    return scene, things, unpacked(data)
+
+
+@resume.resumable
+def drop(key: str) -> None:
+    """Forget a draft whose job came to nothing."""
+    HELD.pop(key, None)
+    _strike(key)
+
+
+def keep() -> None:
+    """Write down in their scenes the drafts of running jobs, and none that nobody waits for."""
+    running = {task.place.keywords.get("key") for task in session.tasks if isinstance(task.place, partial)}
+    waiting = "".join(scene.get(resume.WAITING, "") for scene in bpy.data.scenes)
+    noted = [key for scene in bpy.data.scenes for key in scene.get(NOTED, {}).keys()]  # noqa: SIM118
+    for key in noted:
+        if key not in running and key not in waiting:
+            _strike(key)
+    for key in running.intersection(HELD):
+        held, (_, entry) = HELD[key], _noted(key)
+        things = [_by_number(bpy.data.objects, number) for number in held.things]
+        names = json.dumps([thing.name if thing is not None else "" for thing in things])
+        if entry is not None:
+            entry["names"] = names
+        else:
+            scene = _scene(held)
+            if NOTED not in scene:
+                scene[NOTED] = {}
+            scene[NOTED][key] = {"names": names, "data": held.data}
+
+
+def _strike(key: str) -> None:
+    scene, noted = _noted(key)
+    if noted is not None:
+        del scene[NOTED][key]
+        if not len(scene[NOTED]):
+            del scene[NOTED]
+
+
+def _noted(key: str):
+    """The scene that knows a draft, and what it knows; two times None where none does."""
+    found = ((scene, scene[NOTED][key]) for scene in bpy.data.scenes if key in scene.get(NOTED, {}))
+    return next(found, (None, None))
+
+
+def _scene(held: Held) -> bpy.types.Scene:
+    return _by_number(bpy.data.scenes, held.scene) or bpy.context.scene or bpy.data.scenes[0]
+
+
+def _by_number(blocks, number: int):
+    return next((block for block in blocks if block.session_uid == number), None)
+
+
+def packed(draft: Draft) -> bytes:
+    """A draft as bytes."""
+    arrays = {}
+    for number, seen in enumerate(draft.views):
+        arrays |= {f"depth{number}": seen.depth, f"mask{number}": np.packbits(seen.mask),
+                   f"pose{number}": seen.lens.world_to_camera, f"clip{number}": seen.lens.camera_to_clip}  # fmt: skip
+    for number, meant in enumerate(draft.targets):
+        if meant.layer.uvs is not None:
+            arrays[f"uvs{number}"] = meant.layer.uvs
+    told = {
+        "settings": draft.settings,
+        "views": [[seen.words, seen.lens.orthographic] for seen in draft.views],
+        "targets": [
+            [meant.name, meant.pose, meant.layer.name, meant.layer.corners, meant.layer.why] for meant in draft.targets
+        ],
+    }
+    file = io.BytesIO()
+    np.savez(file, told=np.array(json.dumps(told)), **arrays)
+    return zlib.compress(file.getvalue(), 1)
+
+
+def unpacked(data: bytes) -> Draft:
+    """The draft that was made bytes."""
+    with np.load(io.BytesIO(zlib.decompress(data))) as file:
+        arrays = dict(file)
+    told = json.loads(str(arrays["told"]))
+    views = []
+    for number, (words, orthographic) in enumerate(told["views"]):
+        depth = arrays[f"depth{number}"]
+        mask = np.unpackbits(arrays[f"mask{number}"], count=depth.size).reshape(depth.shape).astype(bool)
+        lens = capture.Lens(
+            world_to_camera=arrays[f"pose{number}"], camera_to_clip=arrays[f"clip{number}"], orthographic=orthographic
+        )
+        views.append(Seen(lens=lens, depth=depth, mask=mask, words=words))
+    targets = [
+        Meant(name=name, pose=tuple(pose),
+              layer=Layer(name=layer, uvs=arrays.get(f"uvs{number}"), corners=corners, why=why))
+        for number, (name, pose, layer, corners, why) in enumerate(told["targets"])
+    ]  # fmt: skip
+    return Draft(settings=told["settings"], views=tuple(views), targets=tuple(targets))
+
+
+@bpy.app.handlers.persistent
+def _keep(*_: object) -> None:
+    keep()
+
+
+@bpy.app.handlers.persistent
+def _forget(*_: object) -> None:
+    HELD.clear()
+
+
+def _heard(_: Task) -> None:
+    keep()
+
+
+HANDLERS = (
+    (bpy.app.handlers.save_pre, _keep),
+    (bpy.app.handlers.undo_post, _keep),
+    (bpy.app.handlers.redo_post, _keep),
+    (bpy.app.handlers.load_pre, _forget),
+)
+
+
+def register() -> None:
+    """Watch for files being saved and opened, and for steps being undone."""
+    for where, handler in HANDLERS:
+        where.append(handler)
+    session.heard.append(_heard)
+
+
+def unregister() -> None:
+    """Watch no more."""
+    session.heard.remove(_heard)
+    for where, handler in HANDLERS:
+        where.remove(handler)

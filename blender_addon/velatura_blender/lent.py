@@ -1,0 +1,119 @@
+"""UV layers that a job is asked with: lent to be measured, gone while it runs, and given when its result is placed.
+
+In between they are kept as numbers, so that nothing of the file is changed before there is a result, and then all in
+one step that can be undone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import bmesh
+import bpy
+import numpy as np
+
+from . import place, uvs
+
+MOST = 8  # layers of a mesh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A layer of an object. `uvs` (2 L,) of the mesh's L corners where it has to be made, None where it is there;
+    `corners` tells the mesh from one with other faces; `why` is what was wrong with the layer before, in words."""
+
+    name: str
+    uvs: np.ndarray | None = None
+    corners: int = 0
+    why: str = ""
+
+
+@contextmanager
+def layers(things: Sequence[bpy.types.Object], policy: str) -> Iterator[list[Layer]]:
+    """The layer of each object, by the policy of `uvs.layer_for`; what had to be made is there within the block only.
+
+    Objects that share a mesh share what was made for it.
+    """
+    found: list[Layer] = []
+    made: dict[bpy.types.Mesh, Layer] = {}
+    try:
+        for thing in things:
+            mesh = thing.data
+            if mesh not in made:
+                name, new, why = uvs.layer_for(thing, policy)
+                if not new:
+                    found.append(Layer(name=name))
+                    continue
+                made[mesh] = Layer(name=name, uvs=_uvs(mesh, name), corners=_corners(mesh), why=why)
+            found.append(made[mesh])
+        yield found
+    finally:
+        for mesh, layer in made.items():
+            mesh.uv_layers.remove(mesh.uv_layers[layer.name])
+
+
+def give(thing: bpy.types.Object, layer: Layer) -> str:
+    """The name of an object's layer, made where need be; one of ours with the very UVs serves again. Raises ValueError
+    where the mesh is not the one that it was meant for any more."""
+    mesh = thing.data
+    if layer.uvs is None:
+        if layer.name not in mesh.uv_layers:
+            raise ValueError(f"{thing.name} has lost its UV map «{layer.name}»")
+        return layer.name
+    if thing.use_dynamic_topology_sculpting:  # the mesh's own numbers are old then
+        raise ValueError(f"{thing.name} is being sculpted with Dyntopo")
+    if _corners(mesh) != layer.corners:
+        raise ValueError(f"the faces of {thing.name} are others by now")
+    for known in mesh.uv_layers:
+        if known.name.startswith(place.LAYER) and np.array_equal(_uvs(mesh, known.name), layer.uvs):
+            return known.name
+    return _made(mesh, layer.uvs, thing.name)
+
+
+def _made(mesh: bpy.types.Mesh, values: np.ndarray, owner: str) -> str:
+    layers = mesh.uv_layers
+    if len(layers) >= MOST:
+        raise ValueError(f"{owner} has {MOST} UV maps already")
+    if mesh.is_editmode:
+        edited = bmesh.from_edit_mesh(mesh)
+        key = edited.loops.layers.uv.new(place.LAYER)
+        for loop, uv in zip(_loops(edited), values.reshape(-1, 2).tolist(), strict=True):
+            loop[key].uv = uv
+        bmesh.update_edit_mesh(mesh)
+        return key.name
+    active, made = layers.active_index, layers.new(name=place.LAYER, do_init=False)
+    made.uv.foreach_set("vector", values)
+    if active >= 0:
+        layers.active_index = active
+    return made.name
+
+
+def _uvs(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
+    if mesh.is_editmode:
+        edited = bmesh.from_edit_mesh(mesh)
+        key = edited.loops.layers.uv[name]
+        return np.array([loop[key].uv for loop in _loops(edited)], np.float32).ravel()
+    found = np.empty(len(mesh.loops) * 2, np.float32)
+    mesh.uv_layers[name].uv.foreach_get("vector", found)
+    return found
+
+
+def _corners(mesh: bpy.types.Mesh) -> int:
+    """A number for which vertex each corner is at, and which face it is of."""
+    if mesh.is_editmode:
+        edited = bmesh.from_edit_mesh(mesh)
+        edited.verts.index_update()
+        corners = np.array([loop.vert.index for loop in _loops(edited)], np.int32)
+        starts = np.cumsum([0, *(len(face.loops) for face in edited.faces)])[:-1].astype(np.int32)
+    else:
+        corners, starts = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
+        mesh.loops.foreach_get("vertex_index", corners)
+        mesh.polygons.foreach_get("loop_start", starts)
+    return zlib.crc32(starts.tobytes(), zlib.crc32(corners.tobytes()))
+
+
+def _loops(edited: bmesh.types.BMesh) -> Iterator[bmesh.types.BMLoop]:
+    return (loop for face in edited.faces for loop in face.loops)
