@@ -35,11 +35,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meant:
-    """An object as it stood: its name, its layer, and its matrix, row by row."""
+    """An object as it stood: its name, its layer, and a sample of its shape (`likeness.py`)."""
 
     name: str
     layer: Layer
-    pose: tuple[float, ...] = tuple(np.eye(4).ravel().tolist())
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def packed(draft: Draft) -> bytes:
         "settings": draft.settings,
         "views": [[seen.words, seen.lens.orthographic] for seen in draft.views],
         "targets": [
-            [meant.name, meant.pose, meant.layer.name, meant.layer.corners, meant.layer.why] for meant in draft.targets
+            [meant.name, meant.shape, meant.layer.name, meant.layer.corners, meant.layer.why] for meant in draft.targets
         ],
     }
     file = io.BytesIO()
@@ -169,9 +169,9 @@ def unpacked(data: bytes) -> Draft:
         )
         views.append(Seen(lens=lens, depth=depth, mask=mask, words=words))
     targets = [
-        Meant(name=name, pose=tuple(pose),
+        Meant(name=name, shape=shape,
               layer=Layer(name=layer, uvs=arrays.get(f"uvs{number}"), corners=corners, why=why))
-        for number, (name, pose, layer, corners, why) in enumerate(told["targets"])
+        for number, (name, shape, layer, corners, why) in enumerate(told["targets"])
     ]  # fmt: skip
     return Draft(settings=told["settings"], views=tuple(views), targets=tuple(targets))
 

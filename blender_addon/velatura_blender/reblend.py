@@ -8,7 +8,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, asking_views, canvas, place, preferences, resume, uvs, view_hints, views
+from . import asking, asking_views, canvas, place, preferences, resume, sending, uvs, view_hints, views
 from .operators import Asking
 from .session import session
 from .sheets import sheets_in_turn
@@ -42,7 +42,7 @@ class Blended(OfViews):
 
     def surfaces(self, context, run, side):
         """The surfaces' messages, what is needed to place their textures, and in words what is left out."""
-        found, left_out = views.surfaces(run, context.evaluated_depsgraph_get())
+        found, left_out = sending.surfaces(run, context.evaluated_depsgraph_get())
         targets = [
             asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side)
             for piece in found.values()
@@ -70,7 +70,7 @@ class VELATURA_OT_reblend(Blended, bpy.types.Operator):
         session.connect(preferences.endpoint(context))
         targets, told = self.surfaces(context, run, given.get("texture_size", run.texture_size))
         blending = asking_views.Blending(sharpness=given.get("sharpness", run.sharpness))
-        spec = asking_views.blend(views.sights(run, anew=set()), targets, blending)
+        spec = asking_views.blend(sending.sights(run, anew=set()), targets, blending)
         return session.run("Re-blend", spec, partial(put_again, **told, settings=given))
 
 
@@ -95,7 +95,7 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         wish = self.wish(context, tuple(view.depth.size) if view.depth else (0, 0))
         wish = dataclasses.replace(wish, seed=(wish.seed - place_of) % 2**64)
         session.connect(preferences.endpoint(context))
-        sent = views.sights(run, anew={self.number - 1})
+        sent = sending.sights(run, anew={self.number - 1})
         sent[place_of] = dataclasses.replace(sent[place_of], words=words)
         targets, told = self.surfaces(context, run, run.texture_size)
         painting = asking_views.Painting(

@@ -2,18 +2,17 @@
 
 A run lives with the scene, so it is saved, undone and copied with it. Views are ordinary packed images that can be
 painted on; their alpha says how much a pixel counts against other views. Depth lies beside them as plain numbers, so
-that nothing has to be looked at again: a run can be blended anew after the objects were moved.
+that nothing has to be looked at again: a run can be blended anew after the objects were moved or scaled.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 
 import bpy
 import numpy as np
 
-from . import asking, asking_views, capture, drafts, host
+from . import drafts, host
 
 MARK = "velatura_run"
 """Property of a texture: the key of the run that made it, the target's number, and the turn."""
@@ -36,11 +35,11 @@ class VelaturaView(bpy.types.PropertyGroup):
 
 
 class VelaturaTarget(bpy.types.PropertyGroup):
-    """One object of a run, as it stood then. Its textures are marked, see `mark`."""
+    """One object of a run, with a sample of its shape as it stood then. Its textures are marked, see `mark`."""
 
     thing: bpy.props.PointerProperty(type=bpy.types.Object)  # type: ignore[valid-type]
     layer: bpy.props.StringProperty()  # type: ignore[valid-type]
-    pose: bpy.props.FloatVectorProperty(size=16)  # type: ignore[valid-type]
+    shape: bpy.props.StringProperty()  # type: ignore[valid-type]
     coverage: bpy.props.FloatProperty(name="Coverage")  # type: ignore[valid-type]
 
 
@@ -79,7 +78,7 @@ def begin(scene: bpy.types.Scene, key: str, draft: drafts.Draft) -> VelaturaRun:
         view.orthographic = seen.lens.orthographic
     for meant in draft.targets:
         target = run.targets.add()
-        target.name, target.layer, target.pose = meant.name, meant.layer.name, meant.pose
+        target.name, target.layer, target.shape = meant.name, meant.layer.name, meant.shape
     return run
 
 
@@ -156,57 +155,6 @@ def remove(scene: bpy.types.Scene, run: VelaturaRun) -> None:
             bpy.data.images.remove(image)
 
 
-def sights(run: VelaturaRun, anew: set[int]) -> list[asking_views.Sight]:
-    """The run's views for a job; those whose numbers are in `anew` show nothing yet, those not in use are left out."""
-    return [
-        sight(view, painted=number not in anew) for number, view in enumerate(run.views) if view.use or number in anew
-    ]
-
-
-def sight(view: VelaturaView, *, painted: bool) -> asking_views.Sight:
-    """One view for a job. Raises ValueError where its images were deleted."""
-    if view.depth is None or (painted and view.image is None):
-        raise ValueError(f"{view.name} has lost its picture: texture the object again")
-    depth, mask = _depth(view.depth)
-    return asking_views.Sight(
-        camera=asking.camera(np.array(view.world_to_camera), np.array(view.camera_to_clip), view.orthographic),
-        depth=depth,
-        mask=mask,
-        color=pixels_of(view.image) if painted else None,
-        words=view.words,
-        weight=view.weight,
-    )
-
-
-def surfaces(run: VelaturaRun, depsgraph: bpy.types.Depsgraph) -> tuple[dict[int, capture.Piece], list[str]]:
-    """The run's surfaces where they stood when they were seen, by their numbers, and in words what is left out.
-
-    Raises ValueError where none is left.
-    """
-    found, left_out = {}, []
-    for number, target in enumerate(run.targets):
-        try:
-            found[number] = _surface(target, depsgraph)
-        except ValueError as error:
-            left_out.append(str(error))
-    if not found:
-        raise ValueError("; ".join(left_out))
-    return found, left_out
-
-
-def _surface(target: VelaturaTarget, depsgraph: bpy.types.Depsgraph) -> capture.Piece:
-    thing = target.thing
-    if thing is None or thing.name not in depsgraph.scene.objects:
-        raise ValueError(f"{target.name} is not in this scene any more")
-    piece = capture.surface(thing, depsgraph, target.layer)
-    if piece is None or piece.uvs is None:
-        raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
-    moved = np.array(target.pose).reshape(4, 4) @ np.linalg.inv(np.array(thing.matrix_world))
-    if np.allclose(moved, np.eye(4), atol=1e-6):
-        return piece
-    return dataclasses.replace(piece, positions=piece.positions @ moved[:3, :3].T + moved[:3, 3])
-
-
 def pixels_of(image: bpy.types.Image) -> np.ndarray:
     """(H, W, 4) uint8, row 0 on top."""
     width, height = image.size
@@ -227,15 +175,6 @@ def _keep_depth(name: str, depth: np.ndarray, mask: np.ndarray) -> bpy.types.Ima
     made.update()
     made.pack()
     return made
-
-
-def _depth(image: bpy.types.Image) -> tuple[np.ndarray, np.ndarray]:
-    width, height = image.size
-    flat = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(flat)
-    values = flat.reshape(height, width, 4)[::-1]
-    depth = np.where(values[..., 0] > 0, values[..., 0], np.float32(np.inf))
-    return np.ascontiguousarray(depth), np.ascontiguousarray(values[..., 1] > 0.5)
 
 
 CLASSES = (VelaturaView, VelaturaTarget, VelaturaRun)

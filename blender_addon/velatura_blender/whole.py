@@ -12,6 +12,7 @@ from . import (
     capture,
     drafts,
     lent,
+    likeness,
     place,
     preferences,
     reblend,
@@ -124,8 +125,8 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
                 drafts.Seen(lens=frame.lens, depth=frame.depth, mask=mask, words=words) for frame, mask, words in masked
             ),
             targets=tuple(
-                drafts.Meant(name=thing.name, layer=layer, pose=tuple(np.array(thing.matrix_world).ravel().tolist()))
-                for thing, layer in zip(things, given, strict=True)
+                drafts.Meant(name=piece.name, layer=layer, shape=likeness.sample(piece.positions, piece.triangles))
+                for piece, layer in zip(targets, given, strict=True)
             ),
         )  # fmt: skip
         spec = self.spec(context, wish, draft, targets, method)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scenes import add, select, state, uv_bytes
 from velatura.testing import Script
-from velatura_blender import drafts, lent, place, views
+from velatura_blender import drafts, lent, likeness, place, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -368,6 +368,66 @@ def test_nothing_is_set_before_the_views_are_blended(scene, fake):
     assert (run.sharpness, run.texture_size, run.views[0].words) == (4.0, 64, "")
     again(sharpness=9.0, texture_size=128)
     assert (run.sharpness, run.texture_size) == (9.0, 128)
+
+
+# Shapes
+
+
+def surfaces_sent(fake):
+    return [
+        np.frombuffer(target.mesh.positions.data or fake.blobs[target.mesh.positions.blob_id], "<f4").reshape(-1, 3)
+        for step in fake.specs[-1].steps if step.HasField("project") for target in step.project.targets
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["moved", "applied", "applied and moved", "mirrored"])
+def test_what_was_moved_or_scaled_is_blended_as_it_stood(scene, fake, way):
+    thing = add("monkey", "Suzanne")
+    thing.scale, thing.rotation_euler = (2, 1, 0.5), (0.3, 0.2, 0.1)
+    texture(thing)
+    (before,) = surfaces_sent(fake)
+    if "applied" in way:
+        bpy.ops.object.transform_apply()
+    if "moved" in way:
+        thing.location, thing.rotation_euler = (5, 2, 1), (1, 0, 0)
+    if way == "mirrored":
+        thing.scale.x *= -1
+    bpy.context.view_layer.update()
+    again()
+    (after,) = surfaces_sent(fake)
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def sculpt(thing):
+    thing.data.vertices[7].co *= 1.2
+
+
+def pose(thing):
+    modifier = thing.modifiers.new("Bend", "SIMPLE_DEFORM")
+    modifier.deform_method, modifier.angle = "BEND", 1.0
+
+
+@pytest.mark.parametrize("change", [sculpt, pose, subdivide])
+def test_another_shape_is_refused_and_the_texture_stays(scene, fake, change):
+    thing = add("monkey", "Suzanne")
+    texture(thing)
+    change(thing)
+    bpy.context.view_layer.update()
+    with pytest.raises(RuntimeError, match="the shape of Suzanne is another than when it was painted"):
+        bpy.ops.velatura.reblend(wait=True)
+    assert shown(thing) == ["waves on Suzanne"]
+
+
+def test_the_way_back_is_the_one_it_came_also_of_what_is_flat_or_far_away():
+    chance = np.random.default_rng(1)
+    faces = np.zeros((7, 3), int)
+    for shape in (chance.random((5000, 3)), chance.random((50, 3)) * (1, 1, 0), chance.random((9, 3)) + 1e4):
+        kept = likeness.sample(shape, faces)
+        turn = np.linalg.qr(chance.random((3, 3)))[0] * 3
+        matrix, shift = likeness.way_back(kept, shape @ turn + 7, faces)
+        np.testing.assert_allclose((shape @ turn + 7) @ matrix + shift, shape, rtol=1e-6, atol=1e-4)
+        assert likeness.way_back(kept, shape[::-1], faces) is None  # other places, in no order
+        assert likeness.way_back(kept, shape, faces[1:]) is None and likeness.way_back(kept, shape[1:], faces) is None
 
 
 # Views

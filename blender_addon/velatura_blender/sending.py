@@ -1,0 +1,80 @@
+"""What of a run is sent to the engine again: its views, and its objects where they stood when they were seen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import bpy
+import numpy as np
+
+from . import asking, asking_views, capture, likeness
+from .views import VelaturaRun, VelaturaTarget, VelaturaView, pixels_of
+
+
+def sights(run: VelaturaRun, anew: set[int]) -> list[asking_views.Sight]:
+    """The run's views for a job; those whose numbers are in `anew` show nothing yet, those not in use are left out."""
+    return [
+        sight(view, painted=number not in anew) for number, view in enumerate(run.views) if view.use or number in anew
+    ]
+
+
+def sight(view: VelaturaView, *, painted: bool) -> asking_views.Sight:
+    """One view for a job. Raises ValueError where its images were deleted."""
+    if view.depth is None or (painted and view.image is None):
+        raise ValueError(f"{view.name} has lost its picture: texture the object again")
+    depth, mask = _depth(view.depth)
+    return asking_views.Sight(
+        camera=asking.camera(np.array(view.world_to_camera), np.array(view.camera_to_clip), view.orthographic),
+        depth=depth,
+        mask=mask,
+        color=pixels_of(view.image) if painted else None,
+        words=view.words,
+        weight=view.weight,
+    )
+
+
+def surfaces(run: VelaturaRun, depsgraph: bpy.types.Depsgraph) -> tuple[dict[int, capture.Piece], list[str]]:
+    """The run's surfaces where they stood when they were seen, by their numbers, and in words what is left out.
+
+    Raises ValueError where none is left.
+    """
+    found, left_out = {}, []
+    for number, target in enumerate(run.targets):
+        try:
+            found[number] = _surface(target, depsgraph)
+        except ValueError as error:
+            left_out.append(str(error))
+    if not found:
+        raise ValueError("; ".join(left_out))
+    return found, left_out
+
+
+def _surface(target: VelaturaTarget, depsgraph: bpy.types.Depsgraph) -> capture.Piece:
+    thing = target.thing
+    if thing is None or thing.name not in depsgraph.scene.objects:
+        raise ValueError(f"{target.name} is not in this scene any more")
+    piece = capture.surface(thing, depsgraph, target.layer)
+    if piece is None or piece.uvs is None:
+        raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
+    back = likeness.way_back(target.shape, piece.positions, piece.triangles)
+    if back is None:
+        raise ValueError(
+            f"the shape of {thing.name} is another than when it was painted: bring that back, or texture it again"
+        )
+    matrix, shift = back
+    mirrored = np.linalg.det(matrix) < -1e-6 * np.linalg.norm(matrix) ** 3
+    return dataclasses.replace(
+        piece,
+        positions=piece.positions @ matrix + shift,
+        triangles=piece.triangles[:, ::-1] if mirrored else piece.triangles,
+        uvs=piece.uvs[:, ::-1] if mirrored else piece.uvs,
+    )
+
+
+def _depth(image: bpy.types.Image) -> tuple[np.ndarray, np.ndarray]:
+    width, height = image.size
+    flat = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(flat)
+    values = flat.reshape(height, width, 4)[::-1]
+    depth = np.where(values[..., 0] > 0, values[..., 0], np.float32(np.inf))
+    return np.ascontiguousarray(depth), np.ascontiguousarray(values[..., 1] > 0.5)
