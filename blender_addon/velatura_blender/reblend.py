@@ -123,7 +123,7 @@ def put_again(result, key, title, sent, left_out, settings=None, number=None, in
             image = place.image(name, ready[artifact.step_id, index], asking.recipe_of(artifact))
             if run is not None:
                 view = run.views[number]
-                view.image, view.seed = image, artifact.seed
+                views.show(view, image, artifact.seed)
                 view.use, view.words = True, words
             notes.append(f"view {number + 1}, seed {artifact.seed}")
     for artifact, (where, name, layer) in zip(textures(result), sent, strict=True):
@@ -145,6 +145,7 @@ def wear_again(run, number, image):
     worn = {slot.material for slot in thing.material_slots}
     shown = {each: before for each in worn if (before := views.marked(each, run, number)) is not None}
     for each, before in shown.items():
+        views.keep_strokes(before)
         canvas.wear(thing, each, before, image)
     if shown:
         return []

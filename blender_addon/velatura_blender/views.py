@@ -19,7 +19,8 @@ MARK = "velatura_run"
 
 
 class VelaturaView(bpy.types.PropertyGroup):
-    """One view of a run."""
+    """One view of a run. `packed` is how long the picture's file was when it came: one that was painted on by hand is
+    written anew."""
 
     image: bpy.props.PointerProperty(type=bpy.types.Image, name="Picture")  # type: ignore[valid-type]
     depth: bpy.props.PointerProperty(type=bpy.types.Image, name="Depth")  # type: ignore[valid-type]
@@ -29,6 +30,7 @@ class VelaturaView(bpy.types.PropertyGroup):
     )
     words: bpy.props.StringProperty(name="Words", description="Words for this view only")  # type: ignore[valid-type]
     seed: bpy.props.IntProperty(name="Seed")  # type: ignore[valid-type]
+    packed: bpy.props.IntProperty()  # type: ignore[valid-type]
     world_to_camera: bpy.props.FloatVectorProperty(size=16)  # type: ignore[valid-type]
     camera_to_clip: bpy.props.FloatVectorProperty(size=16)  # type: ignore[valid-type]
     orthographic: bpy.props.BoolProperty()  # type: ignore[valid-type]
@@ -147,12 +149,36 @@ def marked(worn: bpy.types.Material | None, run: VelaturaRun, number: int) -> bp
 
 
 def remove(scene: bpy.types.Scene, run: VelaturaRun) -> None:
-    """Drop a run with its views and depth; textures and materials stay."""
+    """Drop a run with its views and depth; textures and materials stay, and views that were painted on by hand."""
     images = {image for view in run.views for image in (view.image, view.depth) if image is not None}
+    for view in run.views:
+        _let_go(view)
     scene.velatura_runs.remove(next(number for number, each in enumerate(scene.velatura_runs) if each == run))
     for image in images:
         if not image.users:
             bpy.data.images.remove(image)
+
+
+def show(view: VelaturaView, image: bpy.types.Image, seed: int) -> None:
+    """Give a view its picture. One before it stays in the file where somebody painted on it by hand."""
+    _let_go(view)
+    view.image, view.seed, view.packed = image, seed, _length(image)
+
+
+def _let_go(view: VelaturaView) -> None:
+    if view.image is not None and (view.image.is_dirty or _length(view.image) != view.packed):
+        keep_strokes(view.image)
+        view.image.use_fake_user = True
+
+
+def _length(image: bpy.types.Image) -> int:
+    return image.packed_file.size if image.packed_file is not None else 0
+
+
+def keep_strokes(image: bpy.types.Image) -> None:
+    """Pack a picture again that was painted on by hand: Blender saves files without such strokes."""
+    if image.is_dirty and image.packed_file is not None and image.library is None:
+        image.pack()
 
 
 def pixels_of(image: bpy.types.Image) -> np.ndarray:
@@ -177,6 +203,13 @@ def _keep_depth(name: str, depth: np.ndarray, mask: np.ndarray) -> bpy.types.Ima
     return made
 
 
+@bpy.app.handlers.persistent
+def _before_saving(*_: object) -> None:
+    for scene in bpy.data.scenes:
+        for view in (view for run in scene.velatura_runs for view in run.views if view.image is not None):
+            keep_strokes(view.image)
+
+
 CLASSES = (VelaturaView, VelaturaTarget, VelaturaRun)
 
 
@@ -185,10 +218,12 @@ def register() -> None:
     for each in CLASSES:
         bpy.utils.register_class(each)
     bpy.types.Scene.velatura_runs = bpy.props.CollectionProperty(type=VelaturaRun)
+    bpy.app.handlers.save_pre.append(_before_saving)
 
 
 def unregister() -> None:
     """No longer."""
+    bpy.app.handlers.save_pre.remove(_before_saving)
     del bpy.types.Scene.velatura_runs
     for each in reversed(CLASSES):
         bpy.utils.unregister_class(each)

@@ -236,7 +236,7 @@ def put_views(result, ready, run, title):
         name = f"{title[:32]} view {artifact.index + 1}"
         recipe = asking.recipe_of(artifact) if artifact.index == 0 else ""
         image = place.image(name, ready[artifact.step_id, artifact.index], recipe)
-        run.views[artifact.index].image, run.views[artifact.index].seed = image, artifact.seed
+        views.show(run.views[artifact.index], image, artifact.seed)
     return made[0].seed
 
 

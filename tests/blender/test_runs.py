@@ -443,3 +443,25 @@ def test_varying_starts_a_run_of_its_own(scene, fake):
     assert not {view.image for view in scene.velatura_runs[1].views} & {*images, None}
     bpy.ops.velatura.history_apply(number=1)
     assert views.run_of(thing, scene).key == key
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_view_that_was_painted_on_stays_when_it_is_painted_again(scene, fake, tmp_path, packed):
+    thing = add("cube", "Cube")
+    image = texture(thing).views[0].image
+    paint_by_hand(image)
+    if packed:
+        image.pack()
+    name = image.name
+    again("redo_view", number=1)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
+    run = views.run_of(bpy.data.objects["Cube"], bpy.context.scene)
+    assert red(bpy.data.images[name]) and run.views[0].image.name == f"{name}.001"
+
+
+def test_strokes_on_a_view_are_saved_with_the_file(scene, fake, tmp_path):
+    paint_by_hand(texture(add("cube", "Cube")).views[0].image)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
+    assert red(views.run_of(bpy.data.objects["Cube"], bpy.context.scene).views[0].image)
