@@ -234,8 +234,7 @@ def put_views(result, ready, run, title):
     made = [artifact for artifact in result.artifacts if artifact.step_id == asking_views.VIEWS]
     for artifact in made if run.views else ():
         name = f"{title[:32]} view {artifact.index + 1}"
-        recipe = asking.recipe_of(artifact) if artifact.index == 0 else ""
-        image = place.image(name, ready[artifact.step_id, artifact.index], recipe)
+        image = place.image(name, ready[artifact.step_id, artifact.index], asking.recipe_of(artifact))
         views.show(run.views[artifact.index], image, artifact.seed)
     return made[0].seed
 

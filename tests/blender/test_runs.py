@@ -1,5 +1,6 @@
 """What is kept of objects that were textured from views: when it comes into the file, what it changes, when it goes."""
 
+import json
 import time
 
 import bpy
@@ -465,3 +466,11 @@ def test_strokes_on_a_view_are_saved_with_the_file(scene, fake, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
     assert red(views.run_of(bpy.data.objects["Cube"], bpy.context.scene).views[0].image)
+
+
+def test_every_view_tells_how_it_was_made_and_none_is_an_entry_of_its_own(scene, fake):
+    run = texture(add("cube", "Cube"))
+    again("redo_view", number=2)
+    for view in run.views:
+        assert json.loads(view.image[place.RECIPE])["spec"]["steps"]
+    assert history() == ["waves on Cube.001", "waves on Cube"]
