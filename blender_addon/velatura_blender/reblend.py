@@ -1,4 +1,4 @@
-"""Changing what was textured from views: blending them anew, and painting one of them again.
+"""Changing a run's textures: blending its views anew, painting one of them again, and dropping what is kept for that.
 
 What was textured stays as it was: a new texture is a new image, in a copy of the material that showed the one before.
 """
@@ -106,6 +106,27 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         return session.run("Redo View", spec, put)
 
 
+class VELATURA_OT_remove_views(bpy.types.Operator):
+    """Drop the views that are kept of the active object; its texture stays, and cannot be blended again"""
+
+    bl_idname = "velatura.remove_views"
+    bl_label = "Remove Views"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    @classmethod
+    def poll(cls, context):
+        """There are some."""
+        return views.run_of(context.view_layer.objects.active, context.scene) is not None
+
+    def execute(self, context):
+        """Drop them."""
+        run = views.run_of(context.view_layer.objects.active, context.scene)
+        words = f"{len(run.views)} views of «{run.prompt}» are removed"
+        views.remove(context.scene, run)
+        self.report({"INFO"}, words)
+        return {"FINISHED"}
+
+
 @resume.resumable
 def put_again(result, key, title, sent, left_out, settings=None, number=None, index=0, words=""):
     """New textures in copies of the materials that are worn, and the picture of view `number`, which came as the job's
@@ -185,6 +206,6 @@ def told(result):
     return notes
 
 
-CLASSES = (VELATURA_OT_reblend, VELATURA_OT_redo_view)
+CLASSES = (VELATURA_OT_reblend, VELATURA_OT_redo_view, VELATURA_OT_remove_views)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -49,6 +49,7 @@ class VELATURA_PT_whole(bpy.types.Panel):
         column.prop(run, "sharpness")
         column.prop(run, "texture_size")
         column.operator("velatura.reblend", icon="RENDERLAYERS")
+        column.operator("velatura.remove_views", icon="X")
 
 
 def register() -> None:

@@ -446,6 +446,14 @@ def test_varying_starts_a_run_of_its_own(scene, fake):
     assert views.run_of(thing, scene).key == key
 
 
+def test_varying_without_the_views_still_textures_the_object(scene, fake):
+    thing = add("cube", "Cube")
+    texture(thing)
+    bpy.ops.velatura.remove_views()
+    assert bpy.ops.velatura.history_vary(wait=True) == {"FINISHED"}
+    assert shown(thing) == ["waves on Cube.001"] and not scene.velatura_runs
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_view_that_was_painted_on_stays_when_it_is_painted_again(scene, fake, tmp_path, packed):
     thing = add("cube", "Cube")
@@ -474,3 +482,23 @@ def test_every_view_tells_how_it_was_made_and_none_is_an_entry_of_its_own(scene,
     for view in run.views:
         assert json.loads(view.image[place.RECIPE])["spec"]["steps"]
     assert history() == ["waves on Cube.001", "waves on Cube"]
+
+
+def test_views_are_removed_in_a_step_and_the_texture_stays(scene, fake):
+    texture(add("cube", "Cube"))
+    bpy.ops.ed.undo_push(message="textured")
+    assert bpy.ops.velatura.remove_views() == {"FINISHED"}
+    scene = bpy.context.scene
+    assert not scene.velatura_runs and [image.name for image in bpy.data.images] == ["waves on Cube"]
+    assert shown(bpy.data.objects["Cube"]) == ["waves on Cube"] and history() == ["waves on Cube"]
+    bpy.ops.ed.undo_push(message="removed")
+    bpy.ops.ed.undo()
+    assert len(views.run_of(bpy.data.objects["Cube"], bpy.context.scene).views) == 4
+
+
+def test_a_view_that_was_painted_on_stays_when_the_views_are_removed(scene, fake):
+    image = texture(add("cube", "Cube")).views[1].image
+    paint_by_hand(image)
+    bpy.ops.velatura.remove_views()
+    assert [each.name for each in bpy.data.images] == ["waves on Cube", "waves view 2"]
+    assert image.use_fake_user and not image.is_dirty and red(image)
