@@ -51,44 +51,38 @@ class Draft:
     targets: tuple[Meant, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A draft of this session, as bytes. The scene and the objects by numbers that outlive an undo and a new name."""
-
-    scene: int
-    things: tuple[int, ...]
-    data: bytes
+HELD: dict[str, tuple[int, bytes]] = {}
+"""Drafts of this session, each with its scene's number, which outlives an undo and a new name."""
 
 
-HELD: dict[str, Held] = {}
-
-
-def hold(key: str, draft: Draft, scene: bpy.types.Scene, things: list[bpy.types.Object]) -> None:
+def hold(key: str, draft: Draft, scene: bpy.types.Scene) -> None:
     """Keep a draft while its job runs."""
-    numbers = tuple(thing.session_uid for thing in things)
-    HELD[key] = Held(scene=scene.session_uid, things=numbers, data=packed(draft))
+    HELD[key] = scene.session_uid, packed(draft)
 
 
-def take(key: str) -> tuple[bpy.types.Scene, list[bpy.types.Object | None], Draft] | None:
-    """A draft, its scene, and its objects, each None where it is gone; None where nobody knows it. It is forgotten."""
-    held, (scene, noted) = HELD.pop(key, None), _noted(key)
-    if held is not None:
-        scene, data = _scene(held), held.data
-        things = [_by_number(bpy.data.objects, number) for number in held.things]
+def take(key: str) -> tuple[bpy.types.Scene, Draft] | None:
+    """A draft and its scene; None where nobody knows it. It is forgotten."""
+    scene = _scene_that_knows(key)
+    if key in HELD:
+        number, data = HELD[key]
+        scene = _scene(number)
     elif scene is not None:
-        data, names = noted["data"], json.loads(noted["names"])
-        things = [bpy.data.objects.get(name) for name in names]
+        data = scene[NOTED][key]
     else:
         return None
-    _strike(key)
-    return scene, things, unpacked(data)
+    drop(key)
+    return scene, unpacked(data)
 
 
 @resume.resumable
 def drop(key: str) -> None:
-    """Forget a draft whose job came to nothing."""
+    """Forget a draft."""
     HELD.pop(key, None)
-    _strike(key)
+    scene = _scene_that_knows(key)
+    if scene is not None:
+        del scene[NOTED][key]
+        if not len(scene[NOTED]):
+            del scene[NOTED]
 
 
 def keep() -> None:
@@ -98,40 +92,22 @@ def keep() -> None:
     noted = [key for scene in bpy.data.scenes for key in scene.get(NOTED, {}).keys()]  # noqa: SIM118
     for key in noted:
         if key not in running and key not in waiting:
-            _strike(key)
-    for key in running.intersection(HELD):
-        held, (_, entry) = HELD[key], _noted(key)
-        things = [_by_number(bpy.data.objects, number) for number in held.things]
-        names = json.dumps([thing.name if thing is not None else "" for thing in things])
-        if entry is not None:
-            entry["names"] = names
-        else:
-            scene = _scene(held)
-            if NOTED not in scene:
-                scene[NOTED] = {}
-            scene[NOTED][key] = {"names": names, "data": held.data}
+            drop(key)
+    for key in running.intersection(HELD).difference(noted):
+        number, data = HELD[key]
+        scene = _scene(number)
+        if NOTED not in scene:
+            scene[NOTED] = {}
+        scene[NOTED][key] = data
 
 
-def _strike(key: str) -> None:
-    scene, noted = _noted(key)
-    if noted is not None:
-        del scene[NOTED][key]
-        if not len(scene[NOTED]):
-            del scene[NOTED]
+def _scene_that_knows(key: str) -> bpy.types.Scene | None:
+    return next((scene for scene in bpy.data.scenes if key in scene.get(NOTED, {})), None)
 
 
-def _noted(key: str):
-    """The scene that knows a draft, and what it knows; two times None where none does."""
-    found = ((scene, scene[NOTED][key]) for scene in bpy.data.scenes if key in scene.get(NOTED, {}))
-    return next(found, (None, None))
-
-
-def _scene(held: Held) -> bpy.types.Scene:
-    return _by_number(bpy.data.scenes, held.scene) or bpy.context.scene or bpy.data.scenes[0]
-
-
-def _by_number(blocks, number: int):
-    return next((block for block in blocks if block.session_uid == number), None)
+def _scene(number: int) -> bpy.types.Scene:
+    scenes = bpy.data.scenes
+    return next((scene for scene in scenes if scene.session_uid == number), bpy.context.scene or scenes[0])
 
 
 def packed(draft: Draft) -> bytes:

@@ -17,8 +17,6 @@ import numpy as np
 
 from . import place, uvs
 
-MOST = 8  # layers of a mesh
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -74,9 +72,8 @@ def give(thing: bpy.types.Object, layer: Layer) -> str:
 
 
 def _made(mesh: bpy.types.Mesh, values: np.ndarray, owner: str) -> str:
-    layers = mesh.uv_layers
-    if len(layers) >= MOST:
-        raise ValueError(f"{owner} has {MOST} UV maps already")
+    if len(mesh.uv_layers) >= place.MOST_LAYERS:
+        raise ValueError(f"{owner} has {place.MOST_LAYERS} UV maps already")
     if mesh.is_editmode:
         edited = bmesh.from_edit_mesh(mesh)
         key = edited.loops.layers.uv.new(place.LAYER)
@@ -84,11 +81,7 @@ def _made(mesh: bpy.types.Mesh, values: np.ndarray, owner: str) -> str:
             loop[key].uv = uv
         bmesh.update_edit_mesh(mesh)
         return key.name
-    active, made = layers.active_index, layers.new(name=place.LAYER, do_init=False)
-    made.uv.foreach_set("vector", values)
-    if active >= 0:
-        layers.active_index = active
-    return made.name
+    return place.add_layer(mesh, place.LAYER, values)
 
 
 def _uvs(mesh: bpy.types.Mesh, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from . import (
     asking_views,
     capture,
     drafts,
+    held,
     lent,
     likeness,
     place,
@@ -130,9 +131,9 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
             ),
         )  # fmt: skip
         spec = self.spec(context, wish, draft, targets, method)
-        named = {piece.name: layer.name for piece, layer in zip(targets, given, strict=True)}
-        put, take_back = partial(put_object, key=key, title=wish.prompt, named=named), partial(drafts.drop, key=key)
-        drafts.hold(key, draft, context.scene, things)
+        on = [held.hold(thing, layer.name) for thing, layer in zip(things, given, strict=True)]
+        put, take_back = partial(put_object, key=key, title=wish.prompt, things=on), partial(drafts.drop, key=key)
+        drafts.hold(key, draft, context.scene)
         try:
             return session.run("Texture Object", spec, put, take_back, left_out=left_out)
         except Exception:
@@ -212,11 +213,11 @@ def surfaces(things, depsgraph, given):
 
 
 @resume.resumable
-def put_object(result, key, title, named):
+def put_object(result, key, title, things):
     """The views' pictures, one image and material for each object, which wears it, and the run that they are of; says
-    what was done. `named` are the objects' names and layers, for when nothing else is known of them any more."""
+    what was done. `key` is that of the draft or, where this varies what is there, of its run."""
     ready = yield from reblend.sheets_of(result)
-    scene, run, notes = begun(key, named)
+    scene, run, notes = begun(key, things)
     try:
         seed = put_views(result, ready, run, title)
         put_textures(result, ready, run, title)
@@ -251,34 +252,40 @@ def put_textures(result, ready, run, title):
         target.coverage = artifact.scores.get("coverage", 0.0)
 
 
-def begun(key, named):
+def begun(key, things):
     """The run that a result is for, with the objects that can wear it, its scene, and notes: one that was asked for in
     this session or in the one that saved the file, else another one like that which this varies."""
     taken, former = drafts.take(key), views.find(key)
     if taken is None and former is not None:
         scene, run = former[0], views.again(*former)
-        given = [(target.thing, lent.Layer(name=target.layer)) for target in run.targets]
+        given = [lent.Layer(name=target.layer) for target in run.targets]
     else:
-        if taken is None:
-            meant = tuple(drafts.Meant(name=name, layer=lent.Layer(name=layer)) for name, layer in named.items())
-            things = [bpy.data.objects.get(name) for name in named]
-            taken = bpy.context.scene, things, drafts.Draft(settings={}, views=(), targets=meant)
-        scene, things, draft = taken
+        meant = tuple(drafts.Meant(name=each.name, layer=lent.Layer(name=each.layer)) for each in things)
+        scene, draft = taken or (bpy.context.scene, drafts.Draft(settings={}, views=(), targets=meant))
         run = views.begin(scene, key, draft)
-        given = [(thing, meant.layer) for thing, meant in zip(things, draft.targets, strict=True)]
+        given = [as_it_was(each, meant.layer) for each, meant in zip(things, draft.targets, strict=True)]
     notes = []
-    for target, (thing, layer) in zip(run.targets, given, strict=True):
-        target.thing = None
+    for target, each, layer in zip(run.targets, things, given, strict=True):
+        thing, target.thing = target.thing or each.find(), None
         try:
             if not views.is_there(thing):
                 raise ValueError(f"{target.name} is gone")
-            target.layer, target.thing = lent.give(thing, layer), thing
-            target.name = thing.name
+            before, target.layer = target.layer, lent.give(thing, layer)
+            target.thing, target.name = thing, thing.name
             if layer.uvs is not None:
                 notes.append(f"unwrapped {thing.name} into «{target.layer}»" + f", which {layer.why}" * bool(layer.why))
+            elif target.layer != before:
+                notes.append(f"the UV map {before} has changed, the paint lies in «{target.layer}» as it was")
         except ValueError as error:
             notes.append(f"{error}: {reblend.KEPT}")
     return scene, run, notes
+
+
+def as_it_was(each, layer):
+    """A layer that an object had when it was asked for; where the artist changed it since, one that is as it was."""
+    if layer.uvs is not None or each.find() is None:
+        return layer
+    return lent.Layer(name=each.lay() or layer.name)
 
 
 CLASSES = (VelaturaWhole, VELATURA_OT_texture_object)

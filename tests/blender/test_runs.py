@@ -172,8 +172,8 @@ def test_a_result_that_the_engine_no_longer_has_leaves_nothing_in_the_file(scene
 
 def test_a_draft_is_the_same_in_a_file_as_it_was(scene, fake):
     ask(fake, without_uvs(add("cube", "Cube")), lens="ORTHO", view_words=True)
-    (held,) = drafts.HELD.values()
-    draft = drafts.unpacked(held.data)
+    ((_, data),) = drafts.HELD.values()
+    draft = drafts.unpacked(data)
     seen = fake_views(fake)
     assert len(draft.views) == len(seen) and draft.views[0].words == "front view" and draft.views[0].lens.orthographic
     for kept, sent in zip(draft.views, seen, strict=True):
@@ -194,13 +194,23 @@ def fake_views(fake):
 def test_the_uv_map_comes_in_every_mode_with_the_uvs_that_were_asked_with(scene, fake, mode):
     thing = without_uvs(add("monkey", "Suzanne"))
     ask(fake, thing)
-    (held,) = drafts.HELD.values()
+    ((_, data),) = drafts.HELD.values()
     bpy.ops.object.mode_set(mode=mode)
     come()
     assert thing.mode == mode
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert uv_bytes(thing.data.uv_layers[place.LAYER]) == drafts.unpacked(held.data).targets[0].layer.uvs.tobytes()
+    assert uv_bytes(thing.data.uv_layers[place.LAYER]) == drafts.unpacked(data).targets[0].layer.uvs.tobytes()
     assert shown(thing) == ["waves on Suzanne"]
+
+
+def test_uvs_that_the_artist_changed_meanwhile_are_there_beside_theirs(scene, fake):
+    thing = add("cube", "Cube")
+    before = uv_bytes(thing.data.uv_layers[0])
+    ask(fake, thing)
+    thing.data.uv_layers[0].uv.foreach_set("vector", np.frombuffer(before, np.float32) / 2)
+    assert "the UV map UVMap has changed, the paint lies in «Velatura UV» as it was" in come()
+    assert uv_bytes(thing.data.uv_layers[place.LAYER]) == before
+    assert views.run_of(thing, scene).targets[0].layer == place.LAYER
 
 
 def test_a_renamed_object_wears_its_texture_and_another_of_that_name_does_not(scene, fake):
