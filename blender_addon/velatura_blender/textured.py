@@ -1,0 +1,81 @@
+"""How whole objects come into the file that were textured from views: pictures, materials, UV maps, and their run."""
+
+import bpy
+
+from . import asking, asking_views, drafts, lent, place, reblend, resume, views
+
+
+@resume.resumable
+def put_object(result, key, title, things):
+    """The views' pictures, one image and material for each object, which wears it, and the run that they are of; says
+    what was done. `key` is that of the draft or, where this varies what is there, of its run."""
+    ready = yield from reblend.sheets_of(result)
+    scene, run, notes = begun(key, things)
+    try:
+        seed = put_views(result, ready, run, title)
+        put_textures(result, ready, run, title)
+    except Exception:
+        views.remove(scene, run)
+        raise
+    notes = [f"{len(run.views)} views, seed {seed}", *notes, *reblend.told(result)]
+    if not run.views or all(target.thing is None for target in run.targets):
+        views.remove(scene, run)
+    return "Textured: " + "; ".join(notes)
+
+
+def put_views(result, ready, run, title):
+    """The pictures of a run's views, where it has any; the first one's seed."""
+    made = [artifact for artifact in result.artifacts if artifact.step_id == asking_views.VIEWS]
+    for artifact in made if run.views else ():
+        name = f"{title[:32]} view {artifact.index + 1}"
+        image = place.image(name, ready[artifact.step_id, artifact.index], asking.recipe_of(artifact))
+        views.show(run.views[artifact.index], image, artifact.seed)
+    return made[0].seed
+
+
+def put_textures(result, ready, run, title):
+    """An image and a material for each target, worn where its object is there."""
+    for artifact in reblend.textures(result):
+        target, recipe = run.targets[artifact.index], asking.recipe_of(artifact)
+        image = place.image(f"{title[:32]} on {target.name}", ready[artifact.step_id, artifact.index], recipe)
+        views.mark(image, run, artifact.index)
+        material = place.material(image.name, image, target.layer, recipe=recipe)
+        if target.thing is not None:
+            place.wear(target.thing, material)
+        target.coverage = artifact.scores.get("coverage", 0.0)
+
+
+def begun(key, things):
+    """The run that a result is for, with the objects that can wear it, its scene, and notes: one that was asked for in
+    this session or in the one that saved the file, else another one like that which this varies."""
+    taken, former = drafts.take(key), views.find(key)
+    if taken is None and former is not None:
+        scene, run = former[0], views.again(*former)
+        given = [lent.Layer(name=target.layer) for target in run.targets]
+    else:
+        meant = tuple(drafts.Meant(name=each.name, layer=lent.Layer(name=each.layer)) for each in things)
+        scene, draft = taken or (bpy.context.scene, drafts.Draft(settings={}, views=(), targets=meant))
+        run = views.begin(scene, key, draft)
+        given = [as_it_was(each, meant.layer) for each, meant in zip(things, draft.targets, strict=True)]
+    notes = []
+    for target, each, layer in zip(run.targets, things, given, strict=True):
+        thing, target.thing = target.thing or each.find(), None
+        try:
+            if not views.is_there(thing):
+                raise ValueError(f"{target.name} is gone")
+            before, target.layer = target.layer, lent.give(thing, layer)
+            target.thing, target.name = thing, thing.name
+            if layer.uvs is not None:
+                notes.append(f"unwrapped {thing.name} into «{target.layer}»" + f", which {layer.why}" * bool(layer.why))
+            elif target.layer != before:
+                notes.append(f"the UV map {before} has changed, the paint lies in «{target.layer}» as it was")
+        except ValueError as error:
+            notes.append(f"{error}: {reblend.KEPT}")
+    return scene, run, notes
+
+
+def as_it_was(each, layer):
+    """A layer that an object had when it was asked for; where the artist changed it since, one that is as it was."""
+    if layer.uvs is not None or each.find() is None:
+        return layer
+    return lent.Layer(name=each.lay() or layer.name)
