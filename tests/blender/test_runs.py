@@ -133,6 +133,23 @@ def test_an_autosave_finds_its_result_with_views_and_uvs(scene, fake, tmp_path):
     assert len(views.run_of(thing, scene).views) == 4 and drafts.NOTED not in scene
 
 
+def test_an_opened_file_keeps_what_it_needs_until_an_engine_answers(scene, fake, tmp_path, monkeypatch):
+    ask(fake, without_uvs(add("cube", "Cube")))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    session.disconnect()
+    with monkeypatch.context() as away:
+        away.setenv("VELATURA_ENGINE", "127.0.0.1:1")
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+        with pytest.raises(RuntimeError):
+            bpy.ops.velatura.collect(wait=True)
+        bpy.ops.wm.save_mainfile()
+    session.disconnect()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "midway.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert len(views.run_of(bpy.data.objects["Cube"], bpy.context.scene).views) == 4
+
+
 def test_a_saved_file_names_objects_as_they_are_called_then(scene, fake, tmp_path):
     ask(fake, add("cube", "Cube"))
     bpy.data.objects["Cube"].name = "Wall"
