@@ -330,6 +330,7 @@ def _unwrapped(thing: bpy.types.Object) -> np.ndarray:
 def _alone(thing: bpy.types.Object):
     """An object as the only selected one, in the scene for the time of the block."""
     view = bpy.context.view_layer
+    view.update()  # Blender follows its list of objects while it brings it up to date, and falls
     selected, active = [other for other in view.objects if other.select_get()], view.objects.active
     mode = active.mode if active is not None else "OBJECT"
     if mode != "OBJECT":

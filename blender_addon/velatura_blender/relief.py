@@ -294,6 +294,7 @@ def build(name, positions, faces, uvs):
     bpy.context.scene.collection.objects.link(thing)
     if bpy.context.mode == "OBJECT":
         view = bpy.context.view_layer
+        view.update()  # Blender follows its list of objects while it brings it up to date, and falls
         for other in view.objects:
             other.select_set(False)
         thing.select_set(True)

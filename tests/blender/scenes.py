@@ -34,6 +34,7 @@ def suzanne(name="Suzanne", place=(0, 0, 0), levels=1):
 
 
 def select(*things):
+    bpy.context.view_layer.update()
     for thing in bpy.context.view_layer.objects:
         thing.select_set(thing in things)
     bpy.context.view_layer.objects.active = things[0] if things else None
