@@ -32,7 +32,7 @@ HOST_FILES = {
     "uvs", "view_hints", "views", "whole", "whole_panel", "relief", "relief_panel", "lines", "lines_panel",
     "drawing", "errands", "film", "live_panel", "live_view", "passes", "restyle", "restyle_panel", "shots", "takes",
     "canvas", "flat", "local", "local_panel", "repeating", "vantage", "unseen", "live_eye",
-    "drafts", "lent", "reblend", "sending", "textured",
+    "drafts", "lent", "reblend", "scouting", "sending", "textured",
 }  # fmt: skip
 """Files of a host that may touch it. What they need of each other's duties stays in client.py and the engine."""
 BLENDERS = {"bpy", "bmesh", "gpu", "mathutils", "bpy_extras", "addon_utils"}

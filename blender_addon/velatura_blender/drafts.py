@@ -55,9 +55,9 @@ HELD: dict[str, tuple[int, bytes]] = {}
 """Drafts of this session, each with its scene's number, which outlives an undo and a new name."""
 
 
-def hold(key: str, draft: Draft, scene: bpy.types.Scene) -> None:
-    """Keep a draft while its job runs."""
-    HELD[key] = scene.session_uid, packed(draft)
+def hold(key: str, draft: Draft, scene: int) -> None:
+    """Keep a draft while its job runs; `scene` is the `session_uid` of the one that it is for."""
+    HELD[key] = scene, packed(draft)
 
 
 def take(key: str) -> tuple[bpy.types.Scene, Draft] | None:

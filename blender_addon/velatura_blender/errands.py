@@ -18,8 +18,24 @@ from .session import session
 
 TICK = 0.05  # seconds
 
+PIECE = 0.02  # seconds of work that the window can wait for
 Steps = Generator[None, None, str]
 """Ends with what was done, in words."""
+
+
+class Breath:
+    """Whether it is time to let the window go on, for what is made of many short pieces."""
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """It is, as long as a piece may be; and the next one begins when this is asked again."""
+        now = time.perf_counter()
+        due = now - self._since >= PIECE
+        if due:
+            self._since = now
+        return due
 
 
 @dataclass(slots=True, kw_only=True)

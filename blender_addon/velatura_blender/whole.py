@@ -1,10 +1,10 @@
 """Texturing whole objects from several views."""
 
 import uuid
+from dataclasses import dataclass
 from functools import partial
 
 import bpy
-import numpy as np
 
 from . import (
     asking,
@@ -16,14 +16,16 @@ from . import (
     likeness,
     preferences,
     reblend,
+    scouting,
     textured,
     unseen,
     view_hints,
-    viewpoints,
 )
+from .errands import Breath, errands
+from .restyle import act
 from .session import session
 
-SCOUT = 96  # pixels; side of the depth maps by which views are chosen
+TITLE = "Texture Object"
 CAMERAS = [
     ("AUTO", "Automatic", "Cameras are put where they show most"),
     ("SELECTED", "Selected Cameras", "The cameras that are selected along with the meshes"),
@@ -76,7 +78,7 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
     """Paint the selected meshes all around, from several views that agree, onto one texture each; needs no camera"""
 
     bl_idname = "velatura.texture_object"
-    bl_label = "Texture Object"
+    bl_label = TITLE
 
     texture_size: bpy.props.IntProperty(name="Texture", default=1024, min=16, max=8192, options={"SKIP_SAVE"})  # type: ignore[valid-type]
     cameras: bpy.props.EnumProperty(name="Views", items=CAMERAS, options={"SKIP_SAVE"})  # type: ignore[valid-type]
@@ -95,113 +97,66 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
             return getattr(own, name)
         return super().value(context, name)
 
-    def ask(self, context):
-        """Choose views, look through them, and send it."""
+    def execute(self, context):
+        """Begin, and with `wait` or without a window end."""
+        sent = []
+
+        def finish(errand):
+            errands.wait(errand)
+            if self.wait:
+                session.wait(sent[0])
+                errand.message = sent[0].message
+            for warning in sent[0].warnings:
+                self.report({"WARNING"}, warning)
+
+        return act(self, context, lambda: errands.start(self.bl_label, send(self.asked(context), sent)), finish)
+
+    def asked(self, context):
+        """All that Blender has to say of what is asked. The scene is as it was."""
         things = self.targets(context)
         side = max(round(self.value(context, "size") / 8) * 8, 64)
         wish = self.wish(context, (side, side))
-        lenses = self.lenses(context, things, side)
         session.connect(preferences.endpoint(context))
-        depsgraph, names = context.evaluated_depsgraph_get(), [thing.name for thing in things]
-        pieces = list(capture.solids(depsgraph))
-        unseen.need_seen(things, (piece.name for piece in pieces), depsgraph)
-        left_out = unseen.found(depsgraph, [lens for lens, _, _ in lenses])
-        frames = [(capture.see(lens, pieces, *size), words) for lens, size, words in lenses]
-        masked = [(frame, frame.mask(names), words) for frame, words in frames]
-        masked = [found for found in masked if found[1].any()]
-        if not masked:
-            raise ValueError("No view sees any of the selected objects: move what hides them, or select others")
-        policy, method, key = self.value(context, "uvs"), self.value(context, "method"), uuid.uuid4().hex
-        with lent.layers(things, policy) as given:
+        depsgraph = context.evaluated_depsgraph_get()
+        there = scouting.ground(things, depsgraph)
+        lenses = self.lenses(context, depsgraph, side)
+        unseen.need_seen(things, (piece.name for piece in there.solids), depsgraph)
+        with lent.layers(things, self.value(context, "uvs")) as given:
             context.view_layer.update()
             targets = surfaces(things, context.evaluated_depsgraph_get(), given)
-        draft = drafts.Draft(
-            settings={
-                "prompt": wish.prompt, "negative": wish.negative, "model": wish.model, "steps": wish.steps or 0,
-                **{name: self.value(context, name) for name in ("texture_size", "sharpness", "refine")},
-            },
-            views=tuple(
-                drafts.Seen(lens=frame.lens, depth=frame.depth, mask=mask, words=words) for frame, mask, words in masked
-            ),
-            targets=tuple(
-                drafts.Meant(name=piece.name, layer=layer, shape=likeness.sample(piece.positions, piece.triangles))
-                for piece, layer in zip(targets, given, strict=True)
-            ),
-        )  # fmt: skip
-        spec = self.spec(context, wish, draft, targets, method)
-        on = [held.hold(thing, layer.name) for thing, layer in zip(things, given, strict=True)]
-        put, take_back = (
-            partial(textured.put_object, key=key, title=wish.prompt, things=on),
-            partial(drafts.drop, key=key),
-        )
-        drafts.hold(key, draft, context.scene)
-        try:
-            return session.run("Texture Object", spec, put, take_back, left_out=left_out)
-        except Exception:
-            take_back()
-            raise
-
-    def spec(self, context, wish, draft, targets, method):
-        """The job."""
-        settings = draft.settings
-        sights = [
-            asking_views.Sight(
-                camera=asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic),
-                depth=seen.depth, mask=seen.mask, words=seen.words,
-            )
-            for seen in draft.views
-        ]  # fmt: skip
-        found = [
-            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, settings["texture_size"])
-            for piece in targets
-        ]
-        painting = asking_views.Painting(
-            refine=settings["refine"], method=method,
+        names = ("texture_size", "sharpness", "refine", "method", "views", "lens", "view_words")
+        return Asked(
+            wish=wish, side=side, there=there, lenses=lenses, layers=list(given), targets=targets,
+            things=[held.hold(thing, layer.name) for thing, layer in zip(things, given, strict=True)],
+            values={name: self.value(context, name) for name in names}, scene=context.scene.session_uid,
             depth=view_hints.depth_strength(context.scene.velatura.controls),
         )  # fmt: skip
-        return asking_views.texture(
-            wish, sights, found, asking_views.Blending(sharpness=settings["sharpness"]), painting
-        )
 
-    def lenses(self, context, things, side):
-        """Lenses, sizes and words of the views. Raises ValueError where there are none, or nothing to be seen."""
-        depsgraph = context.evaluated_depsgraph_get()
-        if self.value(context, "cameras") == "SELECTED":
-            cameras = [thing for thing in context.selected_objects if thing.type == "CAMERA"]
-            if not cameras:
-                raise ValueError("Select the cameras to paint from too, or let the views be automatic")
-            return [(capture.lens_of(camera, depsgraph, side, side), (side, side), "") for camera in cameras]
-        cloud = strewn(things, depsgraph)
-        orthographic = self.value(context, "lens") == "ORTHO"
-        ways = viewpoints.directions()
-        lenses = [
-            capture.Lens(world_to_camera=pose, camera_to_clip=clip, orthographic=orthographic)
-            for pose, clip in (viewpoints.lens_from(way, cloud.corners, orthographic=orthographic) for way in ways)
-        ]
-        pieces = list(capture.solids(depsgraph))
-        depths = [capture.see(lens, pieces, SCOUT, SCOUT).depth for lens in lenses]
-        cosines = np.stack([
-            viewpoints.seen(cloud, lens.world_to_camera, lens.camera_to_clip, depth)
-            for lens, depth in zip(lenses, depths, strict=True)
-        ])  # fmt: skip
-        chosen = viewpoints.choose(cosines, self.value(context, "views"))
-        named = self.value(context, "view_words")
-        return [(lenses[each], (side, side), viewpoints.words(ways[each]) if named else "") for each in chosen]
+    def lenses(self, context, depsgraph, side):
+        """Those of the cameras that are selected, where they are to be used. Raises ValueError where there are none."""
+        if self.value(context, "cameras") != "SELECTED":
+            return None
+        cameras = [thing for thing in context.selected_objects if thing.type == "CAMERA"]
+        if not cameras:
+            raise ValueError("Select the cameras to paint from too, or let the views be automatic")
+        return [(capture.lens_of(camera, depsgraph, side, side), (side, side), "") for camera in cameras]
 
 
-def strewn(things, depsgraph):
-    """Points over the objects' evaluated surfaces. Raises ValueError naming what has none."""
-    surfaces = []
-    for thing in things:
-        piece = capture.surface(thing, depsgraph, "")
-        if piece is None:
-            raise ValueError(f"{thing.name} has no faces: nothing can be painted on it")
-        try:
-            viewpoints.strew([(piece.positions, piece.triangles)], 1)
-        except ValueError as error:
-            raise ValueError(f"{thing.name} {error}") from None
-        surfaces.append((piece.positions, piece.triangles))
-    return viewpoints.strew(surfaces)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What *Texture Object* is asked, as all was when the button was pressed. `lenses` are views that the artist chose,
+    or None; `layers` and `targets`, the surfaces, are those of `things`; `scene` is a number that outlives an undo."""
+
+    wish: asking.Wish
+    side: int
+    there: scouting.Ground
+    lenses: list[scouting.View] | None
+    things: list[held.Held]
+    layers: list[lent.Layer]
+    targets: list[capture.Piece]
+    values: dict
+    depth: float
+    scene: int
 
 
 def surfaces(things, depsgraph, given):
@@ -211,6 +166,66 @@ def surfaces(things, depsgraph, given):
         if piece is None or piece.uvs is None:
             raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
     return found
+
+
+def send(asked, sent):
+    """Choose views where none are given, look through them, and send the job, which `sent` takes; in pieces."""
+    breath, values = Breath(), asked.values
+    lenses = asked.lenses
+    if lenses is None:
+        lenses = yield from scouting.choose(
+            asked.there, asked.side, values["views"], orthographic=values["lens"] == "ORTHO",
+            named=values["view_words"], breath=breath,
+        )  # fmt: skip
+    seen = yield from scouting.look(asked.there, lenses, breath)
+    left_out = unseen.found(bpy.context.evaluated_depsgraph_get(), [frame.lens for frame, _, _ in seen])
+    draft, key = drafted(asked, seen), uuid.uuid4().hex
+    put = partial(textured.put_object, key=key, title=asked.wish.prompt, things=asked.things)
+    take_back = partial(drafts.drop, key=key)
+    drafts.hold(key, draft, asked.scene)
+    try:
+        sent.append(session.run(TITLE, job(asked, draft), put, take_back, left_out=left_out))
+    except Exception:
+        take_back()
+        raise
+    return sent[0].message or f"{TITLE} …"
+
+
+def drafted(asked, seen):
+    """What is to be kept of what was asked, until it is painted."""
+    wish, values = asked.wish, asked.values
+    return drafts.Draft(
+        settings={
+            "prompt": wish.prompt, "negative": wish.negative, "model": wish.model, "steps": wish.steps or 0,
+            **{name: values[name] for name in ("texture_size", "sharpness", "refine")},
+        },
+        views=tuple(
+            drafts.Seen(lens=frame.lens, depth=frame.depth, mask=mask, words=words) for frame, mask, words in seen
+        ),
+        targets=tuple(
+            drafts.Meant(name=piece.name, layer=layer, shape=likeness.sample(piece.positions, piece.triangles))
+            for piece, layer in zip(asked.targets, asked.layers, strict=True)
+        ),
+    )  # fmt: skip
+
+
+def job(asked, draft):
+    """The job."""
+    values = asked.values
+    sights = [
+        asking_views.Sight(
+            camera=asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic),
+            depth=seen.depth, mask=seen.mask, words=seen.words,
+        )
+        for seen in draft.views
+    ]  # fmt: skip
+    found = [
+        asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, values["texture_size"])
+        for piece in asked.targets
+    ]
+    painting = asking_views.Painting(refine=values["refine"], method=values["method"], depth=asked.depth)
+    blending = asking_views.Blending(sharpness=values["sharpness"])
+    return asking_views.texture(asked.wish, sights, found, blending, painting)
 
 
 CLASSES = (VelaturaWhole, VELATURA_OT_texture_object)

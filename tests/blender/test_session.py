@@ -4,12 +4,15 @@ import socket
 import time
 
 import bpy
+import numpy as np
 import pytest
 from scenes import select, suzanne
 from velatura import Engine
 from velatura.testing import Script
+from velatura_blender import errands as errands_module
 from velatura_blender import host, icons, resume
 from velatura_blender import session as session_module
+from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -33,6 +36,36 @@ def pump_until(condition, seconds=10.0):
         session.pump()
         assert time.monotonic() < end, session.message
         time.sleep(0.01)
+
+
+def run_errands():
+    """As the timer does; says in how many pieces."""
+    pieces = 0
+    while errands.running:
+        errands.further(errands.running[0])
+        pieces += 1
+    return pieces
+
+
+def test_a_whole_object_is_asked_in_pieces_as_it_was_when_the_button_was_pressed(window, fake, monkeypatch):
+    monkeypatch.setattr(errands_module, "PIECE", 0.0)
+    assert bpy.ops.velatura.texture_object(prompt="moss", size=64) == {"FINISHED"}
+    assert errands.running and not session.tasks
+    bpy.data.objects["Suzanne"].location.x = 50
+    bpy.context.view_layer.update()
+    assert run_errands() > 26 and not session.failed
+    pump_until(lambda: not session.tasks)
+    (step,) = [step for step in fake.specs[0].steps if step.HasField("project")]
+    sent = step.project.targets[0].mesh.positions
+    assert np.abs(np.frombuffer(sent.data or fake.blobs[sent.blob_id], "<f4")).max() < 2
+    assert bpy.data.objects["Suzanne"].material_slots[0].material.name.startswith("moss")
+
+
+def test_what_whole_objects_lack_is_said_at_once(window, fake):
+    bpy.context.scene.velatura_whole.cameras = "SELECTED"
+    with pytest.raises(RuntimeError, match="Select the cameras"):
+        bpy.ops.velatura.texture_object(prompt="moss", size=64)
+    assert not errands.running and session.failed
 
 
 def test_glimpses_come_and_are_decoded_outside_of_drawing(window, fake):
@@ -119,6 +152,7 @@ def test_what_an_opened_file_waits_for_comes_when_the_engine_answers_again(windo
     path = str(tmp_path / "midway.blend")
     fake.once(Script(delay=0.1))
     getattr(bpy.ops.velatura, operator)(prompt="moss", size=64)
+    run_errands()
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     fake.kill()

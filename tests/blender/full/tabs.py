@@ -73,6 +73,7 @@ def furnish(tools, settings):
     settings.prompt = "red brick wall"
     bpy.context.scene.velatura_whole.views = 6
     bpy.ops.velatura.texture_object("EXEC_DEFAULT")
+    yield from tools.until(lambda: tools.session().tasks, 20)  # it is asked in pieces
     yield from tools.until(lambda: not tools.session().tasks, 120)
     tools.check("an object was painted all around", not tools.session().failed, tools.session().message)
     bpy.ops.velatura.line_add(image="old planks")
