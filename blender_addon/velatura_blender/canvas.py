@@ -271,8 +271,8 @@ def wear(thing: bpy.types.Object, worn: bpy.types.Material, before: bpy.types.Im
             node.image = after
     for slot in thing.material_slots:
         if slot.material == worn:
-            if slot.link == "OBJECT" and worn.library is None:
-                worn.use_fake_user = True  # it would be gone with the next save
+            if slot.link == "OBJECT":
+                place.keep(worn)
             slot.link = "OBJECT"
             slot.material = made
     if before.is_dirty and before.library is None:

@@ -4,7 +4,7 @@ import random
 
 import bpy
 
-from . import asking, history, host, knobs, place, preferences, resume, unseen
+from . import asking, history, host, knobs, place, preferences, resume, unseen, views
 from .client import VelaturaError, recipe
 from .session import session
 
@@ -119,7 +119,7 @@ def owners(entry, things):
 
 
 class VELATURA_OT_history_delete(OnEntry, bpy.types.Operator):
-    """Take this result out of the history; its image goes too where nothing else uses it"""
+    """Take this result out of the history; image, material and views go too where nothing else uses them"""
 
     bl_idname = "velatura.history_delete"
     bl_label = "Forget"
@@ -132,10 +132,11 @@ class VELATURA_OT_history_delete(OnEntry, bpy.types.Operator):
         number = next(number for number, each in enumerate(settings.history) if each == entry)
         settings.history.remove(number)
         settings.history_index = max(min(settings.history_index, len(settings.history) - 1), 0)
-        if material is not None and material.users == 0:
+        if material is not None and place.is_only_kept(material):
             bpy.data.materials.remove(material)
         if image is not None and image.users == 0:
             bpy.data.images.remove(image)
+        views.remove_forgotten(context.scene)
         return f"«{name}» is forgotten"
 
 

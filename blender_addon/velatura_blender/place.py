@@ -19,6 +19,8 @@ from .sheets import Sheet, sheet
 
 LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
+KEPT = "velatura_kept"
+"""Marks materials that are kept by us alone, not by an artist's shield."""
 MAKE_LOCAL = "Object > Relations > Make Local > Selected Objects and Data"
 MOST_LAYERS = 8  # of a mesh
 Shared = dict[int, str]
@@ -104,10 +106,22 @@ def wear(thing: bpy.types.Object, made: bpy.types.Material, slots: Sequence[int]
     for number, slot in enumerate(thing.material_slots):
         if slots and number not in slots:
             continue
-        if slot.link == "OBJECT" and slot.material is not None:
-            slot.material.use_fake_user = True  # it would be gone with the next save
+        if slot.link == "OBJECT":
+            keep(slot.material)
         slot.link = "OBJECT"
         slot.material = made
+
+
+def keep(worn: bpy.types.Material | None) -> None:
+    """Keep a material in the file that is not worn any more: it would be gone with the next save."""
+    if worn is not None and worn.library is None and not worn.use_fake_user:
+        worn.use_fake_user = True
+        worn[KEPT] = True
+
+
+def is_only_kept(worn: bpy.types.Material) -> bool:
+    """Whether nothing uses a material, and no artist asked for it to be kept."""
+    return worn.users == (worn.use_fake_user and worn.get(KEPT, False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,6 +141,13 @@ def mark(image: bpy.types.Image, run: VelaturaRun, number: int) -> None:
     image[MARK] = f"{run.key} {number} {run.turn}"
 
 
+def remove_forgotten(scene: bpy.types.Scene) -> None:
+    """Drop the runs of which no texture is left."""
+    left = {image.get(MARK, "").partition(" ")[0] for image in bpy.data.images}
+    for run in [each for each in scene.velatura_runs if each.key not in left]:
+        remove(scene, run)
+
+
 def marked(worn: bpy.types.Material | None, run: VelaturaRun, number: int) -> bpy.types.Image | None:
     """The newest texture of a run's target that a material shows, or None."""
     found = {image: image.get(MARK, "").split() for image in images_of(worn)}

@@ -529,3 +529,22 @@ def test_a_view_that_was_painted_on_stays_when_the_views_are_removed(scene, fake
     bpy.ops.velatura.remove_views()
     assert [each.name for each in bpy.data.images] == ["waves on Cube", "waves view 2"]
     assert image.use_fake_user and not image.is_dirty and red(image)
+
+
+def test_what_is_forgotten_goes_with_its_views_unless_it_is_used_or_shielded(scene, fake):
+    thing = add("cube", "Cube", size=1)
+    for seed in (3, 4, 5, 6):
+        texture(thing, seed=seed)
+    one, two, three = (entry.material for entry in list(scene.velatura.history)[:0:-1])
+    two.use_fake_user = False
+    two.use_fake_user, two[place.KEPT] = True, False  # the artist's own shield
+    other = add("cube", "Other", (3, 0, 0), size=1)
+    place.wear(other, three)
+    assert len(scene.velatura_runs) == 4
+    images = len(bpy.data.images)
+    bpy.ops.velatura.history_delete(number=3)
+    assert len(scene.velatura_runs) == 3 and len(bpy.data.images) == images - 1 - 2 * 4, "texture, views and depth"
+    for _ in range(3):
+        bpy.ops.velatura.history_delete(number=0)
+    assert {each.name for each in bpy.data.materials} == {"waves on Cube.001", "waves on Cube.002", "waves on Cube.003"}
+    assert len(scene.velatura_runs) == 3 and two.use_fake_user
