@@ -93,22 +93,22 @@ class VELATURA_OT_history_apply(OnEntry, bpy.types.Operator):
             return f"«{entry.image.name}» is shown"
         if entry.material is None:
             raise ValueError(f"The material of «{entry.name}» is gone: vary it to paint it again")
-        things = unseen.paintable(context)
-        if entry.kind in history.BAKED:
+        things, words = unseen.paintable(context), ""
+        if entry.kind in history.BAKED and views.is_there(entry.owner):
             things = owners(entry, things)
             for thing in things:
                 place.wear(thing, entry.material, [int(number) for number in entry.slots.split()])
         else:
             for thing in things:
                 place.wear(thing, place.fitting(entry.material, thing))
-        return f"«{entry.material.name}» on {', '.join(thing.name for thing in things)}"
+            if entry.kind in history.BAKED:
+                words = "; the object that it was made for is gone, so it fits only where UVs are the same"
+        return f"«{entry.material.name}» on {', '.join(thing.name for thing in things)}{words}"
 
 
 def owners(entry, things):
     """Those of the objects that a result was made for: its own, and such as share its mesh. Raises ValueError where
     there is none, or where its UV map is gone."""
-    if entry.owner is None:
-        raise ValueError(f"The object that «{entry.name}» was made for is gone, and it fits no other")
     found = [thing for thing in things if thing == entry.owner or thing.data == entry.owner.data]
     if not found:
         raise ValueError(f"Select {entry.owner.name}: «{entry.name}» was made for it, and fits no other")

@@ -535,7 +535,7 @@ def test_what_is_forgotten_goes_with_its_views_unless_it_is_used_or_shielded(sce
     thing = add("cube", "Cube", size=1)
     for seed in (3, 4, 5, 6):
         texture(thing, seed=seed)
-    one, two, three = (entry.material for entry in list(scene.velatura.history)[:0:-1])
+    _one, two, three = (entry.material for entry in list(scene.velatura.history)[:0:-1])
     two.use_fake_user = False
     two.use_fake_user, two[place.KEPT] = True, False  # the artist's own shield
     other = add("cube", "Other", (3, 0, 0), size=1)
