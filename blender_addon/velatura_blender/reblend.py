@@ -140,7 +140,7 @@ def put_again(result, key, title, sent, left_out, settings=None, number=None, in
             setattr(run, name, value)
     for artifact in result.artifacts:
         if number is not None and artifact.step_id == asking_views.VIEWS and artifact.index == index:
-            name = f"{title[:32]} view {number + 1}"
+            name = f"{place.title(title, 32)} view {number + 1}"
             image = place.image(name, ready[artifact.step_id, index], asking.recipe_of(artifact))
             if run is not None:
                 view = run.views[number]
@@ -149,7 +149,7 @@ def put_again(result, key, title, sent, left_out, settings=None, number=None, in
             notes.append(f"view {number + 1}, seed {artifact.seed}")
     for artifact, (where, name, layer) in zip(textures(result), sent, strict=True):
         recipe = asking.recipe_of(artifact)
-        image = place.image(f"{title[:32]} on {name}", ready[artifact.step_id, artifact.index], recipe)
+        image = place.image(f"{place.title(title, 32)} on {name}", ready[artifact.step_id, artifact.index], recipe)
         if run is None or not views.is_there(run.targets[where].thing):
             place.material(image.name, image, layer, recipe=recipe)
             notes.append(f"{name if run is not None else 'what was textured'} is gone: {KEPT}")

@@ -27,7 +27,7 @@ def put_views(result, ready, run, title):
     """The pictures of a run's views, where it has any; the first one's seed."""
     made = [artifact for artifact in result.artifacts if artifact.step_id == asking_views.VIEWS]
     for artifact in made if run.views else ():
-        name = f"{title[:32]} view {artifact.index + 1}"
+        name = f"{place.title(title, 32)} view {artifact.index + 1}"
         image = place.image(name, ready[artifact.step_id, artifact.index], asking.recipe_of(artifact))
         views.show(run.views[artifact.index], image, artifact.seed)
     return made[0].seed
@@ -37,7 +37,8 @@ def put_textures(result, ready, run, title):
     """An image and a material for each target, worn where its object is there."""
     for artifact in reblend.textures(result):
         target, recipe = run.targets[artifact.index], asking.recipe_of(artifact)
-        image = place.image(f"{title[:32]} on {target.name}", ready[artifact.step_id, artifact.index], recipe)
+        name = f"{place.title(title, 32)} on {target.name}"
+        image = place.image(name, ready[artifact.step_id, artifact.index], recipe)
         views.mark(image, run, artifact.index)
         material = place.material(image.name, image, target.layer, recipe=recipe)
         if target.thing is not None:

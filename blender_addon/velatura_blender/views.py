@@ -12,7 +12,7 @@ import uuid
 import bpy
 import numpy as np
 
-from . import drafts, host
+from . import drafts, host, place
 
 MARK = "velatura_run"
 """Property of a texture: the key of the run that made it, the target's number, and the turn."""
@@ -74,7 +74,7 @@ def begin(scene: bpy.types.Scene, key: str, draft: drafts.Draft) -> VelaturaRun:
     for number, seen in enumerate(draft.views, 1):
         view = run.views.add()
         view.name, view.words = f"View {number}", seen.words
-        view.depth = _keep_depth(f"{run.prompt[:32]} depth {number}", seen.depth, seen.mask)
+        view.depth = _keep_depth(f"{place.title(run.prompt, 32)} depth {number}", seen.depth, seen.mask)
         view.world_to_camera = seen.lens.world_to_camera.ravel().tolist()
         view.camera_to_clip = seen.lens.camera_to_clip.ravel().tolist()
         view.orthographic = seen.lens.orthographic
