@@ -148,6 +148,7 @@ def history(tools):
         bpy.ops.ed.undo_push(message="Before")
         before = state()
         getattr(bpy.ops.velatura, name)("EXEC_DEFAULT")
+        yield from tools.until(lambda: tools.session().tasks, 20)  # a whole object is asked in pieces
         yield from tools.until(lambda: not tools.session().tasks, 120)
         tools.check(f"it is painted ({name})", state() != before, tools.session().message)
         yield from undo(tools)
