@@ -168,7 +168,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = options(__doc__, size=512, width=640)
     parser.add_argument("--texture", default="red brick wall", help="prompt of the texture")
-    parser.add_argument("--project", default="orange wooden planks", help="prompt of the projection")
+    parser.add_argument("--project", default="yellow brick wall", help="prompt of the projection")
     return parser.parse_args()
 
 

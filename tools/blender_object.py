@@ -73,7 +73,7 @@ def main(chosen: argparse.Namespace) -> None:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = demo.options(__doc__, size=256, width=480)
-    parser.add_argument("--prompt", default="orange wooden planks", help="what it is made of")
+    parser.add_argument("--prompt", default="yellow brick wall", help="what it is made of")
     parser.add_argument("--views", type=int, default=8, help="how many at most, 4 to 10")
     parser.add_argument("--texture", type=int, default=1024, help="side of the texture, pixels")
     return parser.parse_args()

@@ -103,8 +103,8 @@ def main(chosen: argparse.Namespace) -> None:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = demo.options(__doc__, size=384, width=384)
-    parser.add_argument("--prompt", default="orange wooden planks", help="what it is to look like")
-    parser.add_argument("--strength", type=float, default=0.75, help="0 keeps the render, 1 paints anew")
+    parser.add_argument("--prompt", default="yellow brick wall", help="what it is to look like")
+    parser.add_argument("--strength", type=float, default=0.85, help="0 keeps the render, 1 paints anew")
     return parser.parse_args()
 
 
