@@ -55,9 +55,9 @@ HELD: dict[str, tuple[int, bytes]] = {}
 """Drafts of this session, each with its scene's number, which outlives an undo and a new name."""
 
 
-def hold(key: str, draft: Draft, scene: int) -> None:
-    """Keep a draft while its job runs; `scene` is the `session_uid` of the one that it is for."""
-    HELD[key] = scene, packed(draft)
+def hold(key: str, data: bytes, scene: int) -> None:
+    """Keep a packed draft while its job runs; `scene` is the `session_uid` of the one that it is for."""
+    HELD[key] = scene, data
 
 
 def take(key: str) -> tuple[bpy.types.Scene, Draft] | None:
@@ -111,7 +111,7 @@ def _scene(number: int) -> bpy.types.Scene:
 
 
 def packed(draft: Draft) -> bytes:
-    """A draft as bytes."""
+    """A draft as bytes. Touches no Blender data."""
     arrays = {}
     for number, seen in enumerate(draft.views):
         arrays |= {f"depth{number}": seen.depth, f"mask{number}": np.packbits(seen.mask),

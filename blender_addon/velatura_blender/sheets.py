@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from . import icons
 from .client import png
 
+Made = TypeVar("Made")
 MOMENT = 0.005
 """Seconds that are waited between two looks whether all is ready."""
 
@@ -39,9 +41,14 @@ def sheet(pixels: np.ndarray) -> Sheet:
 
 def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Generator[None, None, list[Sheet]]:
     """Make the pictures of these functions ready, in a thread of their own. The functions may not touch Blender."""
+    return beside([lambda picture=picture: sheet(picture()) for picture in pictures])
+
+
+def beside(calls: Sequence[Callable[[], Made]]) -> Generator[None, None, list[Made]]:
+    """What these functions make, one after the other, in a thread of their own. They may not touch Blender."""
     pool = ThreadPoolExecutor(1)
     try:
-        coming = [pool.submit(lambda picture=picture: sheet(picture())) for picture in pictures]
+        coming = [pool.submit(call) for call in calls]
         while wait(coming, MOMENT).not_done:
             yield
         return [each.result() for each in coming]

@@ -24,6 +24,7 @@ from . import (
 from .errands import Breath, errands
 from .restyle import act
 from .session import session
+from .sheets import beside
 
 TITLE = "Texture Object"
 CAMERAS = [
@@ -180,9 +181,10 @@ def send(asked, sent):
     seen = yield from scouting.look(asked.there, lenses, breath)
     left_out = unseen.found(bpy.context.evaluated_depsgraph_get(), [frame.lens for frame, _, _ in seen])
     draft, key = drafted(asked, seen), uuid.uuid4().hex
+    (packed,) = yield from beside([partial(drafts.packed, draft)])
     put = partial(textured.put_object, key=key, title=asked.wish.prompt, things=asked.things)
     take_back = partial(drafts.drop, key=key)
-    drafts.hold(key, draft, asked.scene)
+    drafts.hold(key, packed, asked.scene)
     try:
         sent.append(session.run(TITLE, job(asked, draft), put, take_back, left_out=left_out))
     except Exception:
