@@ -7,6 +7,7 @@ keeps its journal; the job's id is all that is needed.
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Callable
@@ -47,12 +48,19 @@ def written(call: Any) -> tuple[str, str] | None:
 
 
 def read(name: str, arguments: str) -> Callable[..., Any] | None:
-    """The partial that was written down; None where this version does not know it."""
+    """The partial that was written down; None where this version does not know it, or has other arguments."""
     function = KNOWN.get(name)
     try:
-        return None if function is None else partial(function, **json.loads(arguments, object_hook=held.read))
+        return None if function is None else _fitting(function, json.loads(arguments, object_hook=held.read))
     except (TypeError, ValueError):
         return None
+
+
+def _fitting(function: Callable[..., Any], given: dict[str, Any]) -> Callable[..., Any] | None:
+    """A partial that lacks nothing but the result; None where another version wrote the arguments."""
+    taken = inspect.signature(function).parameters
+    needed = {name for name, each in taken.items() if each.default is each.empty} - {"result"}
+    return partial(function, **given) if needed <= given.keys() <= taken.keys() else None
 
 
 def keep() -> None:

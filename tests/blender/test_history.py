@@ -395,6 +395,17 @@ def test_what_cannot_be_written_down_is_not(scene):
     assert resume.read("nothing_known", "{}") is None
 
 
+@pytest.mark.parametrize("words", ['{"names": ["Cube"], "title": "moss", "repeat": 1}', '{"title": "moss"}'])
+def test_what_another_version_wrote_down_is_not_painted_again_in_vain(scene, fake, words):
+    select(suzanne())
+    texture()
+    assert resume.read("put_texture", words) is None
+    scene.velatura.history[0].arguments = words
+    with pytest.raises(RuntimeError, match="cannot be painted again from here"):
+        bpy.ops.velatura.history_vary(wait=True)
+    assert len(fake.specs) == 1
+
+
 def test_varying_without_an_engine_says_so(scene, fake):
     bpy.ops.velatura.generate(prompt="cat", size=64, wait=True)
     fake.kill()
