@@ -123,7 +123,7 @@ def packed(draft: Draft) -> bytes:
         "settings": draft.settings,
         "views": [[seen.words, seen.lens.orthographic] for seen in draft.views],
         "targets": [
-            [meant.name, meant.shape, meant.layer.name, meant.layer.corners, meant.layer.why] for meant in draft.targets
+            [meant.name, meant.shape, meant.layer.name, meant.layer.faces, meant.layer.why] for meant in draft.targets
         ],
     }
     file = io.BytesIO()
@@ -146,8 +146,8 @@ def unpacked(data: bytes) -> Draft:
         views.append(Seen(lens=lens, depth=depth, mask=mask, words=words))
     targets = [
         Meant(name=name, shape=shape,
-              layer=Layer(name=layer, uvs=arrays.get(f"uvs{number}"), corners=corners, why=why))
-        for number, (name, shape, layer, corners, why) in enumerate(told["targets"])
+              layer=Layer(name=layer, uvs=arrays.get(f"uvs{number}"), faces=faces, why=why))
+        for number, (name, shape, layer, faces, why) in enumerate(told["targets"])
     ]  # fmt: skip
     return Draft(settings=told["settings"], views=tuple(views), targets=tuple(targets))
 

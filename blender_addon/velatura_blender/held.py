@@ -7,14 +7,13 @@ painted for is held with its numbers: the artist may undo its making, or change 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
 import numpy as np
 
-from . import capture, place
+from . import place, uvs
 
 WORD = "held_object"
 """Marks an object in what is written."""
@@ -31,7 +30,7 @@ class Held:
     uid: int
     layer: str = ""
     uvs: np.ndarray | None = None
-    faces: bytes = b""
+    faces: str = ""
 
     def find(self) -> bpy.types.Object | None:
         """The object; None where it is gone."""
@@ -44,9 +43,9 @@ class Held:
         """
         thing = self.find()
         there = self.layer if self.layer in thing.data.uv_layers else ""
-        if self.uvs is None or being_edited(thing) or _faces(thing.data) != self.faces:
+        if self.uvs is None or being_edited(thing) or uvs.faces(thing.data) != self.faces:
             return there
-        if there and np.array_equal(_uvs(thing.data, there), self.uvs):
+        if there and np.array_equal(uvs.values(thing.data, there), self.uvs):
             return there
         made = place.add_layer(thing.data, self.layer if not there else place.LAYER, self.uvs)
         return made or there
@@ -61,26 +60,15 @@ class Held:
 
 def hold(thing: bpy.types.Object, layer: str = "") -> Held:
     """An object, to be found again, with a UV layer of it."""
-    if not layer or layer not in thing.data.uv_layers or being_edited(thing):
-        return Held(name=thing.name, uid=thing.session_uid, layer=layer)
-    return Held(
-        name=thing.name, uid=thing.session_uid, layer=layer, uvs=_uvs(thing.data, layer), faces=_faces(thing.data)
-    )
+    known, mesh = {"name": thing.name, "uid": thing.session_uid, "layer": layer}, thing.data
+    if not layer or layer not in mesh.uv_layers or being_edited(thing):
+        return Held(**known)
+    return Held(**known, uvs=uvs.values(mesh, layer), faces=uvs.faces(mesh))
 
 
 def being_edited(thing: bpy.types.Object) -> bool:
     """Whether its mesh is not the one that is seen: in Edit Mode, and in Sculpt Mode with Dyntopo."""
     return thing.data.is_editmode or thing.use_dynamic_topology_sculpting
-
-
-def _uvs(mesh: bpy.types.Mesh, layer: str) -> np.ndarray:
-    return capture.numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2).ravel()
-
-
-def _faces(mesh: bpy.types.Mesh) -> bytes:
-    corners = capture.numbers(mesh.loops, "vertex_index", np.int32, 1)
-    starts = capture.numbers(mesh.polygons, "loop_start", np.int32, 1)
-    return hashlib.blake2b(corners.tobytes() + starts.tobytes(), digest_size=16).digest()
 
 
 def write(held: Any) -> dict[str, Any]:

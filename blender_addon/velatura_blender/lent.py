@@ -6,7 +6,6 @@ one step that can be undone.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from . import place, uvs
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """A layer of an object. `uvs` (2 L,) of the mesh's L corners where it has to be made, None where it is there;
-    `corners` tells the mesh from one with other faces; `why` is what was wrong with the layer before, in words."""
+    `faces` tells the mesh from one with other faces; `why` is what was wrong with the layer before, in words."""
 
     name: str
     uvs: np.ndarray | None = None
-    corners: int = 0
+    faces: str = ""
     why: str = ""
 
 
@@ -45,7 +44,7 @@ def layers(things: Sequence[bpy.types.Object], policy: str) -> Iterator[list[Lay
                 if not new:
                     found.append(Layer(name=name))
                     continue
-                made[mesh] = Layer(name=name, uvs=_uvs(mesh, name), corners=_corners(mesh), why=why)
+                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=why)
             found.append(made[mesh])
         yield found
     finally:
@@ -63,10 +62,10 @@ def give(thing: bpy.types.Object, layer: Layer) -> str:
         return layer.name
     if thing.use_dynamic_topology_sculpting:  # the mesh's own numbers are old then
         raise ValueError(f"{thing.name} is being sculpted with Dyntopo")
-    if _corners(mesh) != layer.corners:
+    if uvs.faces(mesh) != layer.faces:
         raise ValueError(f"the faces of {thing.name} are others by now")
     for known in mesh.uv_layers:
-        if known.name.startswith(place.LAYER) and np.array_equal(_uvs(mesh, known.name), layer.uvs):
+        if known.name.startswith(place.LAYER) and np.array_equal(uvs.values(mesh, known.name), layer.uvs):
             return known.name
     return _made(mesh, layer.uvs, thing.name)
 
@@ -77,36 +76,8 @@ def _made(mesh: bpy.types.Mesh, values: np.ndarray, owner: str) -> str:
     if mesh.is_editmode:
         edited = bmesh.from_edit_mesh(mesh)
         key = edited.loops.layers.uv.new(place.LAYER)
-        for loop, uv in zip(_loops(edited), values.reshape(-1, 2).tolist(), strict=True):
+        for loop, uv in zip(uvs.loops(edited), values.reshape(-1, 2).tolist(), strict=True):
             loop[key].uv = uv
         bmesh.update_edit_mesh(mesh)
         return key.name
     return place.add_layer(mesh, place.LAYER, values)
-
-
-def _uvs(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
-    if mesh.is_editmode:
-        edited = bmesh.from_edit_mesh(mesh)
-        key = edited.loops.layers.uv[name]
-        return np.array([loop[key].uv for loop in _loops(edited)], np.float32).ravel()
-    found = np.empty(len(mesh.loops) * 2, np.float32)
-    mesh.uv_layers[name].uv.foreach_get("vector", found)
-    return found
-
-
-def _corners(mesh: bpy.types.Mesh) -> int:
-    """A number for which vertex each corner is at, and which face it is of."""
-    if mesh.is_editmode:
-        edited = bmesh.from_edit_mesh(mesh)
-        edited.verts.index_update()
-        corners = np.array([loop.vert.index for loop in _loops(edited)], np.int32)
-        starts = np.cumsum([0, *(len(face.loops) for face in edited.faces)])[:-1].astype(np.int32)
-    else:
-        corners, starts = np.empty(len(mesh.loops), np.int32), np.empty(len(mesh.polygons), np.int32)
-        mesh.loops.foreach_get("vertex_index", corners)
-        mesh.polygons.foreach_get("loop_start", starts)
-    return zlib.crc32(starts.tobytes(), zlib.crc32(corners.tobytes()))
-
-
-def _loops(edited: bmesh.types.BMesh) -> Iterator[bmesh.types.BMLoop]:
-    return (loop for face in edited.faces for loop in face.loops)

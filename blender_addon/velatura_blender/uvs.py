@@ -1,11 +1,16 @@
-"""UV layers to texture whole objects in: the artist's own where it serves, else a new one; none is ever changed."""
+"""UV layers to texture whole objects in: the artist's own where it serves, else a new one; none is ever changed. And
+what a layer holds, to be compared and made again."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+
+import bmesh
 import bpy
 import numpy as np
 
-from . import place, texels
+from . import capture, place, texels
 
 SIDE = 1024
 """Texels a side at most on which overlaps are told."""
@@ -66,3 +71,30 @@ def _twice(corners: np.ndarray, area: np.ndarray) -> float:
     side = int(np.clip(ROWS / rows, 64, SIDE))
     times = texels.counted(corners * side, side, side)
     return float(times[times > 1].sum() / max(times.sum(), 1))
+
+
+def values(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
+    """A layer's UVs of every corner (2 L,), in Edit Mode too."""
+    if mesh.is_editmode:
+        edited = bmesh.from_edit_mesh(mesh)
+        key = edited.loops.layers.uv[name]
+        return np.array([loop[key].uv for loop in loops(edited)], np.float32).ravel()
+    return capture.numbers(mesh.uv_layers[name].uv, "vector", np.float32, 2).ravel()
+
+
+def faces(mesh: bpy.types.Mesh) -> str:
+    """A digest of which vertex each corner is at, and which face it is of, in Edit Mode too."""
+    if mesh.is_editmode:
+        edited = bmesh.from_edit_mesh(mesh)
+        edited.verts.index_update()
+        corners = np.array([loop.vert.index for loop in loops(edited)], np.int32)
+        starts = np.cumsum([0, *(len(face.loops) for face in edited.faces)])[:-1].astype(np.int32)
+    else:
+        corners = capture.numbers(mesh.loops, "vertex_index", np.int32, 1)
+        starts = capture.numbers(mesh.polygons, "loop_start", np.int32, 1)
+    return hashlib.blake2b(corners.tobytes() + starts.tobytes(), digest_size=16).hexdigest()
+
+
+def loops(edited: bmesh.types.BMesh) -> Iterator[bmesh.types.BMLoop]:
+    """The corners of a mesh in Edit Mode, face by face."""
+    return (loop for face in edited.faces for loop in face.loops)
