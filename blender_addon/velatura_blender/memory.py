@@ -6,6 +6,7 @@ import bpy
 
 from . import asking, history, host, knobs, place, preferences, resume, unseen, views
 from .client import VelaturaError, recipe
+from .operators import refused
 from .session import session
 
 
@@ -36,10 +37,7 @@ class OnEntry:
             self.report({"INFO"}, self.act(context, self.entry(context)))
             return {"FINISHED"}
         except (VelaturaError, ValueError) as error:
-            session.say(str(error), error if isinstance(error, VelaturaError) else None)
-            session.failed = True
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            return refused(self, error)
 
 
 class VELATURA_OT_history_use(OnEntry, bpy.types.Operator):

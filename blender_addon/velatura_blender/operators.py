@@ -17,6 +17,30 @@ PLAIN = (
 )
 
 
+def refused(operator, error):
+    """Tell the artist why an operator did nothing; what it returns then."""
+    session.say(str(error), error if isinstance(error, VelaturaError) else None)
+    session.failed = True
+    operator.report({"ERROR"}, str(error))
+    return {"CANCELLED"}
+
+
+def act(operator, context, begin, finish):
+    """Begin an errand, and with `wait` or without a window finish it; or say why not."""
+    try:
+        if context.mode.startswith("EDIT"):
+            raise ValueError(EDITING)
+        errand = begin()
+        if operator.wait or not host.has_window():
+            finish(errand)
+            operator.report({"INFO"}, errand.message)
+        elif errand.error is not None:
+            raise errand.error
+        return {"FINISHED"}
+    except (VelaturaError, ValueError) as error:
+        return refused(operator, error)
+
+
 class Asking:
     """What the operators share: settings come from the operator where given, else from the scene."""
 
@@ -50,10 +74,7 @@ class Asking:
                 self.report({"WARNING"}, warning)
             return {"FINISHED"}
         except (VelaturaError, ValueError) as error:
-            session.say(str(error), error if isinstance(error, VelaturaError) else None)
-            session.failed = True
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            return refused(self, error)
 
     def value(self, context, name):
         """The operator's own value where it was given, else the scene's."""

@@ -8,9 +8,8 @@ import bpy
 import numpy as np
 
 from . import asking, asking_restyle, film, frames, host, place, preferences, resume, shots, takes
-from .client import errors
 from .errands import errands
-from .operators import EDITING, Asking
+from .operators import Asking, act
 from .session import session
 
 STILL, FILM = "Restyle", film.TITLE
@@ -141,25 +140,6 @@ class VELATURA_OT_restyle_animation(Restyling, bpy.types.Operator):
         frames.make(path)
         numbers = range(start, end + 1, scene.frame_step)
         return errands.start(FILM, film.steps(wanted, path, numbers, anew=self.value(context, "anew")))
-
-
-def act(operator, context, begin, finish):
-    """Do it, or say why not."""
-    try:
-        if context.mode.startswith("EDIT"):
-            raise ValueError(EDITING)
-        errand = begin()
-        if operator.wait or not host.has_window():
-            finish(errand)
-            operator.report({"INFO"}, errand.message)
-        elif errand.error is not None:
-            raise errand.error
-        return {"FINISHED"}
-    except (errors.VelaturaError, ValueError) as error:
-        session.say(str(error), error if isinstance(error, errors.VelaturaError) else None)
-        session.failed = True
-        operator.report({"ERROR"}, str(error))
-        return {"CANCELLED"}
 
 
 def still(wanted):

@@ -22,7 +22,7 @@ from . import (
     view_hints,
 )
 from .errands import Breath, errands
-from .restyle import act
+from .operators import act
 from .session import session
 from .sheets import beside
 
