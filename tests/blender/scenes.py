@@ -1,9 +1,12 @@
 """Small scenes and what Cycles says of them."""
 
+import time
+
 import bpy
 import numpy as np
 from mathutils import Vector
 from velatura_blender import host
+from velatura_blender.session import session
 
 
 def place_camera(place, target=(0, 0, 0)):
@@ -138,3 +141,13 @@ def faces_of_texels(thing, side):
         inside = np.all([each >= 0 for each in sides], 0) | np.all([each <= 0 for each in sides], 0)
         found[inside] = triangle.polygon_index
     return found
+
+
+def come():
+    """Until the results of all jobs are there; what the artist is told."""
+    until = time.monotonic() + 20
+    while session.tasks and time.monotonic() < until:
+        session.pump()
+        time.sleep(0.01)
+    assert not session.tasks and not session.failed, session.message
+    return session.message

@@ -1,13 +1,12 @@
 """Local edit in real Blender, against an engine that paints by arithmetic, and projects with the real kernel."""
 
-import time
 from functools import partial
 from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from scenes import add, faces_of_texels, place_camera, select, state, suzanne
+from scenes import add, come, faces_of_texels, place_camera, select, state, suzanne
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
@@ -501,14 +500,6 @@ def half(top):
     mask[: SIDE // 2] = 255 * top
     mask[SIDE // 2 :] = 255 * (not top)
     return place.image("Upper" if top else "Lower", mask, data=True).name
-
-
-def come():
-    until = time.monotonic() + 20
-    while session.tasks and time.monotonic() < until:
-        session.pump()
-        time.sleep(0.01)
-    assert not session.tasks and not session.failed, session.message
 
 
 @pytest.fixture

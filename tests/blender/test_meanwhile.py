@@ -5,7 +5,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import add, place_camera, select, suzanne, uv_bytes
+from scenes import add, come, place_camera, select, suzanne, uv_bytes
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
@@ -29,15 +29,6 @@ def window(scene, fake, monkeypatch):
 def ask(operator, **more):
     given = {"prompt": "moss", "size": 64, "seed": 3} | ({"texture_size": 64} if operator == "project" else {}) | more
     assert getattr(bpy.ops.velatura, operator)(**given) == {"FINISHED"}
-
-
-def come():
-    """Until all results are there."""
-    until = time.monotonic() + 20
-    while session.tasks and time.monotonic() < until:
-        session.pump()
-        time.sleep(0.01)
-    assert not session.tasks and not session.failed, session.message
 
 
 def bare(thing):

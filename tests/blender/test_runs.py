@@ -6,7 +6,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import add, select, state, uv_bytes
+from scenes import add, come, select, state, uv_bytes
 from velatura.testing import Script
 from velatura_blender import drafts, lent, likeness, place, views
 from velatura_blender.session import session
@@ -26,16 +26,6 @@ def ask(fake, *things, **more):
     select(*things)
     fake.once(Script(steps=5, delay=0.02))
     assert bpy.ops.velatura.texture_object(**SMALL | more) == {"FINISHED"}
-
-
-def come():
-    """Until all results are there; what the artist is told."""
-    until = time.monotonic() + 20
-    while session.tasks and time.monotonic() < until:
-        session.pump()
-        time.sleep(0.01)
-    assert not session.tasks and not session.failed, session.message
-    return session.message
 
 
 def accepted():
