@@ -14,7 +14,7 @@ from . import weights_path
 from .data.families import family_a, family_b, material_names
 from .data.materials import make_maps
 from .data.palette import colour_names
-from .data.renders import Painter, disparity, texture_tiles
+from .data.renders import Painter, Render, disparity, texture_tiles
 from .judge import load_depth_judge, load_judge, name, read_disparity, spearman
 from .material import load_material
 from .padding import periodic
@@ -107,6 +107,34 @@ def score_depth(settings: Settings, *, count: int = 48, weights: Path | None = N
     }
 
 
+def walls(count: int, seed: int) -> list[Render]:
+    """Renders of 128 pixels that show walls, slopes and corners of one texture and nothing behind."""
+    generator = torch.Generator().manual_seed(seed)
+    painter, found = Painter(*texture_tiles(512, generator), generator), list[Render]()
+    while len(found) < count:
+        r = painter.render()
+        if r.shape == "wall" and bool(r.mask.all()):
+            found.append(r)
+    return found
+
+
+def score_walls(settings: Settings, *, count: int = 48, weights: Path | None = None, seed: int = 6) -> dict[str, float]:
+    """Share of pictures that follow ``walls`` and have material and colour as asked, as the judge reads them; the same
+    of the renders themselves.
+    """
+    folder, seen = weights or weights_path(), walls(count, seed)
+    hints, truth = torch.stack([disparity(r.depth, r.mask) for r in seen]), torch.stack([r.image for r in seen])
+    prompts = [f"{r.labels.colour} {r.labels.material}" for r in seen]
+    images = paint_depth(load_depth_pipeline(folder / "texture", folder / "depth"), prompts, hints, settings, seed=seed)
+    names = material_names(), colour_names()
+    judge = load_judge(folder / "judge.safetensors", *(len(some) for some in names))
+    out = {}
+    for key, found in (("", name(judge, images, *names)), ("_ceiling", name(judge, truth, *names))):
+        out[f"material{key}"] = sum(r.labels.material == m for r, m in zip(seen, found.materials, strict=True)) / count
+        out[f"colour{key}"] = sum(r.labels.colour == c for r, c in zip(seen, found.colours, strict=True)) / count
+    return out
+
+
 def score_seams(settings: Settings, *, count: int = 64, weights: Path | None = None) -> dict[str, Any]:
     """Seam percentiles along x and y of pictures tiled both ways, not at all, and along x only."""
     folder = weights or weights_path()
@@ -128,19 +156,22 @@ def evaluate(weights: Path | None = None) -> dict[str, Any]:
         "settings": {"size": settings.size, "steps": settings.steps, "guidance_scale": settings.guidance},
         "prompts": score_prompts(settings, weights=weights),
         "depth": score_depth(settings, weights=weights),
+        "walls": score_walls(settings, weights=weights),
         "seams": score_seams(settings, weights=weights),
     }
 
 
 def lines(scores: dict[str, Any]) -> list[str]:
     """The scores for reading."""
-    p, d = scores["prompts"], scores["depth"]
+    p, d, w = scores["prompts"], scores["depth"], scores["walls"]
     out = [
         f"settings  {scores['settings']}",
         f"material  {p['material']:.1%}  (the judge on real pictures {p['material_ceiling']:.1%}; goal 80 %)",
         f"colour    {p['colour']:.1%}  (the judge on real pictures {p['colour_ceiling']:.1%}; goal 85 %)",
         f"depth     {d['spearman']:.2f}  (shuffled {d['spearman_shuffled']:.2f}, the judge on real pictures"
         f" {d['spearman_ceiling']:.2f}; goal 0.7)",
+        f"walls     material {w['material']:.0%}, colour {w['colour']:.0%}  (the judge on real pictures"
+        f" {w['material_ceiling']:.0%} and {w['colour_ceiling']:.0%})",
     ]
     for key, axes in scores["seams"].items():
         for axis, ranks in axes.items():

@@ -19,12 +19,12 @@ from velatura_starter import weights_path
 from velatura_starter.data.families import material_names
 from velatura_starter.data.palette import colour_names
 from velatura_starter.data.renders import Painter, disparity, texture_tiles
-from velatura_starter.evaluate import Wish, grid
+from velatura_starter.evaluate import Wish, grid, walls
 from velatura_starter.judge import Verdict, load_depth_judge, load_judge, name, read_disparity, spearman
 from velatura_starter.seams import seam_percentiles
 
 SIDE = 128
-PICTURES, SEAMS, DEPTHS = 256, 64, 48
+PICTURES, SEAMS, DEPTHS, WALLS = 256, 64, 48, 48
 MATERIAL = 0.8
 """The goal. What ships measures 0.863 with every step whole."""
 
@@ -127,6 +127,17 @@ def test_pictures_follow_the_depth_given(starter):
     right, shuffled = float(spearman(near, given).mean()), float(spearman(near, given.roll(1, 0)).mean())
     assert right >= 0.7
     assert right - shuffled >= 0.4
+
+
+def test_pictures_that_follow_depth_show_what_they_are_told(starter):
+    asked, files = walls(WALLS, 6), []
+    for number, wall in enumerate(asked):
+        depth, said = pixels.depth_map(wall.depth.numpy()), f"{wall.labels.colour} {wall.labels.material}"
+        job = spec.diffuse(said, width=SIDE, height=SIDE, seed=number, depth=depth)
+        files.append(starter.result(job).images[0].data)
+    shown = read(tensor(files))
+    assert sum(w.labels.material == m for w, m in zip(asked, shown.materials, strict=True)) >= 0.65 * WALLS
+    assert sum(w.labels.colour == c for w, c in zip(asked, shown.colours, strict=True)) >= 0.95 * WALLS
 
 
 def test_a_red_brick_wall_is_red_brick(starter):

@@ -8,7 +8,7 @@ import pytest
 from velatura_starter.__main__ import parser
 from velatura_starter.training import stages
 
-NAMES = ("vae", "unet", "controlnet", "guided", "details", "judge", "material")
+NAMES = ("vae", "unet", "guided", "details", "controlnet", "judge", "material")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_named_stages_share_the_minutes_and_keep_their_order(tmp_path, trained):
     train(tmp_path, "details", "unet", "guided")
     assert list(trained) == ["unet", "guided", "details"]
     assert sum(minutes for minutes, _ in trained.values()) == pytest.approx(10)
-    assert trained["unet"][0] == pytest.approx(10 * 0.43 / 0.67)
+    assert trained["unet"][0] == pytest.approx(10 * 0.43 / 0.62)
 
 
 def test_one_stage_alone_has_all_of_them(tmp_path, trained):
@@ -58,12 +58,13 @@ def test_from_weights_the_autoencoder_stays_unless_it_is_named(tmp_path, trained
     assert trained["vae"] == (pytest.approx(10), "weights")
 
 
-def test_details_go_on_from_the_runs_own_student_where_there_is_one(tmp_path, trained):
-    train(tmp_path, "details", start="weights")
-    assert trained["details"][1] == "weights"
-    (tmp_path / "run" / "guided.pt").touch()
-    train(tmp_path, "details", start="weights")
-    assert trained["details"][1] is None
+@pytest.mark.parametrize(("stage", "before"), [("details", "guided"), ("controlnet", "detailed")])
+def test_a_stage_goes_on_from_what_the_run_has_learned_where_there_is_such(tmp_path, trained, stage, before):
+    train(tmp_path, stage, start="weights")
+    assert trained[stage][1] == "weights"
+    (tmp_path / "run" / f"{before}.pt").touch()
+    train(tmp_path, stage, start="weights")
+    assert trained[stage][1] is None
 
 
 @pytest.mark.parametrize(("names", "guidance"), [(("unet",), 3.0), (("unet", "details"), 1.0)])

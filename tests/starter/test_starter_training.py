@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,14 @@ from velatura_starter.data.families import material_names
 from velatura_starter.judge import DepthJudge, Judge, read_disparity, spearman
 from velatura_starter.padding import periodic, wrap
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
-from velatura_starter.training import details, guided
+from velatura_starter.training import controlnet, details, guided
 from velatura_starter.training.clock import Average, Budget, learning_rate, load, save
+from velatura_starter.training.controlnet import Scenery, draw_views, put, train_worded_controlnet
 from velatura_starter.training.course import Course, clip, silent
 from velatura_starter.training.details import FINE, NEAR, TURN, lesson, loss_of, mostly_near, shown, train_details
 from velatura_starter.training.drawing import tokenize
 from velatura_starter.training.export import blank_text, frozen, keep_noise, latent_moments, noise_kept, whiten
-from velatura_starter.training.guided import Teacher, guide, train_guided, train_guided_depth
+from velatura_starter.training.guided import Teacher, guide, train_guided
 from velatura_starter.training.latents import Scenes, Tiles
 from velatura_starter.training.objective import noised, predict, spread_times
 from velatura_starter.training.reader import Reader
@@ -260,8 +261,14 @@ def pools(run: Path, count: int = 32) -> Pools:
     def tiles(side: int) -> Tiles:
         return Tiles(torch.randn(count, 4, side, side).half(), said, torch.zeros(count, dtype=torch.long), even)
 
-    hints = torch.randint(0, 256, (count, 128, 128), dtype=torch.uint8)
-    return Pools(tiles(16), tiles(32), tiles(64), Scenes(torch.randn(count, 4, 32, 32).half(), hints, said, even))
+    return Pools(tiles(16), tiles(32), tiles(64), scenes(run, 32, count))
+
+
+def scenes(run: Path, side: int, count: int = 32) -> Scenes:
+    """Noise in the place of renders' latents; of their hints each pixel is the first latent channel's sign."""
+    latents = torch.randn(count, 4, side, side).half()
+    hints = 255 * (latents[:, 0] > 0).repeat_interleave(4, 1).repeat_interleave(4, 2).to(torch.uint8)
+    return Scenes(latents, hints, tokenize(run / "tokenizer", [["red brick", "blue moss"]] * count), torch.ones(count))
 
 
 def progress(plain: torch.Tensor, target: torch.Tensor, learned: torch.Tensor) -> float:
@@ -288,19 +295,17 @@ def test_a_student_moves_towards_the_guided_answer(run):
 @pytest.fixture
 def exact(monkeypatch):
     """Full precision, on processors that would train in half too."""
-    for module in (guided, details):
+    for module in (controlnet, guided, details):
         monkeypatch.setattr(module, "mixed", nullcontext)
 
 
 @pytest.mark.usefixtures("exact")
-@pytest.mark.parametrize("train", [partial(train_guided, clear=0), train_guided_depth])
-def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch, train):
+def test_a_student_begins_as_far_off_as_the_scale_is_from_one(run, monkeypatch):
     """The first loss, over the same batch: ((scale - 1) (told - bare))^2."""
-    (run / "guided.pt").write_bytes((run / "unet.pt").read_bytes())
     data, losses = pools(run), []
     monkeypatch.setattr(guided, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
     for scale in (0, 1, 2, 4):
-        train(run, data, Course(minutes=1, peak=1e-4, decay=0.9), scale=scale)
+        train_guided(run, data, Course(minutes=1, peak=1e-4, decay=0.9), scale=scale, clear=0)
     assert losses[0] > 1e-4 and losses[1] < 1e-9
     assert losses[2:] == pytest.approx([losses[0], 9 * losses[0]], rel=1e-3)
 
@@ -318,6 +323,45 @@ def test_a_student_hears_of_the_readers_doubt_as_much_as_is_asked(run, monkeypat
 def test_guidance_goes_on_from_the_bare_answer_through_the_told_one():
     bare, told = torch.tensor([1.0]), torch.tensor([3.0])
     assert [float(guide(bare, told, scale)) for scale in (0, 1, 3)] == [1, 3, 7]
+
+
+def test_parts_of_renders_lie_where_parts_of_their_hints_do(run):
+    feeder, scenery = Feeder(None, run / "tokenizer", 0), Scenery(scenes(run, 32), scenes(run, 64))
+    sides = set()
+    for _ in range(24):
+        views = draw_views(feeder, scenery)
+        sides.add(views.x.shape[-1])
+        assert torch.equal(views.hint[:, :, ::4, ::4], (views.x[:, :1] > 0).float().expand(-1, 3, -1, -1))
+    assert sides == {16, 32, 64}
+
+
+def test_what_words_add_is_put_where_there_is_something():
+    deep, bare, told = (torch.randn(2, 4, 2, 2) for _ in range(3))
+    hint = torch.zeros(2, 3, 8, 8)
+    hint[0, :, 3, 7] = 0.05  # one pixel of a far thing, in the upper right place
+    made = put(deep, bare, told, hint)
+    torch.testing.assert_close(made[0, :, 0, 1], (deep + told - bare)[0, :, 0, 1])
+    made[0, :, 0, 1] = deep[0, :, 0, 1]
+    assert torch.equal(made, deep)
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("deaf", [True, False])
+def test_a_controlnet_has_nothing_to_learn_where_words_and_depth_add_up(run, monkeypatch, deaf):
+    """Where noise is strong: a ControlNet that adds nothing leaves words to the UNet already."""
+    if deaf:
+        unet = frozen(run / "unet.pt", "unet", build_unet())
+        save(run / "controlnet.pt", {"average": Average({"controlnet": build_controlnet(unet)}).shadow})
+    losses, words = (
+        [],
+        (frozen(run / "unet.pt", "unet", build_unet()), frozen(run / "unet.pt", "text", blank_text(run))),
+    )
+    monkeypatch.setattr(controlnet, "follow", lambda *rest: losses.append(rest[3](0.0)[1].item()))
+    monkeypatch.setattr(controlnet, "TURN", 0)
+    bright = [replace(s, hints=torch.full_like(s.hints, 255)) for s in (scenes(run, 32), scenes(run, 64))]
+    feeder, course = Feeder(None, run / "tokenizer", 0), Course(minutes=1, peak=1e-4, decay=0.9)
+    train_worded_controlnet(run, Scenery(*bright), feeder, course, *words)
+    assert losses[0] < 1e-9 if deaf else losses[0] > 1e-6
 
 
 def test_details_come_from_the_drawings_and_all_else_stays_but_its_colour():

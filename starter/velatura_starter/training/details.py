@@ -89,10 +89,10 @@ def shown(tiles: Tiles) -> Tiles:
     return replace(tiles, weights=often.to(tiles.materials.device)[tiles.materials])
 
 
-def finished(run: Path, start: Path | None) -> tuple[nn.Module, nn.Module]:
-    """The frozen UNet and text encoder: of the weights folder ``start``, or of the run's guided student."""
+def finished(run: Path, start: Path | None, stage: str) -> tuple[nn.Module, nn.Module]:
+    """The frozen UNet and text encoder: of the weights folder ``start``, or the UNet that the run's stage made."""
     if start is None:
-        return frozen(run / "guided.pt", "unet", build_unet()), frozen(run / "unet.pt", "text", blank_text(run))
+        return frozen(run / f"{stage}.pt", "unet", build_unet()), frozen(run / "unet.pt", "text", blank_text(run))
     parts: dict[str, nn.Module] = {"unet": build_unet(), "text": blank_text(run)}
     load_parts(parts, start)
     attend_plainly(parts["unet"])

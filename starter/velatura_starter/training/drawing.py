@@ -32,7 +32,10 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 TILES = {"small": (64, 8), "middle": (128, 4), "large": (256, 2)}
 """Side in pixels, and how many of each program are in a chunk."""
 
-CHUNK = {"small": 192, "middle": 96, "large": 48, "scenes": 64}
+VIEWS = {"scenes": 128, "wide": 256}
+"""Side of renders in pixels."""
+
+CHUNK = {"small": 192, "middle": 96, "large": 48, "scenes": 64, "wide": 32}
 """Pictures in a chunk."""
 
 SHOWN_MORE = {
@@ -105,10 +108,11 @@ def draw_tiles(kind: str, generator: torch.Generator, folder: Path) -> Arrays:
     }
 
 
-def draw_scenes(generator: torch.Generator, folder: Path) -> Arrays:
+def draw_scenes(kind: str, generator: torch.Generator, folder: Path) -> Arrays:
     """Renders with their disparity, two captions each."""
-    writer, painter = Writer(generator), Painter(*texture_tiles(128, generator), generator)
-    renders = [painter.render() for _ in range(CHUNK["scenes"])]
+    side = VIEWS[kind]
+    writer, painter = Writer(generator), Painter(*texture_tiles(128, generator, side), generator, side)
+    renders = [painter.render() for _ in range(CHUNK[kind])]
     captions = [[writer.render(r.shape, r.labels, r.floor) for _ in range(2)] for r in renders]
     return {
         "images": whole(torch.stack([r.image for r in renders])),
@@ -126,7 +130,7 @@ def draw_chunk(run: Path, chunk: Chunk) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     generator, folder = torch.Generator().manual_seed(chunk.seed), run / "tokenizer"
-    arrays = draw_scenes(generator, folder) if chunk.kind == "scenes" else draw_tiles(chunk.kind, generator, folder)
+    arrays = (draw_scenes if chunk.kind in VIEWS else draw_tiles)(chunk.kind, generator, folder)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as out:

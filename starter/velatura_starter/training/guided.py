@@ -2,7 +2,7 @@
 
 The trained UNet is the teacher: its answer with the words and its answer without them are combined as classifier-free
 guidance does, and a copy learns to give the result by itself (Meng et al., arXiv 2210.03142, with one fixed scale). A
-ControlNet is taught the same way, and there what guidance strengthens is the depth as well as the words.
+ControlNet is taught in a similar way (`controlnet`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import itertools
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..architecture import build_controlnet, build_unet
+from ..architecture import build_unet
 from ..device import device
-from .controlnet import draw_views
 from .course import Course, follow
-from .export import attend_plainly, blank_text, frozen
-from .objective import Denoising, predict, weighted_error, weights_at
+from .export import blank_text, frozen
+from .objective import predict, weighted_error, weights_at
 from .precision import mixed
 from .reader import load_reader, plainness
 from .unet import Feeder, Pools, Sample, both_ways
@@ -82,29 +81,3 @@ def train_guided(run: Path, pools: Pools, course: Course, *, scale: float, clear
             return sample.kind, answer(z, t, sample, sample.tiled)[1]
 
         follow(course, run / "guided.pt", {"unet": student}, score, feeder.reseed)
-
-
-def train_guided_depth(run: Path, pools: Pools, course: Course, *, scale: float, seed: int = 9) -> None:
-    """Train a copy of ``controlnet.pt``'s ControlNet for ``guided.pt``'s UNet; ``guided_depth.pt`` holds its state.
-
-    The answer that guidance starts from knows neither words nor depth.
-    """
-    feeder = Feeder(pools, run / "tokenizer", seed)
-    teacher = Teacher(run, feeder)
-    wise = frozen(run / "controlnet.pt", "controlnet", build_controlnet(build_unet()))
-    student: nn.Module = build_controlnet(build_unet()).to(device())
-    student.load_state_dict(wise.state_dict())
-    attend_plainly(student)
-    loss_of = Denoising(frozen(run / "guided.pt", "unet", build_unet()), student)
-
-    def score(_: float) -> tuple[str, Tensor]:
-        views = draw_views(feeder)
-        z, t, _, weight = feeder.noised(views.x, 0.6)
-        told, bare = teacher.contexts(views.tokens)
-        with mixed():
-            with torch.no_grad():
-                answers = predict(teacher.unet, z, t, bare), predict(teacher.unet, z, t, told, wise, views.hint)
-                target = guide(*answers, scale)
-            return str(views.x.shape[-1]), loss_of(z, t, told, target, weight, views.hint)
-
-    follow(course, run / "guided_depth.pt", {"controlnet": student}, score, feeder.reseed)

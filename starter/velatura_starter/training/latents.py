@@ -12,7 +12,7 @@ from torch import Tensor
 from ..device import device, roomy
 from ..padding import periodic
 from .clock import load, save
-from .drawing import Chunk, read
+from .drawing import VIEWS, Chunk, read
 from .precision import mixed
 
 
@@ -28,7 +28,7 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class Scenes:
-    """Render latents (N, 4, 32, 32), hints (N, 128, 128) uint8 disparity, tokens (N, captions, T), weights (N,)."""
+    """Render latents (N, 4, h, w), hints (N, 4h, 4w) uint8 disparity, tokens (N, captions, T), weights (N,)."""
 
     latents: Tensor
     hints: Tensor
@@ -49,7 +49,7 @@ def encode(vae: AutoencoderKL, images: Tensor, axes: str) -> Tensor:
 
 def encode_chunks(vae: AutoencoderKL, run: Path, chunks: list[Chunk]) -> Tiles | Scenes:
     """The latents of chunks of one kind, from the run's cache if they were encoded before."""
-    scenes = chunks[0].kind == "scenes"
+    scenes = chunks[0].kind in VIEWS
     shape, file = (Scenes if scenes else Tiles), run / f"{chunks[0].kind}.pt"
     if state := load(file):
         return shape(**state)

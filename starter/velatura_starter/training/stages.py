@@ -25,18 +25,18 @@ from ..data.textures import ATTRIBUTES, SIZES, Labels
 from ..device import device, roomy
 from ..tokens import train_tokenizer
 from .clock import Average, load
-from .controlnet import train_controlnet
+from .controlnet import Scenery, train_controlnet, train_worded_controlnet
 from .course import Course
 from .details import finished, train_details
-from .drawing import Chunk, chunks_of, drawn, read
+from .drawing import VIEWS, Chunk, chunks_of, drawn, read
 from .export import averaged, blank_text, export_depth, export_texture, frozen, latent_moments, load_vae, whiten
-from .guided import train_guided, train_guided_depth
+from .guided import train_guided
 from .judges import train_depth_judge, train_judge
-from .latents import encode_chunks
+from .latents import Scenes, Tiles, encode_chunks
 from .material import train_material
 from .reader import train_reader
 from .together import join, once
-from .unet import Pools, train_unet
+from .unet import Feeder, Pools, train_unet
 from .vae import train_vae
 
 Log = Callable[[str], None]
@@ -73,7 +73,7 @@ def chunks() -> dict[str, list[Chunk]]:
     """All the pictures to draw, by kind: on a card there is time for many more."""
     amounts = {
         "middle": roomy(4096, 72_000), "large": roomy(384, 12_000), "scenes": roomy(1400, 6_000),
-        "small": roomy(8192, 16_000),
+        "small": roomy(8192, 16_000), "wide": roomy(256, 3_000),
     }  # fmt: skip
     return {kind: chunks_of(kind, pictures) for kind, pictures in amounts.items()}
 
@@ -107,21 +107,29 @@ def whiten_stage(run: Path, pictures: Tensor) -> None:
     torch.save({k: v.cpu() for k, v in vae.state_dict().items()}, run / "vae_white.pt")
 
 
-def pools_of(run: Path, log: Log = print) -> Pools:
-    """Latents of every kind, drawn and encoded where they are not yet."""
-    wanted, vae = chunks(), load_vae(run / "vae_white.pt")
-    with drawn(run, [chunk for kind in wanted.values() for chunk in kind]):
+def latents_of(run: Path, kinds: Sequence[str], log: Log = print) -> dict[str, Tiles | Scenes]:
+    """Latents of these kinds, drawn and encoded where they are not yet."""
+    vae, wanted = load_vae(run / "vae_white.pt"), {kind: some for kind, some in chunks().items() if kind in kinds}
+    with drawn(run, [chunk for some in wanted.values() for chunk in some]):
         pass
-    pools = Pools(**{kind: encode_chunks(vae, run, some) for kind, some in wanted.items()})  # type: ignore[arg-type]
-    log(f"latents: {', '.join(f'{kind} {len(getattr(pools, kind).latents)}' for kind in wanted)}")
-    return pools
+    found = {kind: encode_chunks(vae, run, some) for kind, some in wanted.items()}
+    log(f"latents: {', '.join(f'{kind} {len(found[kind].latents)}' for kind in found)}")
+    return found
 
 
 @cache
 def shared_pools(run: Path, log: Log = print) -> Pools:
-    """The same, made by the first process and read by all; kept for the stages that follow."""
-    once(lambda: pools_of(run, log) and None)
-    return pools_of(run, log)
+    """Latents for the UNet, made by the first process and read by all; kept for the stages that follow."""
+    kinds = ("middle", "large", "scenes", "small")
+    once(lambda: latents_of(run, kinds, log) and None)
+    return Pools(**latents_of(run, kinds, log))  # type: ignore[arg-type]
+
+
+@cache
+def shared_scenery(run: Path, log: Log = print) -> Scenery:
+    """The same for the ControlNet."""
+    once(lambda: latents_of(run, tuple(VIEWS), log) and None)
+    return Scenery(**latents_of(run, tuple(VIEWS), log))  # type: ignore[arg-type]
 
 
 def read_vae(start: Path) -> AutoencoderKL:
@@ -149,22 +157,10 @@ def unet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, 
     train_unet(run, pools, course, start=start)
 
 
-def controlnet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
-    """Train the depth ControlNet and export it to ``out``/depth."""
-    course = Course(
-        minutes=minutes, peak=rate(8e-4), decay=0.998, warmup=50, log=log,
-        export=lambda a: export_depth(a, out / "depth"),
-    )  # fmt: skip
-    train_controlnet(run, shared_pools(run, log), course, start=start)
-
-
 def guided_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None:
-    """Teach both to answer as if guided, after a reader has learned; exported in the others' place.
-
-    The reader learns for 3/25 of the time, the UNet for 15/25, the ControlNet for 7/25.
-    """
+    """Teach the UNet to answer as if guided, after a reader has learned for a sixth of it; exported in its place."""
     pools = shared_pools(run, log)
-    reading = Course(minutes=minutes * 0.12, peak=2e-3, decay=0.99, warmup=30, log=log)
+    reading = Course(minutes=minutes / 6, peak=2e-3, decay=0.99, warmup=30, log=log)
     train_reader(run, (pools.small, pools.middle), reading)
 
     def export(average: Average) -> None:
@@ -172,16 +168,14 @@ def guided_stage(run: Path, minutes: float, out: Path, log: Log = print) -> None
         export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
 
     decay = 1 - 1 / roomy(100, 500)
-    course = Course(minutes=minutes * 0.6, peak=rate(1e-3), decay=decay, warmup=20, export=export, log=log)
+    course = Course(minutes=minutes * 5 / 6, peak=rate(1e-3), decay=decay, warmup=20, export=export, log=log)
     train_guided(run, pools, course, scale=GUIDANCE, clear=CLEAR)
-    course = replace(course, minutes=minutes * 0.28, peak=rate(4e-4), export=lambda a: export_depth(a, out / "depth"))
-    train_guided_depth(run, pools, course, scale=GUIDANCE)
 
 
 def details_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
     """Teach the guided UNet, or that of ``start``, fine detail and exact colour; exported in its place."""
     pools = shared_pools(run, log)
-    before, text = finished(run, start)
+    before, text = finished(run, start, "guided")
 
     def export(average: Average) -> None:
         export_texture(run, averaged(build_unet(), average, "unet"), text, out / "texture")
@@ -189,6 +183,20 @@ def details_stage(run: Path, minutes: float, out: Path, start: Path | None = Non
     decay = 1 - 1 / roomy(100, 500)
     course = Course(minutes=minutes, peak=rate(2e-4), decay=decay, warmup=20, export=export, log=log)
     train_details(run, pools, course, before, text)
+
+
+def controlnet_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
+    """Train the depth ControlNet for the run's detailed UNet, or that of ``start``, then for the last third of the time
+    the copy that leaves words to the UNet; exported to ``out``/depth.
+    """
+    scenery, (unet, text) = shared_scenery(run, log), finished(run, start, "detailed")
+    course = Course(
+        minutes=minutes * 2 / 3, peak=rate(8e-4), decay=0.998, warmup=50, log=log,
+        export=lambda a: export_depth(a, out / "depth"),
+    )  # fmt: skip
+    train_controlnet(run, scenery, Feeder(None, run / "tokenizer", 2), course, unet, text)
+    course = replace(course, minutes=minutes / 3, peak=rate(4e-4), decay=1 - 1 / roomy(100, 500), warmup=20)
+    train_worded_controlnet(run, scenery, Feeder(None, run / "tokenizer", 9), course, unet, text)
 
 
 def judge_stage(run: Path, minutes: float, out: Path, start: Path | None = None, log: Log = print) -> None:
@@ -243,10 +251,13 @@ def train(
     stages = {
         "vae": (0.14, lambda m: once(lambda: vae_stage(run, m, start, log))),
         "unet": (0.43, lambda m: unet_stage(run, m, out, start, log)),
-        "controlnet": (0.12, lambda m: controlnet_stage(run, m, out, start, log)),
-        "guided": (0.18, lambda m: guided_stage(run, m, out, log)),
-        # After guided, it is the run's own that is taught.
+        "guided": (0.13, lambda m: guided_stage(run, m, out, log)),
+        # What the run has taught itself is gone on from, not what it began from.
         "details": (0.06, lambda m: details_stage(run, m, out, None if (run / "guided.pt").exists() else start, log)),
+        "controlnet": (
+            0.17,
+            lambda m: controlnet_stage(run, m, out, None if (run / "detailed.pt").exists() else start, log),
+        ),
         "judge": (0.07, lambda m: once(lambda: judge_stage(run, m, out, start, log))),
         "material": (0.2, lambda m: once(lambda: material_stage(m, out, start, log))),
     }

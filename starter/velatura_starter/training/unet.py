@@ -53,8 +53,11 @@ class Sample:
 class Feeder:
     """Draws batches from the pools: rolled tiles (periodic), crops and renders (not periodic)."""
 
-    def __init__(self, pools: Pools, folder: Path, seed: int) -> None:
-        """Each process draws its share of a batch, and other samples; all agree which kind of batch comes next."""
+    def __init__(self, pools: Pools | None, folder: Path, seed: int) -> None:
+        """Each process draws its share of a batch, and other samples; all agree which kind of batch comes next.
+
+        Without pools it lends its dice to whoever draws from others.
+        """
         self.rank, self.share = rank_and_world()
         self.pools, self.seed = pools, seed
         self.generator = dice(seed + 1000 * self.rank)
