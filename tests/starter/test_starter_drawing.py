@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from velatura_starter.data.families import family_a
 from velatura_starter.data.textures import Labels
 from velatura_starter.padding import periodic
 from velatura_starter.tokens import load_tokenizer, train_tokenizer
-from velatura_starter.training import drawing
+from velatura_starter.training import drawing, latents
 from velatura_starter.training.drawing import CHUNK, TILES, Chunk, chunks_of, draw_chunk, drawn, favour, read
 from velatura_starter.training.latents import Scenes, Tiles, encode_chunks
 
@@ -82,14 +84,15 @@ def test_plain_pictures_and_hard_materials_are_shown_more_often():
     assert weight("plaid") > weight("plaid", size="small") == weight("plaid", attribute="worn")
 
 
-def test_latents_are_encoded_once_and_kept(run, tmp_path):
+def test_latents_are_encoded_once_and_kept(run, monkeypatch):
+    monkeypatch.setattr(latents, "mixed", nullcontext)  # full precision, on processors that would take half too
     vae, folder = build_vae().eval().requires_grad_(False), run
     tiles = encode_chunks(vae, folder, [Chunk("small", 0)])
     assert isinstance(tiles, Tiles)
     picture = read(folder, [Chunk("small", 0)])["images"][5:6].float() / 127.5 - 1
     with periodic(vae):
         expected = vae.encode(picture).latent_dist.mean
-    assert torch.allclose(tiles.latents[5:6].float(), expected, atol=2e-2)
+    assert torch.allclose(tiles.latents[5:6].float(), expected, atol=2e-3)
     again = encode_chunks(None, folder, [Chunk("small", 0)])
     assert torch.equal(again.latents, tiles.latents)
 
