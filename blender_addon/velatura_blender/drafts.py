@@ -15,7 +15,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import capture, resume
+from . import capture, host, resume
 from .lent import Layer
 from .session import Task, session
 
@@ -65,7 +65,7 @@ def take(key: str) -> tuple[bpy.types.Scene, Draft] | None:
     scene = _scene_that_knows(key)
     if key in HELD:
         number, data = HELD[key]
-        scene = _scene(number)
+        scene = host.scene_of(number)
     elif scene is not None:
         data = scene[NOTED][key]
     else:
@@ -95,7 +95,7 @@ def keep() -> None:
             drop(key)
     for key in running.intersection(HELD).difference(noted):
         number, data = HELD[key]
-        scene = _scene(number)
+        scene = host.scene_of(number)
         if NOTED not in scene:
             scene[NOTED] = {}
         scene[NOTED][key] = data
@@ -103,11 +103,6 @@ def keep() -> None:
 
 def _scene_that_knows(key: str) -> bpy.types.Scene | None:
     return next((scene for scene in bpy.data.scenes if key in scene.get(NOTED, {})), None)
-
-
-def _scene(number: int) -> bpy.types.Scene:
-    scenes = bpy.data.scenes
-    return next((scene for scene in scenes if scene.session_uid == number), bpy.context.scene or scenes[0])
 
 
 def packed(draft: Draft) -> bytes:

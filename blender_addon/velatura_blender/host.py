@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 import bpy
 
@@ -106,6 +106,23 @@ def edited_material(context: bpy.types.Context) -> str:
     if space is None or space.type != "NODE_EDITOR" or space.tree_type != "ShaderNodeTree":
         return ""
     return space.id.name if isinstance(space.id, bpy.types.Material) else ""
+
+
+def scene_of(number: int) -> bpy.types.Scene:
+    """A scene by its `session_uid`, whatever it is called by now; where it is gone, the one that is open."""
+    here, scenes = bpy.context.scene, bpy.data.scenes
+    return next((scene for scene in scenes if scene.session_uid == number), here or scenes[0])
+
+
+@contextmanager
+def within(number: int) -> Iterator[None]:
+    """Blender's context as if the scene of this number were open; the artist sees the one that is."""
+    scene = scene_of(number)
+    if scene == bpy.context.scene:
+        yield
+        return
+    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+        yield
 
 
 def undo_step(message: str) -> None:

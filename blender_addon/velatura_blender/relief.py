@@ -292,8 +292,8 @@ def build(name, positions, faces, uvs):
     mesh.update()
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)
-    if bpy.context.mode == "OBJECT":
-        view = bpy.context.view_layer
+    view = bpy.context.view_layer
+    if view.objects.active is None or view.objects.active.mode == "OBJECT":
         view.update()  # Blender follows its list of objects while it brings it up to date, and falls
         for other in view.objects:
             other.select_set(False)

@@ -64,16 +64,15 @@ def _fitting(function: Callable[..., Any], given: dict[str, Any]) -> Callable[..
 
 
 def keep() -> None:
-    """Write down in the scene which running jobs can be found again, and nothing that has ended."""
-    running = [entry for entry in map(_entry, session.tasks) if entry is not None]
-    known = OVER | {entry[1] for entry in running}
-    home = bpy.context.scene or bpy.data.scenes[0]
+    """Write down which running jobs can be found again, in the scenes that they were asked in, and none that ended."""
+    running = [(host.scene_of(task.scene), entry) for task in session.tasks if (entry := _entry(task)) is not None]
+    known = OVER | {entry[1] for _, entry in running}
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
         # Others are those that an opened file waits for as long as no engine answers.
         entries = [each for each in json.loads(scene.get(WAITING, "[]")) if each[1] not in known]
-        text = json.dumps(entries + running) if scene == home else json.dumps(entries)
+        text = json.dumps(entries + [entry for home, entry in running if home == scene])
         if text != "[]":
             scene[WAITING] = text
         elif WAITING in scene:
@@ -92,18 +91,19 @@ def collect(endpoint: Any) -> list[Task]:
 
     They stay written down until they have ended: an engine that is away for now has not lost them.
     """
-    noted = [scene[WAITING] for scene in bpy.data.scenes if WAITING in scene]
+    noted = [(scene.session_uid, scene[WAITING]) for scene in bpy.data.scenes if WAITING in scene]
     if not noted:
         return []
     engine = session.connect(endpoint)
     tasks, known = [], OVER | {task.job.id for task in session.tasks}
-    for text in noted:
+    for scene, text in noted:
         for title, job_id, place, arguments, back, back_arguments in json.loads(text):
             put = read(place, arguments)
             if put is not None and job_id not in known:
                 take_back = read(back, back_arguments) or (lambda: None)
                 job = engine.watch_job(job_id, patience=ACCEPTED_SECONDS)
-                tasks.append(session.follow(Task(title=title, job=job, place=put, take_back=take_back, kept=True)))
+                task = Task(title=title, job=job, place=put, take_back=take_back, scene=scene, kept=True)
+                tasks.append(session.follow(task))
     return tasks
 
 

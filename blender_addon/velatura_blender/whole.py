@@ -12,6 +12,7 @@ from . import (
     capture,
     drafts,
     held,
+    host,
     lent,
     likeness,
     preferences,
@@ -179,14 +180,16 @@ def send(asked, sent):
             named=values["view_words"], breath=breath,
         )  # fmt: skip
     seen = yield from scouting.look(asked.there, lenses, breath)
-    left_out = unseen.found(bpy.context.evaluated_depsgraph_get(), [frame.lens for frame, _, _ in seen])
+    with host.within(asked.scene):
+        left_out = unseen.found(bpy.context.evaluated_depsgraph_get(), [frame.lens for frame, _, _ in seen])
     draft, key = drafted(asked, seen), uuid.uuid4().hex
     (packed,) = yield from beside([partial(drafts.packed, draft)])
     put = partial(textured.put_object, key=key, title=asked.wish.prompt, things=asked.things)
     take_back = partial(drafts.drop, key=key)
     drafts.hold(key, packed, asked.scene)
     try:
-        sent.append(session.run(TITLE, job(asked, draft), put, take_back, left_out=left_out))
+        with host.within(asked.scene):
+            sent.append(session.run(TITLE, job(asked, draft), put, take_back, left_out=left_out))
     except Exception:
         take_back()
         raise
