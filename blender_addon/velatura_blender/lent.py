@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import bmesh
 import bpy
 import numpy as np
 
 from . import place, uvs
+from .held import Held, hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +32,14 @@ class Layer:
 def layers(things: Sequence[bpy.types.Object], policy: str) -> Iterator[list[Layer]]:
     """The layer of each object, by the policy of `uvs.layer_for`; what had to be made is there within the block only.
 
-    Objects that share a mesh share what was made for it.
+    Objects that share a mesh share what was made for it, but those that were painted in another layer of ours.
     """
     found: list[Layer] = []
     made: dict[bpy.types.Mesh, Layer] = {}
     try:
         for thing in things:
             mesh = thing.data
-            if mesh not in made:
+            if mesh not in made or _paints_on(thing):
                 name, new, why = uvs.layer_for(thing, policy)
                 if not new:
                     found.append(Layer(name=name))
@@ -67,17 +67,31 @@ def give(thing: bpy.types.Object, layer: Layer) -> str:
     for known in mesh.uv_layers:
         if known.name.startswith(place.LAYER) and np.array_equal(uvs.values(mesh, known.name), layer.uvs):
             return known.name
-    return _made(mesh, layer.uvs, thing.name)
+    made = uvs.add(mesh, place.LAYER, layer.uvs)
+    if not made:
+        raise ValueError(f"{thing.name} has {place.MOST_LAYERS} UV maps already")
+    return made
 
 
-def _made(mesh: bpy.types.Mesh, values: np.ndarray, owner: str) -> str:
-    if len(mesh.uv_layers) >= place.MOST_LAYERS:
-        raise ValueError(f"{owner} has {place.MOST_LAYERS} UV maps already")
-    if mesh.is_editmode:
-        edited = bmesh.from_edit_mesh(mesh)
-        key = edited.loops.layers.uv.new(place.LAYER)
-        for loop, uv in zip(uvs.loops(edited), values.reshape(-1, 2).tolist(), strict=True):
-            loop[key].uv = uv
-        bmesh.update_edit_mesh(mesh)
-        return key.name
-    return place.add_layer(mesh, place.LAYER, values)
+def unwrapped(things: Sequence[bpy.types.Object], policy: str) -> list[Held]:
+    """The objects, held with their layers, which are gone again where they had to be made."""
+    with layers(things, policy) as found:
+        return held(things, found)
+
+
+def held(things: Sequence[bpy.types.Object], found: Sequence[Layer]) -> list[Held]:
+    """Objects with layers that are there, to be found and made again."""
+    return [
+        hold(thing, layer.name, lent=layer.uvs is not None) for thing, layer in zip(things, found, strict=True)
+    ]  # fmt: skip
+
+
+def words(things: Sequence[Held]) -> list[str]:
+    """Which are unwrapped with their result, for the artist."""
+    return [f"unwrapped {each.name} into «{each.layer}»" for each in things if each.lent]
+
+
+def _paints_on(thing: bpy.types.Object) -> bool:
+    """Whether an object's look lies in a layer of ours."""
+    worn = place.look(thing)
+    return worn is not None and worn.layer.startswith(place.LAYER)

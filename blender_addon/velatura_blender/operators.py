@@ -5,7 +5,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, canvas, capture, held, host, layers, painting, place, preferences, resume, unseen, wiring
+from . import asking, canvas, capture, held, host, lent, painting, place, preferences, resume, unseen, wiring
 from .client import VelaturaError, pixels
 from .session import session
 from .sheets import sheets_in_turn
@@ -122,14 +122,13 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
         spec = asking.texture(wish, self.value(context, "tiling"))
-        with layers.unwrapped() as made:
-            on = layers.choose(things, made, place.uv_layer)
-            put = partial(put_texture, things=on, made=made, title=wish.prompt, repeat=self.value(context, "repeat"))
-            return session.run("Texture", spec, put, partial(layers.drop_layers, made=made), left_out=wish.left_out)
+        on = lent.unwrapped(things, "ACTIVE")
+        put = partial(put_texture, things=on, title=wish.prompt, repeat=self.value(context, "repeat"))
+        return session.run("Texture", spec, put, left_out=wish.left_out)
 
 
 @resume.resumable
-def put_texture(result, things, made, title, repeat):
+def put_texture(result, things, title, repeat):
     """Image, one material for each UV layer that is used, and the objects that wear them; says what was done."""
     artifact = result.artifacts[0]
     recipe = asking.recipe_of(artifact)
@@ -139,7 +138,7 @@ def put_texture(result, things, made, title, repeat):
     def material(layer, size):
         return place.material(place.title(title), image, layer, repeat=repeat, recipe=recipe)
 
-    return _dress("Texture", things, made, f"seed {artifact.seed}", material)
+    return _dress("Texture", things, f"seed {artifact.seed}", material)
 
 
 class VELATURA_OT_material(Asking, bpy.types.Operator):
@@ -159,20 +158,18 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
         spec = asking.material(wish, self.value(context, "tiling"))
-        with layers.unwrapped() as made:
-            put = partial(
-                put_material,
-                things=layers.choose(things, made, place.uv_layer),
-                made=made,
-                title=wish.prompt,
-                repeat=self.value(context, "repeat"),
-                displace=self.value(context, "displace"),
-            )
-            return session.run("Material", spec, put, partial(layers.drop_layers, made=made), left_out=wish.left_out)
+        put = partial(
+            put_material,
+            things=lent.unwrapped(things, "ACTIVE"),
+            title=wish.prompt,
+            repeat=self.value(context, "repeat"),
+            displace=self.value(context, "displace"),
+        )
+        return session.run("Material", spec, put, left_out=wish.left_out)
 
 
 @resume.resumable
-def put_material(result, things, made, title, repeat, displace):
+def put_material(result, things, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
 
     The maps become files beside Blender's thread. All else is one piece: packing six files takes few milliseconds, and
@@ -194,13 +191,13 @@ def put_material(result, things, made, title, repeat, displace):
             place.title(title), images, layer, repeat=repeat, depth=share * size, displace=displace, recipe=recipe
         )
 
-    return _dress("Material", things, made, _seeds(result)[0], material)
+    return _dress("Material", things, _seeds(result)[0], material)
 
 
-def _dress(what, things, made, seed, material):
+def _dress(what, things, seed, material):
     """The objects that are still there wear a material, `material(layer, size)` for each UV layer that is used; says
     what was done."""
-    notes, known, worn = [seed, *layers.words(made)], {}, []
+    notes, known, worn = [seed, *lent.words(things)], {}, []
     for target in things:
         thing = target.find()
         if thing is None:
@@ -249,22 +246,15 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         mask = seen.mask(names)
         if not mask.any():
             raise ValueError("The camera sees none of the selected objects: move it, or select others")
-        with layers.unwrapped() as made:
-            fresh = self.value(context, "fresh_uvs")
-            on = layers.choose(things, made, partial(place.layer_to_paint, fresh=fresh, shared={}))
+        with lent.layers(things, "NEW" if self.value(context, "fresh_uvs") else "KEEP") as given:
+            on = lent.held(things, given)
             targets = self.surfaces(context, things, {each.name: each.layer for each in on})
-            over = {each.id: canvas.digest(pixels.to_array(each.base)) for each in targets}
-            lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
-            spec = asking.projection(wish, targets, lens, seen.depth, mask)
-            put = partial(
-                put_projection,
-                things={each.name: each for each in on},
-                made=made,
-                title=wish.prompt,
-                over=over,
-                side=self.value(context, "texture_size"),
-            )
-            task = session.run("Projection", spec, put, partial(layers.drop_layers, made=made), left_out=left_out)
+        over = {each.id: canvas.digest(pixels.to_array(each.base)) for each in targets}
+        lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
+        spec = asking.projection(wish, targets, lens, seen.depth, mask)
+        side = self.value(context, "texture_size")
+        put = partial(put_projection, things={each.name: each for each in on}, title=wish.prompt, over=over, side=side)
+        task = session.run("Projection", spec, put, left_out=left_out)
         lost = [each.name for each in on if place.shows_more(each.find(), each.layer)]
         if lost:
             task.warnings += (f"The look of {', '.join(lost)} {PLAIN}",)
@@ -286,11 +276,11 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 
 
 @resume.resumable
-def put_projection(result, things, made, title, over, side):
+def put_projection(result, things, title, over, side):
     """One image and material for each object, by the name that it had; says what was done. `over` are digests of the
     looks that were painted over, whose textures have `side` texels at least."""
     ready = yield from sheets_in_turn([partial(asking.picture, artifact) for artifact in result.artifacts])
-    notes = [*_seeds(result), *layers.words(made)]
+    notes = [*_seeds(result), *lent.words(list(things.values()))]
     for artifact, picture in zip(result.artifacts, ready, strict=True):
         target = things[artifact.name]
         thing = target.find()

@@ -23,8 +23,6 @@ KEPT = "velatura_kept"
 """Marks materials that are kept by us alone, not by an artist's shield."""
 MAKE_LOCAL = "Object > Relations > Make Local > Selected Objects and Data"
 MOST_LAYERS = 8  # of a mesh
-Shared = dict[int, str]
-"""New UV layers by the numbers of their meshes."""
 
 
 def title(words: str, most: int = 48) -> str:
@@ -267,7 +265,7 @@ def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
-def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | None = None) -> tuple[str, bool]:
+def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
     """The UV layer to project into, and whether it was made: that of the present look, so that paint adds to paint.
 
     With `fresh` only where that layer is one of ours. Else as `uv_layer` says.
@@ -275,21 +273,17 @@ def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False, shared: Shar
     worn = look(thing)
     if worn is not None and (not fresh or worn.layer.startswith(LAYER)):
         return worn.layer, False
-    return uv_layer(thing, fresh=fresh, shared=shared)
+    return uv_layer(thing, fresh=fresh)
 
 
-def uv_layer(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | None = None) -> tuple[str, bool]:
+def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
     """The UV layer to use, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
-    `shared` takes note of what is made, so that objects that share a mesh get one new layer of it and no more. Raises
-    ValueError where none can be made.
+    Raises ValueError where none can be made.
     """
     layers = thing.data.uv_layers
     if layers.active is not None and not fresh:
         return layers.active.name, False
-    shared = {} if shared is None else shared
-    if thing.data.session_uid in shared:
-        return shared[thing.data.session_uid], False
     if thing.data.library is not None:
         raise ValueError(f"The mesh of {thing.name} is from another file and cannot be unwrapped: {MAKE_LOCAL}")
     if thing.use_dynamic_topology_sculpting:
@@ -297,7 +291,6 @@ def uv_layer(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | N
     made = add_layer(thing.data, LAYER, _unwrapped(thing)) if len(layers) < MOST_LAYERS else ""
     if not made:
         raise ValueError(f"{thing.name} has 8 UV maps already; remove one")
-    shared[thing.data.session_uid] = made
     return made, True
 
 

@@ -23,9 +23,12 @@ MOST = 0.02
 def layer_for(thing: bpy.types.Object, policy: str) -> tuple[str, bool, str]:
     """The layer to texture an object in, whether it was made for that, and why, for the artist.
 
-    `policy`: "KEEP" the layer it has, "NEW" one, or "AUTO": a new one where UVs are missing, overlap, leave the square
-    or have no area. Raises ValueError where a mesh cannot be given one.
+    `policy`: "ACTIVE" the one that is active, "KEEP" the one of its look, else that, "NEW" one, or "AUTO": a new one
+    where UVs are missing, overlap, leave the square or have no area; always one where there is none. Raises ValueError
+    where a mesh cannot be given one.
     """
+    if policy == "ACTIVE":
+        return (*place.uv_layer(thing), "")
     if policy != "NEW":
         if not thing.data.uv_layers:
             return (*place.layer_to_paint(thing, fresh=True), "had no UV map")
@@ -98,3 +101,17 @@ def faces(mesh: bpy.types.Mesh) -> str:
 def loops(edited: bmesh.types.BMesh) -> Iterator[bmesh.types.BMLoop]:
     """The corners of a mesh in Edit Mode, face by face."""
     return (loop for face in edited.faces for loop in face.loops)
+
+
+def add(mesh: bpy.types.Mesh, name: str, numbers: np.ndarray) -> str:
+    """A new UV layer with UVs of every corner (2 L,), in Edit Mode too; what it is called, "" where none fits."""
+    if len(mesh.uv_layers) >= place.MOST_LAYERS:
+        return ""
+    if not mesh.is_editmode:
+        return place.add_layer(mesh, name, numbers)
+    edited = bmesh.from_edit_mesh(mesh)
+    key = edited.loops.layers.uv.new(name)
+    for loop, uv in zip(loops(edited), numbers.reshape(-1, 2).tolist(), strict=True):
+        loop[key].uv = uv
+    bmesh.update_edit_mesh(mesh)
+    return key.name

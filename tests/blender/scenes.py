@@ -143,6 +143,14 @@ def faces_of_texels(thing, side):
     return found
 
 
+def accepted():
+    """Until the engine has taken the first job in."""
+    until = time.monotonic() + 5
+    while not session.tasks[0].accepted and time.monotonic() < until:
+        session.pump()
+        time.sleep(0.01)
+
+
 def come():
     """Until the results of all jobs are there; what the artist is told."""
     until = time.monotonic() + 20

@@ -5,7 +5,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, place_camera, select, suzanne, uv_bytes
+from scenes import accepted, add, come, place_camera, select, state, suzanne, uv_bytes
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
@@ -36,6 +36,16 @@ def bare(thing):
     while thing.data.uv_layers:
         thing.data.uv_layers.remove(thing.data.uv_layers[0])
     return thing
+
+
+def as_unwrapped():
+    """The UVs of a cube that is unwrapped anew, as bytes."""
+    thing = bare(add("cube", "Copy"))
+    place.uv_layer(thing)
+    numbers = uv_bytes(thing.data.uv_layers[0])
+    bpy.data.objects.remove(thing)
+    bpy.context.view_layer.update()
+    return numbers
 
 
 def layers(thing):
@@ -118,10 +128,9 @@ def test_a_texture_whose_object_is_gone_can_be_put_on_another(window, operator):
 
 @WAYS
 def test_a_mesh_that_is_being_edited_wears_it_in_the_uv_map_that_was_made_for_it(window, operator):
-    thing = bare(add("cube", "Cube"))
+    numbers, thing = as_unwrapped(), bare(add("cube", "Cube"))
     select(thing)
     ask(operator)
-    numbers = uv_bytes(thing.data.uv_layers[0])
     bpy.ops.object.mode_set(mode="EDIT")
     come()
     assert bpy.context.mode == "EDIT_MESH"
@@ -130,12 +139,13 @@ def test_a_mesh_that_is_being_edited_wears_it_in_the_uv_map_that_was_made_for_it
     assert worn(thing)[0].startswith("moss") and worn(thing)[1] == place.LAYER
 
 
-def test_a_mesh_that_has_lost_its_uv_map_while_it_is_edited_is_told(window):
+def test_a_mesh_that_has_other_faces_and_no_uv_map_while_it_is_edited_is_told(window):
     thing = bare(add("cube", "Cube"))
     select(thing)
     ask("texture")
-    bare(thing)
     bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.subdivide()
     come()
     bpy.ops.object.mode_set(mode="OBJECT")
     assert not layers(thing) and worn(thing) == ("moss", "") and "Cube has no UV map: unwrap it" in session.message
@@ -154,14 +164,54 @@ def test_an_edited_mesh_is_left_alone_while_another_gets_its_texture(window, mon
 
 
 @WAYS
-def test_a_uv_map_that_was_undone_is_made_again_as_it_was(window, operator):
+def test_nothing_of_the_file_is_changed_while_it_is_painted(window, operator):
+    select(bare(add("cube", "Cube")))
+    before = state()
+    ask(operator)
+    assert state() == before
+    come()
+    assert layers(bpy.data.objects["Cube"]) == [place.LAYER]
+
+
+@WAYS
+def test_one_step_back_takes_all_of_it_also_where_others_were_made_meanwhile(window, operator):
+    select(bare(add("cube", "Cube")))
+    bpy.ops.ed.undo_push(message="before")
+    before = state()
+    ask(operator)
+    bpy.ops.ed.undo_push(message="something")
+    come()
+    assert layers(bpy.data.objects["Cube"]) == [place.LAYER]
+    bpy.ops.ed.undo()
+    assert state() == before and not bpy.context.scene.velatura.history
+    bpy.ops.ed.redo()
+    assert worn(bpy.data.objects["Cube"])[1] == place.LAYER
+
+
+@WAYS
+def test_an_autosave_finds_its_result_with_its_uv_map(window, tmp_path, operator):
+    numbers = as_unwrapped()
+    select(bare(add("cube", "Cube")))
+    ask(operator)
+    accepted()
+    bpy.data.libraries.write(str(tmp_path / "autosave.blend"), set(bpy.data.scenes))  # calls no handler, as autosaves
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "autosave.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    thing = bpy.data.objects["Cube"]
+    assert worn(thing)[1] == place.LAYER and uv_bytes(thing.data.uv_layers[0]) == numbers
+
+
+@WAYS
+def test_a_uv_map_comes_also_where_steps_were_undone_meanwhile(window, operator):
+    numbers = as_unwrapped()
     select(bare(add("cube", "Cube")))
     bpy.ops.ed.undo_push(message="before")
     ask(operator)
-    numbers = uv_bytes(bpy.data.objects["Cube"].data.uv_layers[0])
     bpy.ops.ed.undo_push(message="something")
     bpy.ops.ed.undo()
-    assert not layers(bpy.data.objects["Cube"])
     come()
     thing = bpy.data.objects["Cube"]
     assert worn(thing)[1] == place.LAYER and uv_bytes(thing.data.uv_layers[0]) == numbers

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, select, suzanne
-from velatura_blender import place
+from velatura_blender import lent, place
 
 
 def gradient(width=64, height=32, channels=3):
@@ -155,9 +155,19 @@ def test_a_look_that_other_nodes_make_is_no_image(scene):
 def test_objects_that_share_a_mesh_get_one_new_uv_layer_of_it(scene):
     thing = add("cube", "Cube")
     things = [thing, *(bpy.data.objects.new("Twin", thing.data) for _ in range(9))]
-    shared = {}
-    found = [place.layer_to_paint(each, fresh=True, shared=shared) for each in things]
-    assert found == [(place.LAYER, True)] + [(place.LAYER, False)] * 9 and len(thing.data.uv_layers) == 2
+    with lent.layers(things, "NEW") as found:
+        assert {layer.name for layer in found} == {place.LAYER} and len(thing.data.uv_layers) == 2
+
+
+def test_an_object_that_was_painted_in_a_layer_of_ours_keeps_it_where_another_of_its_mesh_gets_a_new_one(scene):
+    thing = add("cube", "Cube")
+    twin = bpy.data.objects.new("Twin", thing.data)
+    scene.collection.objects.link(twin)
+    layer, _ = place.uv_layer(twin, fresh=True)
+    place.wear(twin, place.material("Moss", place.image("Moss", gradient()), layer))
+    with lent.layers([thing, twin], "NEW") as found:
+        assert [each.name for each in found] == [f"{place.LAYER}.001", place.LAYER]
+    assert [each.name for each in thing.data.uv_layers] == ["UVMap", place.LAYER]
 
 
 def test_a_mesh_that_is_sculpted_with_dyntopo_is_refused_and_gets_no_uv_layer(scene):

@@ -1,12 +1,11 @@
 """What is kept of objects that were textured from views: when it comes into the file, what it changes, when it goes."""
 
 import json
-import time
 
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, select, state, uv_bytes
+from scenes import accepted, add, come, select, state, uv_bytes
 from velatura.testing import Script
 from velatura_blender import drafts, lent, likeness, place, views
 from velatura_blender.session import session
@@ -26,13 +25,6 @@ def ask(fake, *things, **more):
     select(*things)
     fake.once(Script(steps=5, delay=0.02))
     assert bpy.ops.velatura.texture_object(**SMALL | more) == {"FINISHED"}
-
-
-def accepted():
-    until = time.monotonic() + 5
-    while not session.tasks[0].accepted and time.monotonic() < until:
-        session.pump()
-        time.sleep(0.01)
 
 
 def again(operator="reblend", **more):
