@@ -220,6 +220,10 @@ def over(present: np.ndarray, thing: bpy.types.Object, layer: str, painted: np.n
     """A projection (H, W, 4) uint8 laid over an object's look (H, W, 3). Its alpha says what was painted; other texels
     stay, and islands keep their paint past their edges."""
     height, width = np.maximum(painted.shape[:2], present.shape[:2])
+    if painted.shape[:2] != (height, width):
+        # What lies beside the paint holds the look that was painted over: none of it may be mixed in.
+        colors = texels.filled(painted[..., :3], painted[..., 3] > 0, steps=2)
+        painted = np.concatenate([colors, painted[..., 3:]], 2)
     found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
     with still(thing) as mesh:
         corners = texels.corners_of(_laid(mesh, place.Look(image=None, layer=layer)), width, height)
@@ -227,6 +231,13 @@ def over(present: np.ndarray, thing: bpy.types.Object, layer: str, painted: np.n
     share = (texels.padded(found[..., 3], known) / np.float32(255))[..., None]
     found[..., :3] = np.rint(present + (found[..., :3] - present.astype(np.float32)) * share)
     return found
+
+
+def mixed_with(paint: np.ndarray, mixed: np.ndarray, asked: bpy.types.Image, present: bpy.types.Image) -> np.ndarray:
+    """Paint (H, W, 3) uint8 sRGB, of which a share `mixed` (H, W) 0..1 is paint and the rest the image `asked`, as if
+    that rest were another image of its size."""
+    rest = place.read(present)[..., :3].astype(np.float32) - place.read(asked)[..., :3]
+    return np.rint(np.clip(paint + rest * (1 - mixed)[..., None], 0, 255)).astype(np.uint8)
 
 
 def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, recipe: str) -> bpy.types.Image:

@@ -217,14 +217,18 @@ def _target(found, piece, lens):
     return asking_local.target(found.thing.name, piece.positions, triangles[order], uvs[order], width, height)
 
 
-def _lay(result, artifact, paint, share, thing, slot, laid, image):
+def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     """The paint over what the slot shows by now, which may be another edit, as a new image that it wears; says what was
-    done. Where it shows nothing that fits, the image is made all the same, and only in the file."""
+    done. Where it shows nothing that fits, the image is made all the same, and only in the file. `mixed` (H, W) 0..1
+    is how much of the paint is paint, where the rest is the image that was painted over."""
     owner, recipe = thing.find(), asking.recipe_of(artifact)
     before = worn = None if owner is None else canvas.shown_in(owner, slot, laid, share.shape)
+    asked = canvas.found(bpy.data.images, image)
+    asked = asked if asked is not None and tuple(asked.size) == share.shape[::-1] else None
     if before is None:
-        asked = canvas.found(bpy.data.images, image)
-        before = asked if asked is not None and tuple(asked.size) == share.shape[::-1] else None
+        before = asked
+    elif mixed is not None and asked not in (None, before):
+        paint = canvas.mixed_with(paint, mixed, asked, before)
     if before is None:
         layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
         made = place.image(image[0], layer, recipe)
@@ -255,10 +259,11 @@ def put_from_view(result, thing, slot, laid, image, words):
     seen = np.where(kept["islands"], given[..., 3], 0)
     seen = texels.padded(seen, kept["islands"])
     # The view's picture has been blended by the mask; from half on it is taken whole, below it fades into the texels.
-    share = np.minimum(kept["weights"] / np.float32(127.5), 1) * (seen / np.float32(255))
+    mixed = kept["weights"] / np.float32(255)
+    share = np.minimum(2 * mixed, 1) * (seen / np.float32(255))
     if not share.any():
         raise ValueError("the view saw no texel of the part: turn it, or make the texture larger")
-    told = _lay(result, artifact, given[..., :3], share, thing, slot, laid, image)
+    told = _lay(result, artifact, given[..., :3], share, thing, slot, laid, image, mixed)
     shared = artifact.scores.get("overlap", 0) > 0.02
     return told + (f"; faces of {thing.name} share texels, and change together" if shared else "")
 

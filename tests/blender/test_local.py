@@ -528,6 +528,32 @@ def test_of_two_edits_that_are_asked_for_in_a_row_the_second_lies_over_the_first
     assert np.array_equal(found[..., 3], before[..., 3])
 
 
+def test_soft_edges_of_an_edit_from_view_show_nothing_of_the_look_before_another_that_came_meanwhile(
+    board, fake, monkeypatch
+):
+    asked, red, green = np.zeros((SIDE, SIDE, 3), np.uint8), np.uint8((255, 0, 0)), np.uint8((0, 255, 0))
+    asked[...] = (0, 0, 255)
+    place.wear(board, place.material("Own", place.image("Own", asked), "UVMap"))
+    soft = np.broadcast_to(np.linspace(0, 255, SIDE)[:, None, None], (SIDE, SIDE, 3)).astype(np.uint8)
+    place.image("Soft", soft, data=True)
+    place.image("All", np.full((SIDE, SIDE, 3), 255, np.uint8), data=True)
+    blends = iter([(red, np.float32(1)), (green, soft / np.float32(255))])
+
+    def outputs(step, size):
+        if step.WhichOneof("operation") == "project":
+            paint, share = next(blends)  # as the engine lays paint over what it is shown
+            seen = np.concatenate([asked * (1 - share) + paint * share, np.full((SIDE, SIDE, 1), 255)], 2)
+            image = pixels.from_array(np.rint(seen).astype(np.uint8))
+            yield jobs_pb2.Artifact(kind="texture", name=step.project.targets[0].id, image=image)
+
+    monkeypatch.setattr(painter, "_outputs", outputs)
+    for mask in ("All", "Soft"):
+        edit(part="IMAGE", mask=mask, wait=False)
+    come()
+    found = numbers(image_of(board))
+    assert found[..., 2].max() < 0.02 and found[0, :, 0].min() > 0.9 and found[-1, :, 1].min() > 0.98
+
+
 def test_varying_an_edit_changes_what_is_worn_now_and_no_texel_beside_it(board, paints):
     before = numbers(dress(board))
     in_half(True, wait=True)
