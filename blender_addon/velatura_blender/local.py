@@ -251,7 +251,7 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     return "Changed: " + "; ".join(notes)
 
 
-@resume.resumable
+@resume.baked
 def put_from_view(result, thing, slot, laid, image, words):
     """The texture with what the view saw of the part; says what was done."""
     artifact, kept = result.artifacts[-1], texels.read(words)
@@ -268,7 +268,7 @@ def put_from_view(result, thing, slot, laid, image, words):
     return told + (f"; faces of {thing.name} share texels, and change together" if shared else "")
 
 
-@resume.resumable
+@resume.baked
 def put_in_texture(result, thing, slot, laid, image, words, box):
     """The texture with its part painted anew; says what was done."""
     artifact, kept = result.artifacts[-1], texels.read(words)

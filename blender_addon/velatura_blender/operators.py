@@ -275,7 +275,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         return targets
 
 
-@resume.resumable
+@resume.baked
 def put_projection(result, things, title, over, side):
     """One image and material for each object, by the name that it had; says what was done. `over` are digests of the
     looks that were painted over, whose textures have `side` texels at least."""

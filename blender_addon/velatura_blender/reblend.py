@@ -127,7 +127,7 @@ class VELATURA_OT_remove_views(bpy.types.Operator):
         return {"FINISHED"}
 
 
-@resume.resumable
+@resume.baked
 def put_again(result, key, title, sent, left_out, settings=None, number=None, index=0, words=""):
     """New textures in copies of the materials that are worn, and the picture of view `number`, which came as the job's
     view `index`; says what was done. `sent` are the targets' numbers, names and layers; `settings` the run's."""

@@ -29,12 +29,20 @@ ACCEPTED_SECONDS = 1.0  # saving waits so long for an engine to take a job in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KNOWN: dict[str, Callable[..., Any]] = {}
+BAKED: set[str] = set()
+"""Names of those whose images fit the UV map of one object alone."""
 
 
 def resumable(function: Function) -> Function:
     """A function whose partials, of keyword arguments that JSON can hold and held objects, may be written down."""
     KNOWN[function.__name__] = function
     return function
+
+
+def baked(function: Function) -> Function:
+    """A resumable function whose images fit the UV map of one object alone; the history puts them on no other."""
+    BAKED.add(function.__name__)
+    return resumable(function)
 
 
 def written(call: Any) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ import bpy
 from . import asking, asking_views, drafts, lent, place, reblend, resume, views
 
 
-@resume.resumable
+@resume.baked
 def put_object(result, key, title, things):
     """The views' pictures, one image and material for each object, which wears it, and the run that they are of; says
     what was done. `key` is that of the draft or, where this varies what is there, of its run."""
