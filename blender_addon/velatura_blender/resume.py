@@ -25,6 +25,8 @@ WAITING = "velatura_jobs"
 """Property of a scene while jobs run, and in the files of that time."""
 OVER: set[str] = set()
 """Ids of jobs that have ended here; an undone step, which is older, may still name them."""
+CALLED: dict[int, str] = {}
+"""What objects are called in what is written down, by their numbers."""
 ACCEPTED_SECONDS = 1.0  # saving waits so long for an engine to take a job in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -50,9 +52,15 @@ def written(call: Any) -> tuple[str, str] | None:
     if not isinstance(call, partial) or call.args or KNOWN.get(call.func.__name__) is not call.func:
         return None
     try:
-        return call.func.__name__, json.dumps(call.keywords, default=held.write)
+        return call.func.__name__, json.dumps(call.keywords, default=_told)
     except (TypeError, ValueError):
         return None
+
+
+def _told(value: Any) -> dict[str, Any]:
+    words = held.write(value)
+    CALLED[value.uid] = words[held.WORD]
+    return words
 
 
 def read(name: str, arguments: str) -> Callable[..., Any] | None:
@@ -73,6 +81,7 @@ def _fitting(function: Callable[..., Any], given: dict[str, Any]) -> Callable[..
 
 def keep() -> None:
     """Write down which running jobs can be found again, in the scenes that they were asked in, and none that ended."""
+    CALLED.clear()
     running = [(host.scene_of(task.scene), entry) for task in session.tasks if (entry := _entry(task)) is not None]
     known = OVER | {entry[1] for _, entry in running}
     for scene in bpy.data.scenes:
@@ -133,6 +142,14 @@ def _undone(*_: object) -> None:
     keep()
 
 
+@bpy.app.handlers.persistent
+def _changed(_: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Write jobs down with the new names of objects: of autosaves Blender tells nobody."""
+    changed = [update.id.original for update in depsgraph.updates] if session.tasks else []
+    if any(CALLED.get(each.session_uid, each.name) != each.name for each in changed):
+        keep()
+
+
 def _heard(task: Task) -> None:
     if task.done and task.job.id and not task.away:
         OVER.add(task.job.id)
@@ -167,6 +184,7 @@ HANDLERS = (
     (bpy.app.handlers.undo_post, _undone),
     (bpy.app.handlers.redo_post, _undone),
     (bpy.app.handlers.load_post, _after_opening),
+    (bpy.app.handlers.depsgraph_update_post, _changed),
 )
 
 

@@ -59,6 +59,15 @@ def worn(thing):
     return nodes["BSDF_PRINCIPLED"].inputs["Base Color"].links[0].from_node.image.name, nodes["UVMAP"].uv_map
 
 
+def leave_with_an_autosave(folder):
+    """Write a file as autosaves do, end as a crash does, and open that file."""
+    bpy.data.libraries.write(str(folder / "autosave.blend"), set(bpy.data.scenes))  # calls no handler
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "autosave.blend"))
+
+
 WAYS = pytest.mark.parametrize("operator", ["texture", "material", "project"])
 
 
@@ -194,14 +203,23 @@ def test_an_autosave_finds_its_result_with_its_uv_map(window, tmp_path, operator
     select(bare(add("cube", "Cube")))
     ask(operator)
     accepted()
-    bpy.data.libraries.write(str(tmp_path / "autosave.blend"), set(bpy.data.scenes))  # calls no handler, as autosaves
-    for task in session.tasks:
-        task.job.leave()
-    session.tasks.clear()
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "autosave.blend"))
+    leave_with_an_autosave(tmp_path)
     assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
     thing = bpy.data.objects["Cube"]
     assert worn(thing)[1] == place.LAYER and uv_bytes(thing.data.uv_layers[0]) == numbers
+
+
+@WAYS
+def test_an_autosave_after_renaming_finds_the_object(window, tmp_path, operator):
+    select(add("cube", "Cube"))
+    ask(operator)
+    accepted()
+    bpy.data.objects["Cube"].name = "Wall"
+    bpy.context.view_layer.update()  # as the window does after whatever an artist does
+    leave_with_an_autosave(tmp_path)
+    add("cube", "Cube", (4, 0, 0))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert worn(bpy.data.objects["Wall"])[0].startswith("moss") and not bpy.data.objects["Cube"].material_slots
 
 
 @WAYS
