@@ -39,8 +39,9 @@ class Held:
     lent: bool = False
 
     def find(self) -> bpy.types.Object | None:
-        """The object; None where it is gone."""
-        return next((thing for thing in bpy.data.objects if self.uid and thing.session_uid == self.uid), None)
+        """The object; None where it is gone. Deleted ones stay in the file while anything names them, in no scene."""
+        thing = next((thing for thing in bpy.data.objects if self.uid and thing.session_uid == self.uid), None)
+        return thing if thing is not None and thing.users_scene else None
 
     def lay(self) -> str:
         """The layer's name with what it held: made again where it is missing or was changed; "" where it cannot be.

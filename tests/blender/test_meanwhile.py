@@ -122,6 +122,19 @@ def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history(window, o
     assert not other.material_slots
 
 
+@pytest.mark.parametrize("operator", ["texture", "project", "local_edit"])
+def test_an_object_that_was_deleted_is_gone_also_where_the_history_still_names_it(window, operator):
+    thing = add("plane", "Ground", size=4)
+    select(thing)
+    ask("project")
+    come()
+    assert window.velatura.history[0].owner == thing
+    ask(operator, **({"part": "FACES", "way": "UV"} if operator == "local_edit" else {}))
+    bpy.ops.object.delete()
+    come()
+    assert "Ground is gone" in session.message and "Ground" in bpy.data.objects
+
+
 @pytest.mark.parametrize("operator", ["texture", "material"])
 def test_a_texture_whose_object_is_gone_can_be_put_on_another(window, operator):
     thing = add("cube", "Cube")
