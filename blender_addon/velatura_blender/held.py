@@ -25,7 +25,7 @@ WORD = "held_object"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Held:
-    """An object by what it was called when it was held, and its number; 0 is that of none.
+    """An object by what it was called when it was held, its number, 0 for none, and its type.
 
     `layer` is the UV layer that is meant, `uvs` (2 L,) what it held, and `faces` a digest of whose corners these are;
     `lent` says that it comes with the result, and that nothing of the file has its numbers before.
@@ -33,15 +33,19 @@ class Held:
 
     name: str
     uid: int
+    kind: str = "MESH"
     layer: str = ""
     uvs: np.ndarray | None = None
     faces: str = ""
     lent: bool = False
 
     def find(self) -> bpy.types.Object | None:
-        """The object; None where it is gone. Deleted ones stay in the file while anything names them, in no scene."""
+        """The object; None where it is gone, or of another type by now.
+
+        Deleted ones stay in the file while anything names them, in no scene.
+        """
         thing = next((thing for thing in bpy.data.objects if self.uid and thing.session_uid == self.uid), None)
-        return thing if thing is not None and thing.users_scene else None
+        return thing if thing is not None and thing.users_scene and thing.type == self.kind else None
 
     def lay(self) -> str:
         """The layer's name with what it held: made again where it is missing or was changed; "" where it cannot be.
@@ -68,7 +72,8 @@ class Held:
 
 def hold(thing: bpy.types.Object, layer: str = "", *, lent: bool = False) -> Held:
     """An object, to be found again, with a UV layer of it, which may be only lent."""
-    known, mesh = {"name": thing.name, "uid": thing.session_uid, "layer": layer}, thing.data
+    known = {"name": thing.name, "uid": thing.session_uid, "kind": thing.type, "layer": layer}
+    mesh = thing.data
     if not layer or layer not in mesh.uv_layers or being_edited(thing):
         return Held(**known)
     return Held(**known, uvs=uvs.values(mesh, layer), faces=uvs.faces(mesh), lent=lent)

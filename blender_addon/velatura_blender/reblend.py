@@ -170,6 +170,9 @@ def wear_again(run, number, image):
         canvas.wear(thing, each, before, image)
     if shown:
         return []
+    if thing.type != "MESH" or layer not in thing.data.uv_layers:
+        place.material(image.name, image, layer, recipe=image[place.RECIPE])
+        return [f"{thing.name} has no UV map «{layer}» any more: {KEPT}"]
     place.wear(thing, place.material(image.name, image, layer, recipe=image[place.RECIPE]))
     return [f"no material of {thing.name} showed the texture any more, so it has a new one"]
 

@@ -122,6 +122,21 @@ def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history(window, o
     assert not other.material_slots
 
 
+@WAYS
+def test_an_object_that_was_made_a_curve_is_gone_and_what_was_painted_for_it_is_in_the_history(window, operator):
+    thing = add("cube", "Cube")
+    select(thing)
+    ask(operator)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.delete(type="ONLY_FACE")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.ops.object.convert(target="CURVE")
+    come()
+    (entry,) = window.velatura.history
+    assert entry.material is not None and "Cube is gone" in session.message and thing.type == "CURVE"
+
+
 @pytest.mark.parametrize("operator", ["texture", "project", "local_edit"])
 def test_an_object_that_was_deleted_is_gone_also_where_the_history_still_names_it(window, operator):
     thing = add("plane", "Ground", size=4)

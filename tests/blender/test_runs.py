@@ -115,6 +115,18 @@ def test_an_autosave_finds_its_result_with_views_and_uvs(scene, fake, tmp_path):
     assert len(views.run_of(thing, scene).views) == 4 and drafts.NOTED not in scene
 
 
+def test_blended_again_for_an_object_that_got_another_mesh_it_is_in_the_history(scene, fake):
+    thing = add("cube", "Cube")
+    texture(thing)
+    fake.once(Script(steps=5, delay=0.02))
+    assert bpy.ops.velatura.reblend() == {"FINISHED"}
+    other = bpy.data.meshes.new("Other")
+    other.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    thing.data = other
+    assert "no UV map «UVMap» any more: its texture is kept in the history" in come()
+    assert not thing.material_slots and len(history()) == 2
+
+
 def test_an_opened_file_keeps_what_it_needs_until_an_engine_answers(scene, fake, tmp_path, monkeypatch):
     ask(fake, without_uvs(add("cube", "Cube")))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "midway.blend"))
