@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import capture, host, place, texels, unseen
+from . import host, meshes, place, texels, unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +136,9 @@ def faces(canvas: Canvas) -> np.ndarray:
     """Texels (H, W) uint8 of the selected faces, 255. Raises ValueError where none is selected."""
     width, height = canvas.size
     with still(canvas.thing) as mesh:
-        chosen = capture.numbers(mesh.polygons, "select", bool, 1)[:, 0]
-        slots = _slots(mesh, canvas.thing)
-        owner = capture.numbers(mesh.loop_triangles, "polygon_index", np.int32, 1)[:, 0]
-        some = (chosen & (slots == canvas.slot))[owner]
+        chosen = meshes.numbers(mesh.polygons, "select", bool, 1)[:, 0]
+        slots = meshes.slots(mesh, canvas.thing.material_slots)
+        some = (chosen & (slots == canvas.slot))[meshes.owners(mesh)]
         if not chosen.any():
             raise ValueError("No face is selected: choose some in Edit Mode, or with the paint mask of Texture Paint")
         if not some.any():
@@ -175,8 +174,7 @@ def covered(canvas: Canvas) -> np.ndarray:
             if look is None:
                 continue
             with still(thing) as mesh:
-                owner = capture.numbers(mesh.loop_triangles, "polygon_index", np.int32, 1)[:, 0]
-                some = (_slots(mesh, thing) == slot)[owner]
+                some = (meshes.slots(mesh, thing.material_slots) == slot)[meshes.owners(mesh)]
                 found |= texels.drawn(texels.corners_of(_laid(mesh, look)[some], width, height), width, height)
     return found
 
@@ -186,16 +184,9 @@ def _look_with(thing, slot, image) -> place.Look | None:
     return found if found is not None and found.image == image else None
 
 
-def _slots(mesh: bpy.types.Mesh, thing: bpy.types.Object) -> np.ndarray:
-    """The number of each polygon's material."""
-    return np.minimum(capture.numbers(mesh.polygons, "material_index", np.int32, 1)[:, 0],
-                      max(len(thing.material_slots) - 1, 0))  # fmt: skip
-
-
 def _laid(mesh: bpy.types.Mesh, look: place.Look) -> np.ndarray:
     """UVs (T, 3, 2) of all triangles as the look lays them."""
-    loops = capture.numbers(mesh.loop_triangles, "loops", np.int32, 3)
-    found = capture.numbers(mesh.uv_layers[look.layer].uv, "vector", np.float32, 2)[loops]
+    found = meshes.laid(mesh, look.layer)[meshes.loops(mesh)]
     if not np.isfinite(found).all():
         raise ValueError(f"The UV map {look.layer} holds numbers that are none: unwrap again")
     return found * np.float32(look.scale) + np.float32(look.shift)

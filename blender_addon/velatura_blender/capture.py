@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 from mathutils.bvhtree import BVHTree
 
-from . import offscreen
+from . import meshes, offscreen
 
 SOLID = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 Shape = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -179,13 +179,9 @@ def _shape(shown: bpy.types.Object, layer: str | None = None) -> Shape | None:
     try:
         if mesh is None or not len(mesh.polygons):
             return None
-        mesh.calc_loop_triangles()
-        uvs = None
-        if layer is not None and layer in mesh.uv_layers:
-            loops = numbers(mesh.loop_triangles, "loops", np.int32, 3)
-            uvs = numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)[loops]
-        triangles = numbers(mesh.loop_triangles, "vertices", np.int32, 3)
-        return numbers(mesh.vertices, "co", np.float32, 3), triangles, uvs
+        loops = meshes.loops(mesh)
+        uvs = meshes.laid(mesh, layer)[loops] if layer is not None and layer in mesh.uv_layers else None
+        return meshes.positions(mesh), meshes.corners(mesh)[loops], uvs
     finally:
         shown.to_mesh_clear()
 
@@ -198,12 +194,6 @@ def placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
         uvs = None if uvs is None else uvs[:, ::-1]
     places = positions.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
     return Piece(name=name, positions=places, triangles=triangles, uvs=uvs)
-
-
-def numbers(rows: object, field: str, kind: type, width: int) -> np.ndarray:
-    values = np.empty(len(rows) * width, kind)  # type: ignore[arg-type]
-    rows.foreach_get(field, values)  # type: ignore[attr-defined]
-    return values.reshape(-1, width)
 
 
 def _seen_from(lens: Lens, piece: Piece) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from gpu_extras.batch import batch_for_shader
 from mathutils import Matrix
 from mathutils.bvhtree import BVHTree
 
-from . import capture, offscreen, place, texels
+from . import capture, meshes, offscreen, place, texels
 
 VERTEX = "void main() { depth = -place.z; laid = uv; gl_Position = to_clip * vec4(place, 1.0); }"
 FRAGMENT = "void main() { seen = vec4(depth, gl_FrontFacing ? number : -number, laid); }"
@@ -73,16 +73,13 @@ def _split(shown, matrix, name, whole, looks) -> Iterator[Patch]:
     try:
         if mesh is None or not len(mesh.polygons):
             return
-        mesh.calc_loop_triangles()
-        places = capture.numbers(mesh.vertices, "co", np.float32, 3)
-        triangles = capture.numbers(mesh.loop_triangles, "vertices", np.int32, 3)
-        loops = capture.numbers(mesh.loop_triangles, "loops", np.int32, 3)
-        slots = np.minimum(capture.numbers(mesh.loop_triangles, "material_index", np.int32, 1)[:, 0],
-                           max(len(shown.material_slots) - 1, 0))  # fmt: skip
+        places, loops = meshes.positions(mesh), meshes.loops(mesh)
+        triangles = meshes.corners(mesh)[loops]
+        slots = meshes.slots(mesh, shown.material_slots)[meshes.owners(mesh)]
         for slot in np.unique(slots).tolist():
             look, uvs, some = looks(shown.original, slot), None, slots == slot
             if look is not None and look.layer in mesh.uv_layers:
-                laid = capture.numbers(mesh.uv_layers[look.layer].uv, "vector", np.float32, 2)[loops[some]]
+                laid = meshes.laid(mesh, look.layer)[loops[some]]
                 uvs = laid * np.float32(look.scale) + np.float32(look.shift)
             piece = capture.placed((places, triangles[some], uvs), matrix, name)
             yield Patch(

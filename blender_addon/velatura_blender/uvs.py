@@ -10,7 +10,7 @@ import bmesh
 import bpy
 import numpy as np
 
-from . import capture, place, texels
+from . import meshes, place, texels
 
 SIDE = 1024
 """Texels a side at most on which overlaps are told."""
@@ -39,12 +39,7 @@ def layer_for(thing: bpy.types.Object, policy: str) -> tuple[str, bool, str]:
 
 def _fault(mesh: bpy.types.Mesh, layer: str) -> str:
     """What is wrong with a layer, in words; "" where nothing is."""
-    mesh.calc_loop_triangles()
-    loops = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-    mesh.loop_triangles.foreach_get("loops", loops)
-    flat = np.empty(len(mesh.loops) * 2, np.float32)
-    mesh.uv_layers[layer].uv.foreach_get("vector", flat)
-    corners = flat.reshape(-1, 2)[loops].reshape(-1, 3, 2).astype(np.float64)
+    corners = meshes.laid(mesh, layer)[meshes.loops(mesh)].astype(np.float64)
     size = np.empty(len(mesh.loop_triangles), np.float32)
     mesh.loop_triangles.foreach_get("area", size)
     return fault(corners, size)
@@ -79,7 +74,7 @@ def values(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
         edited = bmesh.from_edit_mesh(mesh)
         key = edited.loops.layers.uv[name]
         return np.array([loop[key].uv for loop in loops(edited)], np.float32).ravel()
-    return capture.numbers(mesh.uv_layers[name].uv, "vector", np.float32, 2).ravel()
+    return meshes.laid(mesh, name).ravel()
 
 
 def faces(mesh: bpy.types.Mesh) -> str:
@@ -90,8 +85,7 @@ def faces(mesh: bpy.types.Mesh) -> str:
         corners = np.array([loop.vert.index for loop in loops(edited)], np.int32)
         starts = np.cumsum([0, *(len(face.loops) for face in edited.faces)])[:-1].astype(np.int32)
     else:
-        corners = capture.numbers(mesh.loops, "vertex_index", np.int32, 1)
-        starts = capture.numbers(mesh.polygons, "loop_start", np.int32, 1)
+        corners, starts = meshes.corners(mesh), meshes.starts(mesh)
     return hashlib.blake2b(corners.tobytes() + starts.tobytes(), digest_size=16).hexdigest()
 
 
