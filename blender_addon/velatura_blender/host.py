@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 
 import bpy
 
@@ -143,6 +143,21 @@ def remove_unused(known: set[int]) -> None:
 def has_window() -> bool:
     """Somebody looks, timers run, and nothing may wait."""
     return not bpy.app.background
+
+
+@contextmanager
+def in_window_of(scene: int) -> Iterator[None]:
+    """As if the artist asked in the window that shows a scene of this number: timers have no window, and then no view
+    layer of their own. Raises ValueError where none shows it."""
+    if not has_window():
+        yield
+        return
+    windows = bpy.context.window_manager.windows
+    found = next((window for window in windows if window.scene.session_uid == scene), None)
+    if found is None:
+        raise ValueError("The scene is not shown in any window any more: open it, and ask again")
+    with bpy.context.temp_override(window=found):
+        yield
 
 
 def redraw() -> None:

@@ -29,22 +29,22 @@ class Layer:
 
 
 @contextmanager
-def layers(things: Sequence[bpy.types.Object], policy: str) -> Iterator[list[Layer]]:
-    """The layer of each object, by the policy of `uvs.layer_for`; what had to be made is there within the block only.
+def layers(things: Sequence[bpy.types.Object], choices: Sequence[uvs.Choice]) -> Iterator[list[Layer]]:
+    """The layer of each object, as was chosen; what had to be made is there within the block only.
 
-    Objects that share a mesh share what was made for it.
+    Objects that share a mesh share what was made for it. Raises ValueError where a mesh cannot be given a layer.
     """
     found: list[Layer] = []
     made: dict[bpy.types.Mesh, Layer] = {}
     try:
-        for thing in things:
+        for thing, choice in zip(things, choices, strict=True):
             mesh = thing.data
             if mesh not in made:
-                name, new, why = uvs.layer_for(thing, policy)
+                name, new = (choice.layer, False) if choice.layer else place.layer_to_paint(thing, fresh=True)
                 if not new:
                     found.append(Layer(name=name))
                     continue
-                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=why)
+                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=choice.why)
             found.append(made[mesh])
         yield found
     finally:

@@ -4,10 +4,13 @@ fifty times as long, and the window waits."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
 import numpy as np
+
+NONE = np.empty((0, 3), np.int32)
 
 
 def numbers(rows: Any, field: str, kind: type, width: int) -> np.ndarray:
@@ -60,6 +63,33 @@ def slots(mesh: bpy.types.Mesh, worn: Sequence[Any]) -> np.ndarray:
 def laid(mesh: bpy.types.Mesh, layer: str) -> np.ndarray:
     """The UVs (L, 2) float32 of each corner in a layer."""
     return numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a mesh is made of: `positions` (V, 3) float32, the vertices that its `corners` (L,) are at, the corners of
+    triangles, `loops` (T, 3), and how many `faces` it has."""
+
+    positions: np.ndarray
+    corners: np.ndarray
+    loops: np.ndarray
+    faces: int
+
+    @property
+    def triangles(self) -> np.ndarray:
+        """The vertices (T, 3) of its triangles."""
+        return self.corners[self.loops]
+
+    def has_faces_of(self, other: Form) -> bool:
+        """Whether corners and faces are those of another one, wherever its vertices are."""
+        return self.faces == other.faces and np.array_equal(self.corners, other.corners)
+
+
+def form(mesh: bpy.types.Mesh, like: Form | None = None) -> Form:
+    """A mesh's form. Which corners make triangles takes longest to read: that is taken from `like`, where faces are the
+    same, as with modifiers that only deform."""
+    known = Form(positions=positions(mesh), corners=corners(mesh), loops=NONE, faces=len(mesh.polygons))
+    return replace(known, loops=like.loops if like is not None and known.has_faces_of(like) else loops(mesh))
 
 
 def _kept(mesh: bpy.types.Mesh, name: str, rows: Any) -> Any:

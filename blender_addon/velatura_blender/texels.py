@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-AT_ONCE = 1 << 22
-"""Texels that are drawn at once; bounds the memory."""
+AT_ONCE = 1 << 18
+"""Texels that are drawn at once; bounds the memory, and how long Blender's thread waits for a step of another."""
 PADDING = 8
 """Texels beyond islands that get paint too, so that filtering and mipmaps show none of the old."""
 MOST_TILES = 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import bmesh
 import bpy
@@ -20,29 +21,46 @@ MOST = 0.02
 """Part of the texture that may be claimed twice, or lie outside, before the layer does not serve."""
 
 
-def layer_for(thing: bpy.types.Object, policy: str) -> tuple[str, bool, str]:
-    """The layer to texture an object in, whether it was made for that, and why, for the artist.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The layer that an object has to be textured in, "" where one has to be made, and `why` it has, in words for the
+    artist. `form` of its mesh and the layer's UVs `laid` (L, 2) are what is still to be judged by, or None."""
+
+    layer: str = ""
+    why: str = ""
+    form: meshes.Form | None = None
+    laid: np.ndarray | None = None
+
+    def judged(self) -> Choice:
+        """What it comes to. Touches no Blender data, and may take long."""
+        if self.form is None or self.laid is None:
+            return self
+        size = areas(self.form.positions.astype(np.float64), self.form.triangles)
+        why = fault(self.laid[self.form.loops].astype(np.float64), size)
+        return Choice(why=why) if why else Choice(layer=self.layer)
+
+
+def choice(thing: bpy.types.Object, policy: str, like: meshes.Form | None) -> Choice:
+    """The layer to texture an object in; `like` is the form of its evaluated surface.
 
     `policy`: "KEEP" the layer it has, "NEW" one, or "AUTO": a new one where UVs are missing, overlap, leave the square
-    or have no area. Raises ValueError where a mesh cannot be given one.
+    or have no area, which is still to be judged.
     """
-    if policy != "NEW":
-        if not thing.data.uv_layers:
-            return (*place.layer_to_paint(thing, fresh=True), "had no UV map")
-        layer, made = place.layer_to_paint(thing)
-        fault = _fault(thing.data, layer) if policy == "AUTO" else ""
-        if not fault:
-            return layer, made, ""
-        return (*place.layer_to_paint(thing, fresh=True), fault)
-    return (*place.layer_to_paint(thing, fresh=True), "")
+    layers, worn = thing.data.uv_layers, place.look(thing)
+    if policy == "NEW":
+        return Choice()
+    if not layers:
+        return Choice(why="had no UV map")
+    layer = worn.layer if worn is not None else layers.active.name if layers.active is not None else ""
+    if policy == "KEEP" or not layer:
+        return Choice(layer=layer)
+    return Choice(layer=layer, form=meshes.form(thing.data, like), laid=meshes.laid(thing.data, layer))
 
 
-def _fault(mesh: bpy.types.Mesh, layer: str) -> str:
-    """What is wrong with a layer, in words; "" where nothing is."""
-    corners = meshes.laid(mesh, layer)[meshes.loops(mesh)].astype(np.float64)
-    size = np.empty(len(mesh.loop_triangles), np.float32)
-    mesh.loop_triangles.foreach_get("area", size)
-    return fault(corners, size)
+def areas(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """The areas (T,) of triangles (T, 3) of positions (V, 3)."""
+    a, b, c = (positions[triangles[:, number]] for number in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
 
 def fault(corners: np.ndarray, size: np.ndarray) -> str:

@@ -44,3 +44,17 @@ def check(mesh):
     equal(meshes.corners(mesh)[meshes.loops(mesh)], [triangle.vertices[:] for triangle in mesh.loop_triangles])
     equal(meshes.slots(mesh, [None] * 2), [min(face.material_index, 1) for face in mesh.polygons])
     assert len(mesh.polygons)
+
+
+def test_which_corners_make_triangles_is_read_once_where_modifiers_only_deform(scene):
+    thing = suzanne(levels=0)
+    wave = thing.modifiers.new("Wave", "WAVE")
+    shown = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    form = meshes.form(shown.to_mesh())
+    assert meshes.form(thing.data, form).loops is form.loops
+    thing.modifiers.remove(wave)
+    thing.modifiers["Subdivision"].levels = 1
+    shown = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    own, finer = meshes.form(thing.data), meshes.form(shown.to_mesh())
+    np.testing.assert_array_equal(meshes.form(thing.data, finer).loops, own.loops)
+    assert len(finer.loops) > len(own.loops)
