@@ -212,11 +212,17 @@ def read(picture: bpy.types.Image) -> np.ndarray:
     flat = np.empty(width * height * channels, np.float32)
     picture.pixels.foreach_get(flat)
     given = flat.reshape(height, width, channels)[::-1]
-    colors = np.repeat(given[..., :1], 3, axis=2) if channels < 3 else given[..., :3]
+    if picture.is_float:
+        parts = [_srgb(given[..., : 3 if channels >= 3 else 1]), *([given[..., -1:]] if channels in (2, 4) else [])]
+        given = _to_bytes(np.concatenate(parts, 2))
+    else:  # they are bytes behind a point, and as such quickly read
+        flat *= 255
+        flat += 0.5
+        given = given.astype(np.uint8)
     found = np.full((height, width, 4), 255, np.uint8)
-    found[..., :3] = _to_bytes(_srgb(colors) if picture.is_float else colors)
+    found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
     if channels in (2, 4):
-        found[..., 3] = _to_bytes(given[..., -1])
+        found[..., 3] = given[..., -1]
     return found
 
 
