@@ -18,11 +18,12 @@ from .tasks import Task
 
 @contextmanager
 def unwrapped() -> Iterator[list[Held]]:
-    """A list for the layers that are made for a job; they are taken back where it cannot be asked for."""
+    """A list for the layers that are made for a job; they are taken back where it cannot be asked for, or is stopped
+    before it is."""
     made: list[Held] = []
     try:
         yield made
-    except Exception:
+    except (Exception, GeneratorExit):
         drop_layers(made)
         raise
 

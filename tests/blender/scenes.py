@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 from velatura_blender import host
+from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 
@@ -143,8 +144,15 @@ def faces_of_texels(thing, side):
     return found
 
 
+def sent():
+    """Until all that was asked for in pieces is at the engine."""
+    for errand in list(errands.running):
+        errands.wait(errand, 20)
+
+
 def come():
     """Until the results of all jobs are there; what the artist is told."""
+    sent()
     until = time.monotonic() + 20
     while session.tasks and time.monotonic() < until:
         session.pump()

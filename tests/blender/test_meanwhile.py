@@ -5,11 +5,12 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, place_camera, select, suzanne, uv_bytes
+from scenes import add, come, place_camera, select, sent, state, suzanne, uv_bytes
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
 from velatura_blender import host, place
+from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -29,6 +30,7 @@ def window(scene, fake, monkeypatch):
 def ask(operator, **more):
     given = {"prompt": "moss", "size": 64, "seed": 3} | ({"texture_size": 64} if operator == "project" else {}) | more
     assert getattr(bpy.ops.velatura, operator)(**given) == {"FINISHED"}
+    sent()
 
 
 def bare(thing):
@@ -274,3 +276,34 @@ def test_projections_add_up_also_while_another_object_with_that_mesh_is_edited(w
     come()
     shown = place.read(place.look(thing).image)[:, [16, 48], :3]
     assert (shown[:, 0] == (200, 10, 10)).all() and (shown[:, 1] == (10, 200, 10)).all()
+
+
+def test_what_is_stopped_before_it_is_sent_takes_its_uv_map_back(window):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    before = state()
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    assert layers(thing) == [place.LAYER]
+    errands.stop(errands.running[0])
+    assert state() == before and not session.tasks
+
+
+def test_an_object_that_is_gone_before_its_look_was_read_is_said(window, fake):
+    thing = add("cube", "Cube")
+    select(thing)
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    bpy.data.objects.remove(thing)
+    bpy.context.view_layer.update()
+    with pytest.raises(ValueError, match="Cube is gone"):
+        sent()
+    assert session.failed and "Cube is gone" in session.message and not fake.specs
+
+
+def test_the_camera_and_what_it_sees_are_those_of_when_the_button_was_pressed(window, fake):
+    thing = add("cube", "Cube")
+    select(thing)
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    place_camera((0, 0, 9), (0, 0, 20))
+    thing.location.x += 5
+    come()
+    assert fake.specs[0].steps[1].project.views[0].mask.image.width == 64 and worn(thing)[0] == "moss on Cube"
