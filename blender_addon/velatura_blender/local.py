@@ -9,6 +9,7 @@ from . import asking, asking_local, canvas, flat, host, place, preferences, resu
 from .held import hold
 from .operators import Asking
 from .session import session
+from .sheets import beside
 
 SCOUT = 384  # pixels; longer side of the picture in which the marked part is looked for
 WAYS = [
@@ -217,23 +218,39 @@ def _target(found, piece, lens):
     return asking_local.target(found.thing.name, piece.positions, triangles[order], uvs[order], width, height)
 
 
+def _shown(owner, slot, laid, image, shape):
+    """The image that is painted over, and whether the object wears it: what its slot shows by now, which may be another
+    edit, else the one that was asked for; None where none fits."""
+    before = None if owner is None else canvas.shown_in(owner, slot, laid, shape)
+    if before is not None:
+        return before, True
+    asked = canvas.found(bpy.data.images, image)
+    return (asked if asked is not None and tuple(asked.size) == shape[::-1] else None), False
+
+
 def _lay(result, artifact, paint, share, thing, slot, laid, image):
-    """The paint over what the slot shows by now, which may be another edit, as a new image that it wears; says what was
-    done. Where it shows nothing that fits, the image is made all the same, and only in the file."""
-    owner, recipe = thing.find(), asking.recipe_of(artifact)
-    before = worn = None if owner is None else canvas.shown_in(owner, slot, laid, share.shape)
-    if before is None:
-        asked = canvas.found(bpy.data.images, image)
-        before = asked if asked is not None and tuple(asked.size) == share.shape[::-1] else None
+    """In pieces, the paint over what the slot shows by now, as a new image that it wears; says what was done. Where it
+    shows nothing that fits, the image is made all the same, and only in the file."""
+    recipe, here = asking.recipe_of(artifact), (slot, laid, image, share.shape)
+    before, _ = _shown(thing.find(), *here)
+    ready = present = None
+    if before is not None and canvas.has_bytes(before):
+        present, alpha = place.read(before), before.channels in (2, 4)
+        (ready,) = yield from beside([partial(canvas.over_bytes, present, paint, share, alpha=alpha)])
+    owner = thing.find()
+    before, worn = _shown(owner, *here)
     if before is None:
         layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
         made = place.image(image[0], layer, recipe)
-    else:
+    elif ready is not None and canvas.has_bytes(before) and np.array_equal(place.read(before), present):
+        made = canvas.copy_from(before, ready, recipe)
+    else:  # floats, or somebody painted on it meanwhile
         made = canvas.copy_with(before, paint, share, recipe)
+    if before is not None:
         host.show_image(made, before.name)
     seeds = [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
     notes = [f"{(share > 0).mean():.1%} of «{made.name}» changed", *seeds]
-    if worn is not None:
+    if worn:
         if before.is_dirty:
             notes.append(f"«{before.name}» has strokes that are not saved: save or pack it")
         canvas.wear(owner, owner.material_slots[slot].material, before, made)
@@ -250,33 +267,46 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image):
 @resume.resumable
 def put_from_view(result, thing, slot, laid, image, words):
     """The texture with what the view saw of the part; says what was done."""
-    artifact, kept = result.artifacts[-1], texels.read(words)
-    given = asking.picture(artifact)
+    artifact = result.artifacts[-1]
+    ((paint, share),) = yield from beside([partial(_from_view, artifact, words)])
+    if not share.any():
+        raise ValueError("the view saw no texel of the part: turn it, or make the texture larger")
+    told = yield from _lay(result, artifact, paint, share, thing, slot, laid, image)
+    shared = artifact.scores.get("overlap", 0) > 0.02
+    return told + (f"; faces of {thing.name} share texels, and change together" if shared else "")
+
+
+def _from_view(artifact, words):
+    """The paint (H, W, 3) that a view saw, and how far it counts (H, W) 0..1. Touches no Blender data."""
+    given, kept = asking.picture(artifact), texels.read(words)
     seen = np.where(kept["islands"], given[..., 3], 0)
     seen = texels.padded(seen, kept["islands"])
     # The view's picture has been blended by the mask; from half on it is taken whole, below it fades into the texels.
-    share = np.minimum(kept["weights"] / np.float32(127.5), 1) * (seen / np.float32(255))
-    if not share.any():
-        raise ValueError("the view saw no texel of the part: turn it, or make the texture larger")
-    told = _lay(result, artifact, given[..., :3], share, thing, slot, laid, image)
-    shared = artifact.scores.get("overlap", 0) > 0.02
-    return told + (f"; faces of {thing.name} share texels, and change together" if shared else "")
+    return given[..., :3], np.minimum(kept["weights"] / np.float32(127.5), 1) * (seen / np.float32(255))
 
 
 @resume.resumable
 def put_in_texture(result, thing, slot, laid, image, words, box):
     """The texture with its part painted anew; says what was done."""
-    artifact, kept = result.artifacts[-1], texels.read(words)
+    artifact, first = result.artifacts[-1], result.resolved.steps[0].diffuse
+    size = first.width, first.height
+    ((paint, share),) = yield from beside([partial(_in_texture, artifact, size, words, box)])
+    return (yield from _lay(result, artifact, paint, share, thing, slot, laid, image))
+
+
+def _in_texture(artifact, size, words, box):
+    """The paint (H, W, 3) of a layer of this size over a part of the texture, and how far it counts (H, W) 0..1.
+    Touches no Blender data."""
+    kept = texels.read(words)
     left, top, width, height = box
-    first = result.resolved.steps[0].diffuse
-    paint, alpha = asking_local.layer_of(artifact, first.height, first.width)
+    paint, alpha = asking_local.layer_of(artifact, *size[::-1])
     whole, share = np.zeros((*kept["islands"].shape, 3), np.uint8), np.zeros(kept["islands"].shape, np.float32)
     part = slice(top, top + height), slice(left, left + width)
-    exact = (first.width, first.height) == (width, height)
+    exact = size == (width, height)
     whole[part] = paint if exact else texels.resized(paint, width, height)
     share[part] = alpha if exact else kept["weights"][part] / np.float32(255)
     share[kept["weights"] == 0] = 0
-    return _lay(result, artifact, whole, share, thing, slot, laid, image)
+    return whole, share
 
 
 class VELATURA_OT_new_mask(bpy.types.Operator):

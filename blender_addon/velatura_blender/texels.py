@@ -171,11 +171,14 @@ def resized(values: np.ndarray, width: int, height: int) -> np.ndarray:
         if wanted == length:
             continue
         fine = max(-(-length // wanted), 1)
+        shape = [*found.shape[:axis], wanted, fine, *found.shape[axis + 1 :]]
+        if length == wanted * fine:
+            found = found.reshape(shape).mean(axis + 1)
+            continue
         at = np.clip((np.arange(wanted * fine) + 0.5) * length / (wanted * fine) - 0.5, 0, length - 1)
         low = np.floor(at).astype(int)
         part = (at - low).astype(np.float32).reshape([-1 if each == axis else 1 for each in range(found.ndim)])
         found = found.take(low, axis) * (1 - part) + found.take(np.minimum(low + 1, length - 1), axis) * part
-        shape = [*found.shape[:axis], wanted, fine, *found.shape[axis + 1 :]]
         found = found.reshape(shape).mean(axis + 1)
     return np.rint(found).astype(values.dtype)
 

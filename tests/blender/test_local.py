@@ -1,5 +1,6 @@
 """Local edit in real Blender, against an engine that paints by arithmetic, and projects with the real kernel."""
 
+import threading
 from functools import partial
 from types import SimpleNamespace
 
@@ -552,3 +553,31 @@ def test_an_edit_that_finds_no_texture_is_in_the_history(board, paints, gone):
     found = numbers(entry.image)
     assert np.abs(found[: SIDE // 2, :, :3] - np.float32(PAINT) / 255).max() < 1e-6
     assert entry.image.size[0] == SIDE and "only in the history" in session.message
+
+
+def test_paint_is_laid_over_a_texture_beside_blenders_thread(scene, paints, monkeypatch):
+    box, threads, lay = build(), [], canvas.over_bytes
+    dress(box)
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    monkeypatch.setattr(canvas, "over_bytes", lambda *a, **k: threads.append(threading.get_ident()) or lay(*a, **k))
+    assert edit(way="UV") == {"FINISHED"}
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_strokes_that_come_while_paint_is_laid_over_a_texture_are_in_the_new_one_too(scene, paints, monkeypatch):
+    box, read = build(), place.read
+    image = dress(box)
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    stroked = []
+
+    def read_and_stroke(picture):
+        found = read(picture)
+        if picture == image and session.tasks and session.tasks[0].job.done and not stroked:
+            stroked.append(True)
+            image.pixels.foreach_set(np.tile(np.float32([1, 0, 0, 1]), SIDE * SIDE))
+        return found
+
+    monkeypatch.setattr(place, "read", read_and_stroke)
+    assert edit(way="UV") == {"FINISHED"} and stroked
+    colors = np.rint(numbers(image_of(box))[..., :3] * 255).astype(int)
+    assert ((colors == (255, 0, 0)).all(2) | (colors == PAINT).all(2)).mean() > 0.95
