@@ -5,7 +5,7 @@ that an artist marked. The artist's image is never written: a copy takes its pla
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -133,38 +133,55 @@ def still(thing: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
         bpy.data.meshes.remove(copy)
 
 
-def faces(canvas: Canvas) -> np.ndarray:
-    """Texels (H, W) uint8 of the selected faces, 255. Raises ValueError where none is selected."""
+Forms = dict[int, meshes.Form]
+"""What was read of objects' own meshes, by their numbers, so that each is read once; of use until something changes."""
+
+
+def faces(canvas: Canvas, forms: Forms) -> Callable[[], np.ndarray]:
+    """What reckons texels (H, W) uint8 of the faces that are selected now, 255, and touches no Blender data. Raises
+    ValueError where none is selected, and there where they have none."""
     width, height = canvas.size
     with still(canvas.thing) as mesh:
         chosen = meshes.numbers(mesh.polygons, "select", bool, 1)[:, 0]
-        slots = meshes.slots(mesh, canvas.thing.material_slots)
-        some = (chosen & (slots == canvas.slot))[meshes.owners(mesh)]
+        wearing = chosen & (meshes.slots(mesh, canvas.thing.material_slots) == canvas.slot)
         if not chosen.any():
             raise ValueError("No face is selected: choose some in Edit Mode, or with the paint mask of Texture Paint")
-        if not some.any():
+        if not wearing.any():
             raise ValueError(f"The selected faces do not wear {canvas.material.name}: make their material slot active")
-        found = texels.drawn(texels.corners_of(_laid(mesh, canvas.look)[some], width, height), width, height)
-    if not found.any():
-        raise ValueError("The selected faces have no texels: they are smaller than one, or have no area in the UV map")
-    return np.where(found, 255, 0).astype(np.uint8)
+        laid, owners = _laid(mesh, _form(canvas.thing, mesh, forms), canvas.look), meshes.owners(mesh)
+
+    def reckon() -> np.ndarray:
+        found = texels.drawn(texels.corners_of(laid()[wearing[owners]], width, height), width, height)
+        if not found.any():
+            raise ValueError(
+                "The selected faces have no texels: they are smaller than one, or have no area in the UV map"
+            )
+        return np.where(found, 255, 0).astype(np.uint8)
+
+    return reckon
 
 
-def marked(canvas: Canvas, mask: bpy.types.Image) -> np.ndarray:
-    """Texels (H, W) uint8 as white as a mask image over the same UV map. Raises ValueError for a black one."""
+def marked(canvas: Canvas, mask: bpy.types.Image) -> Callable[[], np.ndarray]:
+    """What reckons texels (H, W) uint8 as white as a mask image is now over the same UV map, and touches no Blender
+    data. Raises ValueError for a mask without pixels, and there for a black one."""
     if not mask.size[0]:
         raise ValueError(f"The pixels of the mask {mask.name} cannot be read: find or pack its file")
-    given = place.read(mask)
-    found = texels.resized(np.rint(given[..., :3].max(2) * (given[..., 3] / 255)).astype(np.uint8), *canvas.size)
-    if not found.any():
-        raise ValueError(f"The mask {mask.name} is black everywhere: paint white where the texture is to change")
-    return found
+    given, name, size = place.read(mask), mask.name, canvas.size
+
+    def reckon() -> np.ndarray:
+        found = texels.resized(np.rint(given[..., :3].max(2) * (given[..., 3] / 255)).astype(np.uint8), *size)
+        if not found.any():
+            raise ValueError(f"The mask {name} is black everywhere: paint white where the texture is to change")
+        return found
+
+    return reckon
 
 
-def covered(canvas: Canvas) -> np.ndarray:
-    """Texels (H, W) that any face has whose material shows the image, on this object and on others."""
+def covered(canvas: Canvas, forms: Forms) -> Callable[[], np.ndarray]:
+    """What reckons the texels (H, W) that any face has whose material shows the image, on this object and on others,
+    as they are now; it touches no Blender data."""
     width, height = canvas.size
-    found = np.zeros((height, width), bool)
+    parts = []
     for thing in bpy.data.objects:
         if thing.type != "MESH" or not thing.data.uv_layers:
             continue
@@ -175,9 +192,16 @@ def covered(canvas: Canvas) -> np.ndarray:
             if look is None:
                 continue
             with still(thing) as mesh:
-                some = (meshes.slots(mesh, thing.material_slots) == slot)[meshes.owners(mesh)]
-                found |= texels.drawn(texels.corners_of(_laid(mesh, look)[some], width, height), width, height)
-    return found
+                wearing = meshes.slots(mesh, thing.material_slots) == slot
+                parts.append((_laid(mesh, _form(thing, mesh, forms), look), wearing, meshes.owners(mesh)))
+
+    def reckon() -> np.ndarray:
+        found = np.zeros((height, width), bool)
+        for laid, wearing, owners in parts:
+            found |= texels.drawn(texels.corners_of(laid()[wearing[owners]], width, height), width, height)
+        return found
+
+    return reckon
 
 
 def _look_with(thing, slot, image) -> place.Look | None:
@@ -185,12 +209,24 @@ def _look_with(thing, slot, image) -> place.Look | None:
     return found if found is not None and found.image == image else None
 
 
-def _laid(mesh: bpy.types.Mesh, look: place.Look) -> np.ndarray:
-    """UVs (T, 3, 2) of all triangles as the look lays them."""
-    found = meshes.laid(mesh, look.layer)[meshes.loops(mesh)]
-    if not np.isfinite(found).all():
-        raise ValueError(f"The UV map {look.layer} holds numbers that are none: unwrap again")
-    return found * np.float32(look.scale) + np.float32(look.shift)
+def _form(thing: bpy.types.Object, mesh: bpy.types.Mesh, forms: Forms) -> meshes.Form:
+    number = thing.data.session_uid
+    if number not in forms:
+        forms[number] = meshes.form(mesh)
+    return forms[number]
+
+
+def _laid(mesh: bpy.types.Mesh, form: meshes.Form, look: place.Look) -> Callable[[], np.ndarray]:
+    """What reckons UVs (T, 3, 2) of all triangles as the look lays them now, and touches no Blender data."""
+    flat, loops, layer = meshes.laid(mesh, look.layer), form.loops, look.layer
+    scale, shift = np.float32(look.scale), np.float32(look.shift)
+
+    def reckon() -> np.ndarray:
+        if not np.isfinite(flat).all():
+            raise ValueError(f"The UV map {layer} holds numbers that are none: unwrap again")
+        return flat[loops] * scale + shift
+
+    return reckon
 
 
 def digest(picture: np.ndarray) -> str:
@@ -214,7 +250,9 @@ def over(present: np.ndarray, thing: bpy.types.Object, layer: str, painted: np.n
     height, width = np.maximum(painted.shape[:2], present.shape[:2])
     found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
     with still(thing) as mesh:
-        corners = texels.corners_of(_laid(mesh, place.Look(image=None, layer=layer)), width, height)
+        corners = texels.corners_of(
+            _laid(mesh, meshes.form(mesh), place.Look(image=None, layer=layer))(), width, height
+        )
     known = texels.drawn(corners, width, height) | (found[..., 3] > 0)
     share = (texels.padded(found[..., 3], known) / np.float32(255))[..., None]
     found[..., :3] = np.rint(present + (found[..., :3] - present.astype(np.float32)) * share)

@@ -53,7 +53,9 @@ def starts(mesh: bpy.types.Mesh) -> np.ndarray:
 def slots(mesh: bpy.types.Mesh, worn: Sequence[Any]) -> np.ndarray:
     """The number (F,) of each face's material, among an object's slots."""
     kept = _kept(mesh, "material_index", mesh.polygons)
-    if kept is None:  # as where all faces have the first one
+    if "material_index" not in mesh.attributes:
+        found = np.zeros((len(mesh.polygons), 1), np.int32)  # that is what its absence says
+    elif kept is None:
         found = numbers(mesh.polygons, "material_index", np.int32, 1)
     else:
         found = numbers(kept, "value", np.int32, 1)

@@ -129,6 +129,18 @@ class Asking:
         return unseen.paintable(context)
 
 
+class Settled(Asking):
+    """An operator's values as they were when it was asked: in the window it is gone when pieces of it are left."""
+
+    def __init__(self, operator, context, *names):
+        names = ("prompt", "negative", "seed", "steps", "model", "style", "sampler", "guidance", *names)
+        self.values = {name: operator.value(context, name) for name in names}
+
+    def value(self, context, name):
+        """What it was then."""
+        return self.values[name]
+
+
 class VELATURA_OT_texture(Asking, bpy.types.Operator):
     """Make a seamless texture of the prompt and put it on the selected meshes as a new material"""
 

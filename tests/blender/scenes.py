@@ -1,12 +1,13 @@
 """Small scenes and what Cycles says of them."""
 
 import time
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 from mathutils import Vector
-from velatura_blender import host
-from velatura_blender.errands import errands
+from velatura_blender import host, sheets
+from velatura_blender.errands import Errands, errands
 from velatura_blender.session import session
 
 
@@ -142,6 +143,25 @@ def faces_of_texels(thing, side):
         inside = np.all([each >= 0 for each in sides], 0) | np.all([each <= 0 for each in sides], 0)
         found[inside] = triangle.polygon_index
     return found
+
+
+def after_the_button(monkeypatch, change):
+    """Have something changed when the first piece is done, as it is when an artist presses the button; what it begins
+    beside Blender's thread is not ready then, however quick it is."""
+    start, wait, waited = Errands.start, sheets.wait, []
+
+    def not_yet(coming, moment):
+        waited.append(moment)
+        return wait(coming, moment) if len(waited) > 1 else SimpleNamespace(not_done=coming)
+
+    def and_change(self, title, steps):
+        errand = start(self, title, steps)
+        assert not errand.done
+        change()
+        return errand
+
+    monkeypatch.setattr(sheets, "wait", not_yet)
+    monkeypatch.setattr(Errands, "start", and_change)
 
 
 def sent():

@@ -6,10 +6,9 @@ import bmesh
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, select, state
+from scenes import add, after_the_button, come, select, state
 from shapes import mirrored
 from velatura_blender import asking_views, drafts, place, texels, viewpoints
-from velatura_blender.errands import Errands
 
 pytestmark = pytest.mark.usefixtures("addon")
 SMALL = {"prompt": "waves", "size": 64, "texture_size": 64, "seed": 3, "views": 4}
@@ -17,19 +16,6 @@ SMALL = {"prompt": "waves", "size": 64, "texture_size": 64, "seed": 3, "views": 
 
 def texture(**more):
     return bpy.ops.velatura.texture_object(**SMALL | more)
-
-
-def after_the_button(monkeypatch, change):
-    """Have something changed when the first piece is done, as it is when an artist presses the button."""
-    start = Errands.start
-
-    def and_change(self, title, steps):
-        errand = start(self, title, steps)
-        assert not errand.done
-        change()
-        return errand
-
-    monkeypatch.setattr(Errands, "start", and_change)
 
 
 def sent(fake):
