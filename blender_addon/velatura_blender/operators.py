@@ -43,6 +43,20 @@ def act(operator, context, begin, finish):
         return refused(operator, error)
 
 
+def task_of(operator, asked):
+    """The task of what an operator asked: `asked`, or what it ends with where it is a generator of pieces. None while
+    there are pieces left for the window's timer."""
+    if not isinstance(asked, GeneratorType):
+        return asked
+    tasks = []
+    errand = errands.start(operator.bl_label, _pieces(asked, tasks))
+    if operator.wait or not host.has_window():
+        errands.wait(errand)
+    elif errand.error is not None:
+        raise errand.error
+    return tasks[0] if tasks else None
+
+
 def _pieces(asked, tasks):
     """Steps of an errand that end with a task, which `tasks` takes."""
     tasks.append((yield from asked))
@@ -74,7 +88,7 @@ class Asking:
         try:
             if context.mode.startswith("EDIT") and not self.editing:
                 raise ValueError(EDITING)
-            task = self.sent(self.ask(context))
+            task = task_of(self, self.ask(context))
             if task is None:
                 return {"FINISHED"}
             if self.wait:
@@ -85,19 +99,6 @@ class Asking:
             return {"FINISHED"}
         except (VelaturaError, ValueError) as error:
             return refused(self, error)
-
-    def sent(self, asked):
-        """The task of what was asked: `asked`, or what it ends with where it is a generator of pieces. None while there
-        are pieces left for the window's timer."""
-        if not isinstance(asked, GeneratorType):
-            return asked
-        tasks = []
-        errand = errands.start(self.bl_label, _pieces(asked, tasks))
-        if self.wait or not host.has_window():
-            errands.wait(errand)
-        elif errand.error is not None:
-            raise errand.error
-        return tasks[0] if tasks else None
 
     def value(self, context, name):
         """The operator's own value where it was given, else the scene's."""
