@@ -60,18 +60,19 @@ def hold(key: str, data: bytes, scene: int) -> None:
     HELD[key] = scene, data
 
 
-def take(key: str) -> tuple[bpy.types.Scene, Draft] | None:
-    """A draft and its scene; None where nobody knows it. It is forgotten."""
-    scene = _scene_that_knows(key)
+def known(key: str) -> bytes | None:
+    """A packed draft; None where nobody knows it."""
     if key in HELD:
-        number, data = HELD[key]
-        scene = host.scene_of(number)
-    elif scene is not None:
-        data = scene[NOTED][key]
-    else:
-        return None
+        return HELD[key][1]
+    scene = _scene_that_knows(key)
+    return None if scene is None else bytes(scene[NOTED][key])
+
+
+def take(key: str) -> bpy.types.Scene | None:
+    """The scene of a draft; None where nobody knows it. It is forgotten."""
+    scene = host.scene_of(HELD[key][0]) if key in HELD else _scene_that_knows(key)
     drop(key)
-    return scene, unpacked(data)
+    return scene
 
 
 @resume.resumable

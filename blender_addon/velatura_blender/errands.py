@@ -1,7 +1,7 @@
 """What goes on beside the window in small pieces: generators that yield whenever nothing but waiting is left to do.
 
-A timer takes them further in the window; in background mode `wait` does. An errand that is stopped is closed, so that
-what it borrowed is given back where it stands.
+A timer takes them further in the window; in background mode `wait` does. Each piece finds the scene as the open one in
+which the errand was begun. An errand that is stopped is closed, so that what it borrowed is given back where it stands.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ class Breath:
 
 @dataclass(slots=True, kw_only=True)
 class Errand:
-    """Something under way. `message` and `fraction` (0 to 1) are for the artist, `error` is why it ended badly."""
+    """Something under way, in the `scene` of this number. `message` and `fraction` (0 to 1) are for the artist, `error`
+    is why it ended badly."""
 
     title: str
     steps: Steps
+    scene: int
     message: str = ""
     fraction: float = 0.0
     error: Exception | None = None
@@ -60,7 +62,7 @@ class Errands:
 
     def start(self, title: str, steps: Steps) -> Errand:
         """Begin at once, as far as nothing has to be waited for."""
-        errand = Errand(title=title, steps=steps, message=f"{title} …")
+        errand = Errand(title=title, steps=steps, scene=host.open_scene(), message=f"{title} …")
         self.running.append(errand)
         session.say(errand.message)
         self.further(errand)
@@ -78,7 +80,8 @@ class Errands:
             self.stop(errand)
             return
         try:
-            next(errand.steps)
+            with host.within(errand.scene):
+                next(errand.steps)
             return
         except StopIteration as end:
             errand.message = end.value or errand.message

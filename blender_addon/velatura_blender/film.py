@@ -13,7 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, frames, host, painting, passes, preferences, shots, takes, unseen
+from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes, unseen
 from .client import jobs_pb2
 from .errands import errands
 from .session import PATIENCE, session
@@ -55,8 +55,7 @@ def prepare(
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
         size = wanted.wish.size
-        with host.within(wanted.scene):
-            wish = replace(wanted.wish, controls=painting.hints(bpy.context, size))
+        wish = replace(wanted.wish, controls=painting.hints(bpy.context, size))
         seen = takes.look(wanted, layer)
         made_of = takes.print_of(wanted, wish)
         there = frames.print_of(frames.path_of(folder, frames.PICTURE, number))
@@ -67,8 +66,7 @@ def prepare(
         if not fresh:
             return None
         color = yield from takes.picture(wanted)
-        with host.within(wanted.scene):
-            left_out = painting.left_out(bpy.context, size) | takes.left_out(wanted)
+        left_out = painting.left_out(bpy.context, size) | takes.left_out(wanted)
         notes = asking_restyle.labels({**shots.notes(scene), **unseen.labels(left_out), asking_restyle.PRINT: made_of})
     shot = takes.shot_of(wanted, seen, color)
     spec = asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import bpy
 
@@ -114,15 +114,50 @@ def scene_of(number: int) -> bpy.types.Scene:
     return next((scene for scene in scenes if scene.session_uid == number), here or scenes[0])
 
 
+def open_scene() -> int:
+    """The `session_uid` of the scene that is open; 0 where none is."""
+    return bpy.context.scene.session_uid if bpy.context.scene is not None else 0
+
+
 @contextmanager
 def within(number: int) -> Iterator[None]:
-    """Blender's context as if the scene of this number were open; the artist sees the one that is."""
-    scene = scene_of(number)
-    if scene == bpy.context.scene:
+    """Blender's context as if the scene of this number were open; the artist sees the one that is.
+
+    Timers have no window, and so none of the view layers is the artist's: that of a window which shows the scene is.
+    """
+    scene, here = scene_of(number), bpy.context
+    if scene == here.scene and here.window is not None:
         yield
         return
-    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+    shown = next((window for window in here.window_manager.windows if window.scene == scene), None)
+    if shown is not None:
+        with _as_in(shown):
+            yield
+    else:
+        with here.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+            yield
+
+
+@contextmanager
+def in_a_window() -> Iterator[None]:
+    """The context of a window, whichever scene it shows: Blender's operators work in no other one."""
+    window = bpy.context.window or next(iter(bpy.context.window_manager.windows), None)
+    if window is None or (window == bpy.context.window and window.scene == bpy.context.scene):
         yield
+    else:
+        with _as_in(window):
+            yield
+
+
+def _as_in(window: bpy.types.Window) -> AbstractContextManager[None]:
+    # The window alone would leave a scene that is overridden already.
+    return bpy.context.temp_override(window=window, scene=window.scene, view_layer=window.view_layer)
+
+
+def is_editing() -> bool:
+    """The artist is in an Edit Mode."""
+    with in_a_window():
+        return bpy.context.mode.startswith("EDIT")
 
 
 def undo_step(message: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import place, uvs
+from . import capture, place, uvs
 from .held import Held, hold
 
 
@@ -29,22 +29,22 @@ class Layer:
 
 
 @contextmanager
-def layers(things: Sequence[bpy.types.Object], policy: str) -> Iterator[list[Layer]]:
-    """The layer of each object, by the policy of `uvs.layer_for`; what had to be made is there within the block only.
+def layers(things: Sequence[bpy.types.Object], choices: Sequence[uvs.Choice]) -> Iterator[list[Layer]]:
+    """The layer of each object, as was chosen; what had to be made is there within the block only.
 
-    Objects that share a mesh share what was made for it, but those that were painted in another layer of ours.
+    Objects that share a mesh share what was made for it. Raises ValueError where a mesh cannot be given a layer.
     """
     found: list[Layer] = []
     made: dict[bpy.types.Mesh, Layer] = {}
     try:
-        for thing in things:
+        for thing, choice in zip(things, choices, strict=True):
             mesh = thing.data
-            if mesh not in made or _paints_on(thing):
-                name, new, why = uvs.layer_for(thing, policy)
-                if not new:
-                    found.append(Layer(name=name))
-                    continue
-                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=why)
+            if choice.layer:
+                found.append(Layer(name=choice.layer))
+                continue
+            if mesh not in made:
+                name, _ = place.uv_layer(thing, fresh=True)
+                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=choice.why)
             found.append(made[mesh])
         yield found
     finally:
@@ -73,25 +73,31 @@ def give(thing: bpy.types.Object, layer: Layer) -> str:
     return made
 
 
-def unwrapped(things: Sequence[bpy.types.Object], policy: str) -> list[Held]:
-    """The objects, held with their layers, which are gone again where they had to be made."""
-    with layers(things, policy) as found:
+def unwrapped(things: Sequence[bpy.types.Object]) -> list[Held]:
+    """The objects, held with their active layers, or with new ones, which are gone again."""
+    with layers(things, [uvs.choice(thing, "ACTIVE") for thing in things]) as found:
         return held(things, found)
 
 
 def held(things: Sequence[bpy.types.Object], found: Sequence[Layer]) -> list[Held]:
     """Objects with layers that are there, to be found and made again."""
-    return [
-        hold(thing, layer.name, lent=layer.uvs is not None) for thing, layer in zip(things, found, strict=True)
-    ]  # fmt: skip
+    return [hold(thing, layer.name, lent=layer.uvs is not None) for thing, layer in zip(things, found, strict=True)]
+
+
+def surfaces(things: Sequence[bpy.types.Object], found: Sequence[Layer]) -> list[capture.Reading | None]:
+    """The objects' surfaces as Blender has them, with layers that are there; None for what has no faces."""
+    bpy.context.view_layer.update()
+    depsgraph, forms = bpy.context.evaluated_depsgraph_get(), {}
+    return [capture.reading(thing, depsgraph, layer.name, forms) for thing, layer in zip(things, found, strict=True)]
+
+
+def need_laid(things: Sequence[bpy.types.Object | capture.Reading], found: Sequence[capture.Reading | None]) -> None:
+    """Raises ValueError naming a thing whose surface does not have its layer."""
+    for thing, each in zip(things, found, strict=True):
+        if each is None or each.laid is None:
+            raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
 
 
 def words(things: Sequence[Held]) -> list[str]:
     """Which are unwrapped with their result, for the artist."""
     return [f"unwrapped {each.name} into «{each.layer}»" for each in things if each.lent]
-
-
-def _paints_on(thing: bpy.types.Object) -> bool:
-    """Whether an object's look lies in a layer of ours."""
-    worn = place.look(thing)
-    return worn is not None and worn.layer.startswith(place.LAYER)

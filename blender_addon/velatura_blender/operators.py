@@ -2,13 +2,15 @@
 
 import random
 from functools import partial
+from types import GeneratorType
 
 import bpy
 
-from . import asking, canvas, capture, held, host, lent, painting, place, preferences, resume, unseen, wiring
-from .client import VelaturaError, pixels
+from . import asking, canvas, capture, held, host, lent, painting, place, preferences, resume, unseen, uvs, wiring
+from .client import VelaturaError
+from .errands import errands
 from .session import session
-from .sheets import sheets_in_turn
+from .sheets import beside, sheets_in_turn
 
 EDITING = "Leave Edit Mode first"
 PLAIN = (
@@ -41,6 +43,26 @@ def act(operator, context, begin, finish):
         return refused(operator, error)
 
 
+def task_of(operator, asked):
+    """The task of what an operator asked: `asked`, or what it ends with where it is a generator of pieces. None while
+    there are pieces left for the window's timer."""
+    if not isinstance(asked, GeneratorType):
+        return asked
+    tasks = []
+    errand = errands.start(operator.bl_label, _pieces(asked, tasks))
+    if operator.wait or not host.has_window():
+        errands.wait(errand)
+    elif errand.error is not None:
+        raise errand.error
+    return tasks[0] if tasks else None
+
+
+def _pieces(asked, tasks):
+    """Steps of an errand that end with a task, which `tasks` takes."""
+    tasks.append((yield from asked))
+    return tasks[0].message or f"{tasks[0].title} …"
+
+
 class Asking:
     """What the operators share: settings come from the operator where given, else from the scene."""
 
@@ -66,7 +88,9 @@ class Asking:
         try:
             if context.mode.startswith("EDIT") and not self.editing:
                 raise ValueError(EDITING)
-            task = self.ask(context)
+            task = task_of(self, self.ask(context))
+            if task is None:
+                return {"FINISHED"}
             if self.wait:
                 session.wait(task)
                 self.report({"INFO"}, task.message)
@@ -106,6 +130,18 @@ class Asking:
         return unseen.paintable(context)
 
 
+class Settled(Asking):
+    """An operator's values as they were when it was asked: in the window it is gone when pieces of it are left."""
+
+    def __init__(self, operator, context, *names):
+        names = ("prompt", "negative", "seed", "steps", "model", "style", "sampler", "guidance", *names)
+        self.values = {name: operator.value(context, name) for name in names}
+
+    def value(self, context, name):
+        """What it was then."""
+        return self.values[name]
+
+
 class VELATURA_OT_texture(Asking, bpy.types.Operator):
     """Make a seamless texture of the prompt and put it on the selected meshes as a new material"""
 
@@ -122,7 +158,7 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
         spec = asking.texture(wish, self.value(context, "tiling"))
-        on = lent.unwrapped(things, "ACTIVE")
+        on = lent.unwrapped(things)
         put = partial(put_texture, things=on, title=wish.prompt, repeat=self.value(context, "repeat"))
         return session.run("Texture", spec, put, left_out=wish.left_out)
 
@@ -160,7 +196,7 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
         spec = asking.material(wish, self.value(context, "tiling"))
         put = partial(
             put_material,
-            things=lent.unwrapped(things, "ACTIVE"),
+            things=lent.unwrapped(things),
             title=wish.prompt,
             repeat=self.value(context, "repeat"),
             displace=self.value(context, "displace"),
@@ -231,48 +267,57 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
     fresh_uvs: bpy.props.BoolProperty(name="New UV Map", options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def ask(self, context):
-        """Capture and send it."""
+        """Read what there is; the rest is done in pieces."""
         scene = context.scene
         if scene.camera is None:
             raise ValueError("The scene has no camera: add one and look through it (Ctrl Alt 0)")
         things = self.targets(context)
         wish = self.wish(context, host.frame_size(scene, self.value(context, "size")))
         session.connect(preferences.endpoint(context))
-        names = [thing.name for thing in things]
-        depsgraph = context.evaluated_depsgraph_get()
-        seen = capture.frame(scene.camera, depsgraph, *wish.size)
-        unseen.need_seen(things, seen.names, depsgraph)
-        left_out = unseen.found(depsgraph, [seen.lens])
-        mask = seen.mask(names)
-        if not mask.any():
-            raise ValueError("The camera sees none of the selected objects: move it, or select others")
-        with lent.layers(things, "NEW" if self.value(context, "fresh_uvs") else "KEEP") as given:
-            on = lent.held(things, given)
-            targets = self.surfaces(context, things, {each.name: each.layer for each in on})
-        over = {each.id: canvas.digest(pixels.to_array(each.base)) for each in targets}
-        lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
-        spec = asking.projection(wish, targets, lens, seen.depth, mask)
-        side = self.value(context, "texture_size")
-        put = partial(put_projection, things={each.name: each for each in on}, title=wish.prompt, over=over, side=side)
-        task = session.run("Projection", spec, put, left_out=left_out)
-        lost = [each.name for each in on if place.shows_more(each.find(), each.layer)]
-        if lost:
-            task.warnings += (f"The look of {', '.join(lost)} {PLAIN}",)
-        return task
+        depsgraph, forms = context.evaluated_depsgraph_get(), {}
+        lens = capture.lens_of(scene.camera, depsgraph, *wish.size)
+        solids = list(capture.readings(depsgraph, forms))
+        unseen.need_seen(things, [each.name for each in solids], depsgraph)
+        left_out = unseen.found(depsgraph, [lens])
+        policy = "NEW" if self.value(context, "fresh_uvs") else "KEEP"
+        with lent.layers(things, [uvs.choice(thing, policy) for thing in things]) as given:
+            on, surfaces = lent.held(things, given), lent.surfaces(things, given)
+        lent.need_laid(things, surfaces)
+        return project(wish, lens, solids, surfaces, on, left_out, self.value(context, "texture_size"))
 
-    def surfaces(self, context, things, layers):
-        """The targets' messages."""
-        context.view_layer.update()
-        depsgraph = context.evaluated_depsgraph_get()
-        side = self.value(context, "texture_size")
-        targets = []
-        for thing in things:
-            piece = capture.surface(thing, depsgraph, layers[thing.name])
-            if piece is None or piece.uvs is None:
-                raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
-            base = place.look_of(thing, layers[thing.name], side)
-            targets.append(asking.target(thing.name, piece.positions, piece.triangles, piece.uvs, base))
-        return targets
+
+def project(wish, lens, solids, surfaces, on, left_out, side):
+    """Look, read the looks that are painted over, and send the job, in pieces; its task."""
+    (pieces,) = yield from beside([lambda: list(capture.pieces(solids))])
+    seen = capture.see(lens, pieces, *wish.size)
+    mask = seen.mask([each.name for each in surfaces])
+    if not mask.any():
+        raise ValueError("The camera sees none of the selected objects: move it, or select others")
+    bases, lost = [], []
+    for each in on:
+        yield
+        thing = each.find()
+        if thing is None:
+            raise ValueError(f"{each.name} is gone")
+        bases.append(place.look_of(thing, each.layer, side))
+        lost += [thing.name] * place.shows_more(thing, each.layer)
+    ((spec, over),) = yield from beside([partial(_projection, wish, seen, mask, surfaces, bases)])
+    put = partial(put_projection, things={each.name: each for each in on}, title=wish.prompt, over=over, side=side)
+    task = session.run("Projection", spec, put, left_out=left_out)
+    if lost:
+        task.warnings += (f"The look of {', '.join(lost)} {PLAIN}",)
+    return task
+
+
+def _projection(wish, seen, mask, surfaces, bases):
+    """The job, and digests of the looks that it paints over, by the objects' names. Touches no Blender data."""
+    targets = [
+        asking.target(piece.name, piece.positions, piece.triangles, piece.uvs, base)
+        for piece, base in zip(capture.pieces(surfaces), bases, strict=True)
+    ]
+    lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
+    over = {each.name: canvas.digest(base) for each, base in zip(surfaces, bases, strict=True)}
+    return asking.projection(wish, targets, lens, seen.depth, mask), over
 
 
 @resume.baked

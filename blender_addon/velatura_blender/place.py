@@ -210,11 +210,17 @@ def read(picture: bpy.types.Image) -> np.ndarray:
     flat = np.empty(width * height * channels, np.float32)
     picture.pixels.foreach_get(flat)
     given = flat.reshape(height, width, channels)[::-1]
-    colors = np.repeat(given[..., :1], 3, axis=2) if channels < 3 else given[..., :3]
+    if picture.is_float:
+        parts = [_srgb(given[..., : 3 if channels >= 3 else 1]), *([given[..., -1:]] if channels in (2, 4) else [])]
+        given = _to_bytes(np.concatenate(parts, 2))
+    else:  # they are bytes behind a point, and as such quickly read
+        flat *= 255
+        flat += 0.5
+        given = given.astype(np.uint8)
     found = np.full((height, width, 4), 255, np.uint8)
-    found[..., :3] = _to_bytes(_srgb(colors) if picture.is_float else colors)
+    found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
     if channels in (2, 4):
-        found[..., 3] = _to_bytes(given[..., -1])
+        found[..., 3] = given[..., -1]
     return found
 
 
@@ -265,17 +271,6 @@ def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
-def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
-    """The UV layer to project into, and whether it was made: that of the present look, so that paint adds to paint.
-
-    With `fresh` only where that layer is one of ours. Else as `uv_layer` says.
-    """
-    worn = look(thing)
-    if worn is not None and (not fresh or worn.layer.startswith(LAYER)):
-        return worn.layer, False
-    return uv_layer(thing, fresh=fresh)
-
-
 def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
     """The UV layer to use, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
@@ -318,7 +313,7 @@ def _unwrapped(thing: bpy.types.Object) -> np.ndarray:
     while copy.data.uv_layers:
         copy.data.uv_layers.remove(copy.data.uv_layers[0])
     try:
-        with _alone(copy):
+        with host.in_a_window(), _alone(copy):
             bpy.ops.object.mode_set(mode="EDIT")
             bpy.ops.mesh.reveal(select=False)
             bpy.ops.mesh.select_all(action="SELECT")

@@ -11,7 +11,7 @@ import bpy
 from . import asking, asking_views, canvas, place, preferences, resume, sending, uvs, view_hints, views
 from .operators import Asking
 from .session import session
-from .sheets import sheets_in_turn
+from .sheets import beside, sheets_in_turn
 
 KEPT = "its texture is kept in the history"
 """What becomes of a texture that nothing can wear."""
@@ -40,15 +40,29 @@ class Blended(OfViews):
             raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
         return found
 
-    def surfaces(self, context, run, side):
-        """The surfaces' messages, what is needed to place their textures, and in words what is left out."""
+    def surfaces(self, context, run):
+        """The surfaces, what is needed to place their textures, and in words what is left out."""
         found, left_out = sending.surfaces(run, context.evaluated_depsgraph_get())
-        targets = [
-            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side)
-            for piece in found.values()
-        ]
         sent = [[number, piece.name, run.targets[number].layer] for number, piece in found.items()]
-        return targets, {"key": run.key, "title": run.prompt, "sent": sent, "left_out": left_out}
+        return list(found.values()), {"key": run.key, "title": run.prompt, "sent": sent, "left_out": left_out}
+
+
+def in_turn(title, key, anew, job, surfaces, side, put):
+    """Read a run's views, one in a piece, and send the job that `job(sights, targets)` makes of them; its task."""
+    sights = []
+    yield
+    for sight in sending.sights(key, anew):
+        sights.append(sight)
+        yield
+
+    def made():
+        targets = [
+            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side) for piece in surfaces
+        ]
+        return job(sights, targets)
+
+    (spec,) = yield from beside([made])
+    return session.run(title, spec, put)
 
 
 class VELATURA_OT_reblend(Blended, bpy.types.Operator):
@@ -68,10 +82,10 @@ class VELATURA_OT_reblend(Blended, bpy.types.Operator):
         if not any(view.use for view in run.views):
             raise ValueError("All views are left out: switch at least one on")
         session.connect(preferences.endpoint(context))
-        targets, told = self.surfaces(context, run, given.get("texture_size", run.texture_size))
+        surfaces, told = self.surfaces(context, run)
         blending = asking_views.Blending(sharpness=given.get("sharpness", run.sharpness))
-        spec = asking_views.blend(sending.sights(run, anew=set()), targets, blending)
-        return session.run("Re-blend", spec, partial(put_again, **told, settings=given))
+        put, side = partial(put_again, **told, settings=given), given.get("texture_size", run.texture_size)
+        return in_turn("Re-blend", run.key, set(), partial(asking_views.blend, blending=blending), surfaces, side, put)
 
 
 class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
@@ -95,15 +109,18 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         wish = self.wish(context, tuple(view.depth.size) if view.depth else (0, 0))
         wish = dataclasses.replace(wish, seed=(wish.seed - place_of) % 2**64)
         session.connect(preferences.endpoint(context))
-        sent = sending.sights(run, anew={self.number - 1})
-        sent[place_of] = dataclasses.replace(sent[place_of], words=words)
-        targets, told = self.surfaces(context, run, run.texture_size)
+        surfaces, told = self.surfaces(context, run)
         painting = asking_views.Painting(
             refine=run.refine if others else 0.4, depth=view_hints.depth_strength(context.scene.velatura.controls)
         )
-        spec = asking_views.texture(wish, sent, targets, asking_views.Blending(sharpness=run.sharpness), painting)
+        blending = asking_views.Blending(sharpness=run.sharpness)
+
+        def job(sights, targets):
+            sights[place_of] = dataclasses.replace(sights[place_of], words=words)
+            return asking_views.texture(wish, sights, targets, blending, painting)
+
         put = partial(put_again, **told, number=self.number - 1, index=place_of, words=words)
-        return session.run("Redo View", spec, put)
+        return in_turn("Redo View", run.key, {self.number - 1}, job, surfaces, run.texture_size, put)
 
 
 class VELATURA_OT_remove_views(bpy.types.Operator):

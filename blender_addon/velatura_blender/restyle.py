@@ -155,8 +155,7 @@ def still(wanted):
     put = partial(put_restyle, title=wanted.wish.prompt, before=_shown())
     if (color[..., 3] < 255).any():  # such a job is not written down when the file is saved
         put = partial(put_restyle, **put.keywords, alpha=np.ascontiguousarray(color[..., 3]))
-    with host.within(wanted.scene):
-        session.run(STILL, spec, put, left_out=left_out)
+    session.run(STILL, spec, put, left_out=left_out)
     return f"{STILL}: the picture is being painted"
 
 

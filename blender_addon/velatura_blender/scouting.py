@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import bpy
 import numpy as np
 
 from . import capture, viewpoints
@@ -22,18 +21,28 @@ View = tuple[capture.Lens, tuple[int, int], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Everything solid, the names of the objects that are meant, and points over their surfaces."""
+    """Everything solid, the surfaces of the objects that are meant, with their UVs, and points over those."""
 
     solids: Sequence[capture.Piece]
-    names: Sequence[str]
+    meant: Sequence[capture.Piece]
     cloud: viewpoints.Cloud
 
+    @property
+    def names(self) -> list[str]:
+        """Those of the objects that are meant."""
+        return [piece.name for piece in self.meant]
 
-def ground(things: Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph) -> Ground:
-    """What is there. Raises ValueError naming an object that has no surface."""
-    return Ground(
-        solids=list(capture.solids(depsgraph)), names=[thing.name for thing in things], cloud=_strewn(things, depsgraph)
-    )
+
+def ground(solids: Sequence[capture.Reading], meant: Sequence[capture.Reading]) -> Ground:
+    """What was read, to be looked at. Raises ValueError naming what has no area. Touches no Blender data."""
+    found = list(capture.pieces(meant))
+    for piece in found:
+        try:
+            viewpoints.strew([(piece.positions, piece.triangles)], 1)
+        except ValueError as error:
+            raise ValueError(f"{piece.name} {error}") from None
+    cloud = viewpoints.strew([(piece.positions, piece.triangles) for piece in found])
+    return Ground(solids=list(capture.pieces(solids)), meant=found, cloud=cloud)
 
 
 def choose(
@@ -69,17 +78,3 @@ def look(
     if not found:
         raise ValueError("No view sees any of the selected objects: move what hides them, or select others")
     return found
-
-
-def _strewn(things: Sequence[bpy.types.Object], depsgraph: bpy.types.Depsgraph) -> viewpoints.Cloud:
-    surfaces = []
-    for thing in things:
-        piece = capture.surface(thing, depsgraph, "")
-        if piece is None:
-            raise ValueError(f"{thing.name} has no faces: nothing can be painted on it")
-        try:
-            viewpoints.strew([(piece.positions, piece.triangles)], 1)
-        except ValueError as error:
-            raise ValueError(f"{thing.name} {error}") from None
-        surfaces.append((piece.positions, piece.triangles))
-    return viewpoints.strew(surfaces)

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import bpy
 import numpy as np
 
 from . import asking, asking_views, capture, likeness
-from .views import VelaturaRun, VelaturaTarget, VelaturaView, pixels_of
+from .views import VelaturaRun, VelaturaTarget, VelaturaView, find, pixels_of
 
 
-def sights(run: VelaturaRun, anew: set[int]) -> list[asking_views.Sight]:
-    """The run's views for a job; those whose numbers are in `anew` show nothing yet, those not in use are left out."""
-    return [
-        sight(view, painted=number not in anew) for number, view in enumerate(run.views) if view.use or number in anew
-    ]
+def sights(key: str, anew: set[int]) -> Iterator[asking_views.Sight]:
+    """A run's views for a job, one after the other, whatever becomes of the scene between two of them; those whose
+    numbers are in `anew` show nothing yet, those not in use are left out. Raises ValueError where the run is gone."""
+    number = 0
+    while number < len(_run(key).views):
+        view = _run(key).views[number]
+        if view.use or number in anew:
+            yield sight(view, painted=number not in anew)
+        number += 1
+
+
+def _run(key: str) -> VelaturaRun:
+    found = find(key)
+    if found is None:
+        raise ValueError("The views are gone: texture the object again")
+    return found[1]
 
 
 def sight(view: VelaturaView, *, painted: bool) -> asking_views.Sight:

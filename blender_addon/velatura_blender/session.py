@@ -125,8 +125,9 @@ class Session:
         spec.labels.update(unseen.labels(left_out or {}))
         job = self.engine.hand_in(spec, patience=PATIENCE[self.engine.endpoint.is_local])
         warnings = (unseen.warning(left_out),) if left_out else ()
-        scene = bpy.context.scene.session_uid if bpy.context.scene is not None else 0
-        return self.follow(Task(title=title, job=job, place=place, take_back=take_back, scene=scene, warnings=warnings))
+        return self.follow(
+            Task(title=title, job=job, place=place, take_back=take_back, scene=host.open_scene(), warnings=warnings)
+        )
 
     def follow(self, task: Task) -> Task:
         """Pump a task's job from now on."""

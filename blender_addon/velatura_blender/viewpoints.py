@@ -46,12 +46,19 @@ def strew(surfaces: Sequence[tuple[np.ndarray, np.ndarray]], count: int = POINTS
     which = np.searchsorted(np.cumsum(area), (np.arange(count) + chance.random(count)) / count * area.sum() * 0.999999)
     a, b = np.sort(chance.random((2, count)), axis=0)
     parts = np.stack([a, b - a, 1 - b], 1)
-    used = np.concatenate([positions[np.unique(triangles)] for positions, triangles in surfaces])
+    used = np.concatenate([_used(positions, triangles) for positions, triangles in surfaces])
     return Cloud(
         points=(corners[which] * parts[..., None]).sum(1),
         normals=normals[which] / area[which, None],
         corners=used,
     )
+
+
+def _used(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """The positions that triangles have corners at."""
+    some = np.zeros(len(positions), bool)
+    some[triangles.ravel()] = True
+    return positions[some]
 
 
 def directions() -> np.ndarray:
@@ -72,10 +79,10 @@ def lens_from(
     right = np.cross(up, way)
     right /= np.linalg.norm(right)
     turn = np.stack([right, np.cross(way, right), way])
-    seen = corners @ turn.T
-    low, high = seen.min(0), seen.max(0)
+    seen = turn @ corners.T  # (3, V): reckoned with along rows, which takes a fifth of the time
+    low, high = seen.min(1), seen.max(1)
     middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-6)
-    flat = np.abs(seen[:, :2] - middle[:2]).max(1)
+    flat = np.maximum(np.abs(seen[0] - middle[0]), np.abs(seen[1] - middle[1]))
     if orthographic:
         distance, reach = 3 * half, max(float(flat.max()), 1e-6) * ROOM
         near, far = 0.5 * half, 6 * half
@@ -84,7 +91,7 @@ def lens_from(
     else:
         slope = math.tan(math.radians(degrees) / 2)
         # Each corner must lie within the frame at its own distance.
-        distance = float((flat * ROOM / slope + (seen[:, 2] - middle[2])).max())
+        distance = float((flat * ROOM / slope + (seen[2] - middle[2])).max())
         nearest = max(distance - (high[2] - middle[2]), 1e-3 * half)
         near, far = 0.9 * nearest, distance + 4 * half
         clip = np.diag([1 / slope, 1 / slope, -(far + near) / (far - near), 0.0])

@@ -5,11 +5,12 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import accepted, add, come, place_camera, select, state, suzanne, uv_bytes
+from scenes import accepted, add, come, place_camera, select, sent, state, suzanne, uv_bytes
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
 from velatura_blender import host, place
+from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -29,6 +30,7 @@ def window(scene, fake, monkeypatch):
 def ask(operator, **more):
     given = {"prompt": "moss", "size": 64, "seed": 3} | ({"texture_size": 64} if operator == "project" else {}) | more
     assert getattr(bpy.ops.velatura, operator)(**given) == {"FINISHED"}
+    sent()
 
 
 def bare(thing):
@@ -298,7 +300,7 @@ def test_stopping_one_of_two_jobs_leaves_the_uv_map_to_the_other(window, fake, s
     assert layers(thing) == [place.LAYER] and worn(thing)[1] == place.LAYER
 
 
-def test_stopping_all_jobs_takes_their_uv_map_back(window, fake):
+def test_stopping_all_jobs_leaves_no_uv_map(window, fake):
     thing = bare(suzanne())
     select(thing)
     fake.once(Script(hang=True))
@@ -370,3 +372,33 @@ def test_projections_add_up_also_while_another_object_with_that_mesh_is_edited(w
     come()
     shown = place.read(place.look(thing).image)[:, [16, 48], :3]
     assert (shown[:, 0] == (200, 10, 10)).all() and (shown[:, 1] == (10, 200, 10)).all()
+
+
+def test_what_is_stopped_before_it_is_sent_leaves_nothing(window):
+    select(bare(add("cube", "Cube")))
+    before = state()
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    assert state() == before
+    errands.stop(errands.running[0])
+    assert state() == before and not session.tasks
+
+
+def test_an_object_that_is_gone_before_its_look_was_read_is_said(window, fake):
+    thing = add("cube", "Cube")
+    select(thing)
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    bpy.data.objects.remove(thing)
+    bpy.context.view_layer.update()
+    with pytest.raises(ValueError, match="Cube is gone"):
+        sent()
+    assert session.failed and "Cube is gone" in session.message and not fake.specs
+
+
+def test_the_camera_and_what_it_sees_are_those_of_when_the_button_was_pressed(window, fake):
+    thing = add("cube", "Cube")
+    select(thing)
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    place_camera((0, 0, 9), (0, 0, 20))
+    thing.location.x += 5
+    come()
+    assert fake.specs[0].steps[1].project.views[0].mask.image.width == 64 and worn(thing)[0] == "moss on Cube"

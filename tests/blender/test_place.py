@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, select, suzanne
-from velatura_blender import lent, place
+from velatura_blender import lent, place, uvs
 
 
 def gradient(width=64, height=32, channels=3):
@@ -66,25 +66,24 @@ def test_the_material_is_wired_from_the_uv_layer_to_the_surface(scene):
 
 def test_an_existing_uv_layer_is_used_and_not_touched(scene):
     thing = suzanne()
-    before = uvs(thing, "UVMap")
+    before = numbers(thing, "UVMap")
     assert place.uv_layer(thing) == ("UVMap", False)
     assert place.uv_layer(thing, fresh=True) == (place.LAYER, True)
-    np.testing.assert_array_equal(uvs(thing, "UVMap"), before)
+    np.testing.assert_array_equal(numbers(thing, "UVMap"), before)
     assert thing.data.uv_layers.active.name == "UVMap"
 
 
 def test_a_projection_goes_where_the_present_look_lies(scene):
     thing = suzanne()
-    assert place.layer_to_paint(thing) == ("UVMap", False)
+    assert uvs.choice(thing, "KEEP").layer == "UVMap"
     other, _ = place.uv_layer(thing, fresh=True)
     place.wear(thing, place.material("Moss", place.image("Moss", gradient()), other))
-    assert place.layer_to_paint(thing) == place.layer_to_paint(thing, fresh=True) == (other, False)
+    assert uvs.choice(thing, "KEEP").layer == uvs.choice(thing, "NEW").layer == other
     place.wear(thing, place.material("Moss", place.image("Moss", gradient()), "UVMap"))
-    assert place.layer_to_paint(thing) == ("UVMap", False)
-    assert place.layer_to_paint(thing, fresh=True) == (f"{place.LAYER}.001", True)
+    assert uvs.choice(thing, "KEEP").layer == "UVMap" and not uvs.choice(thing, "NEW").layer
 
 
-def uvs(thing, layer):
+def numbers(thing, layer):
     found = np.empty(len(thing.data.loops) * 2, np.float32)
     thing.data.uv_layers[layer].uv.foreach_get("vector", found)
     return found
@@ -99,7 +98,7 @@ def test_a_mesh_without_uvs_is_unwrapped_into_a_new_layer(scene):
     thing.data.polygons.foreach_set("select", chosen)
     blocks = len(bpy.data.meshes), len(bpy.data.objects)
     assert place.uv_layer(thing) == (place.LAYER, True)
-    found = uvs(thing, place.LAYER)
+    found = numbers(thing, place.LAYER)
     assert found.min() >= 0 and found.max() <= 1 and found.std() > 0.1
     kept = np.empty(len(chosen), bool)
     thing.data.polygons.foreach_get("select", kept)
@@ -155,7 +154,7 @@ def test_a_look_that_other_nodes_make_is_no_image(scene):
 def test_objects_that_share_a_mesh_get_one_new_uv_layer_of_it(scene):
     thing = add("cube", "Cube")
     things = [thing, *(bpy.data.objects.new("Twin", thing.data) for _ in range(9))]
-    with lent.layers(things, "NEW") as found:
+    with lent.layers(things, [uvs.Choice()] * 10) as found:
         assert {layer.name for layer in found} == {place.LAYER} and len(thing.data.uv_layers) == 2
 
 
@@ -165,7 +164,7 @@ def test_an_object_that_was_painted_in_a_layer_of_ours_keeps_it_where_another_of
     scene.collection.objects.link(twin)
     layer, _ = place.uv_layer(twin, fresh=True)
     place.wear(twin, place.material("Moss", place.image("Moss", gradient()), layer))
-    with lent.layers([thing, twin], "NEW") as found:
+    with lent.layers([thing, twin], [uvs.choice(each, "NEW") for each in (thing, twin)]) as found:
         assert [each.name for each in found] == [f"{place.LAYER}.001", place.LAYER]
     assert [each.name for each in thing.data.uv_layers] == ["UVMap", place.LAYER]
 

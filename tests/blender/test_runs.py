@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scenes import accepted, add, come, select, state, uv_bytes
 from velatura.testing import Script
-from velatura_blender import drafts, lent, likeness, place, views
+from velatura_blender import drafts, lent, likeness, place, uvs, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -284,7 +284,7 @@ def test_objects_that_share_a_mesh_share_its_new_uv_map(scene, fake):
 
 def test_a_layer_is_given_once_and_to_no_other_mesh(scene):
     thing, other = without_uvs(add("cube", "Cube")), without_uvs(add("monkey", "Suzanne"))
-    with lent.layers([thing], "NEW") as (layer,):
+    with lent.layers([thing], [uvs.Choice()]) as (layer,):
         assert layer.name in thing.data.uv_layers
     assert not thing.data.uv_layers
     assert lent.give(thing, layer) == lent.give(thing, layer) == place.LAYER and len(thing.data.uv_layers) == 1

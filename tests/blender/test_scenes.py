@@ -3,7 +3,8 @@
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, place_camera, select
+from scenes import add, after_the_button, come, place_camera, select
+from shapes import mirrored
 from velatura import pixels
 from velatura.testing import Script
 from velatura_blender import host, place, resume
@@ -26,7 +27,7 @@ def window(scene, fake, monkeypatch):
 
 ASKED = {
     "texture": {}, "material": {}, "generate": {}, "project": {"texture_size": 64},
-    "texture_object": {"texture_size": 64, "views": 4},
+    "texture_object": {"texture_size": 64, "views": 4}, "local_edit": {"part": "FACES", "way": "UV"},
 }  # fmt: skip
 
 
@@ -35,11 +36,18 @@ def ask(operator):
     assert getattr(bpy.ops.velatura, operator)(**given) == {"FINISHED"}
 
 
+def go_on():
+    """As the timer does, which has no window, until all is sent."""
+    with bpy.context.temp_override(window=None):
+        while errands.running:
+            errands.further(errands.running[0])
+
+
 def finish():
-    """As the timer does: what is sent in pieces, and then until the results are there."""
-    while errands.running:
-        errands.further(errands.running[0])
-    return come()
+    """And then until the results are there."""
+    go_on()
+    with bpy.context.temp_override(window=None):
+        return come()
 
 
 def elsewhere():
@@ -50,7 +58,9 @@ def elsewhere():
 
 @pytest.mark.parametrize("operator", ASKED)
 def test_a_result_is_in_the_history_of_the_scene_that_it_was_asked_in(window, operator):
-    select(add("cube", "Cube"))
+    thing = add("cube", "Cube")
+    place.wear(thing, place.material("Own", place.image("Own", np.full((64, 64, 3), 99, np.uint8)), "UVMap"))
+    select(thing)
     ask(operator)
     other = elsewhere()
     window.name = "Renamed"
@@ -104,6 +114,47 @@ def test_objects_from_views_come_where_their_run_is(window):
     finish()
     assert len(window.velatura_runs) == 1 and not other.velatura_runs
     assert thing.material_slots[0].material is not None
+
+
+def test_each_piece_finds_the_view_layer_that_the_artist_works_in(window):
+    bpy.context.window.view_layer = second = window.view_layers.new("Second")
+    found = []
+
+    def steps():
+        yield
+        found.append((bpy.context.scene, bpy.context.view_layer))
+        return ""
+
+    errands.start("Looking", steps())
+    finish()
+    assert found == [(window, second)]
+
+
+@pytest.fixture
+def unwrapping(window, monkeypatch):
+    """An object from views that needs a new UV map, and another scene that was opened before that is known."""
+    (thing,) = mirrored()
+    select(thing)
+    after_the_button(monkeypatch, elsewhere)
+    ask("texture_object")
+    select(add("cube", "Kept"))
+    return thing
+
+
+def test_a_uv_map_is_made_also_while_another_scene_is_open(window, unwrapping):
+    finish()
+    kept = bpy.data.objects["Kept"]
+    assert len(window.velatura_runs) == 1 and place.LAYER in unwrapping.data.uv_layers
+    assert (
+        bpy.context.scene.objects[:] == [kept] and kept.select_get() and bpy.context.view_layer.objects.active == kept
+    )
+
+
+def test_no_uv_map_is_made_while_something_is_edited_in_another_scene(window, unwrapping, fake):
+    bpy.ops.object.mode_set(mode="EDIT")
+    go_on()
+    assert bpy.context.mode == "EDIT_MESH" and "Leave Edit Mode first" in session.message and not fake.specs
+    bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def test_an_animation_goes_on_with_its_own_scene_and_objects_whatever_they_are_called(window, fake, tmp_path):

@@ -248,11 +248,11 @@ def test_a_saved_file_keeps_depth_and_views_as_they_were(scene, fake, monkeypatc
     thing = add("cube", "Cube", size=1)
     select(thing)
     textured(monkeypatch, fake, tmp_path, texture_size=64, views=4)
-    sent = [np.asarray(sight.depth) for sight in sending.sights(views.run_of(thing, scene), set())]
+    sent = [np.asarray(sight.depth) for sight in sending.sights(views.run_of(thing, scene).key, set())]
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
     run = views.run_of(bpy.data.objects["Cube"], bpy.context.scene)
-    for sight, depth in zip(sending.sights(run, set()), sent, strict=True):
+    for sight, depth in zip(sending.sights(run.key, set()), sent, strict=True):
         np.testing.assert_array_equal(sight.depth, depth)
     bpy.context.view_layer.objects.active = bpy.data.objects["Cube"]
     assert bpy.ops.velatura.reblend(wait=True) == {"FINISHED"}
