@@ -60,7 +60,7 @@ class Held:
             return there
         if there and np.array_equal(uvs.values(thing.data, there), self.uvs):
             return there
-        return uvs.add(thing.data, self.layer if not there else place.LAYER, self.uvs) or there
+        return uvs.add(thing.data, self.layer if not there else place.LAYER, self.uvs)
 
     def lay_any(self) -> str:
         """The layer's name, whatever it holds now; where it cannot be had, that of the active one, or ""."""

@@ -348,8 +348,12 @@ def _told_of_wearing(target, thing, layer, image):
     if thing is None:
         return [f"{target.name} is gone, so «{image.name}» is only in the history"]
     if not layer:
-        why = "is being edited" if held.being_edited(thing) else "has other faces now"
-        return [f"{thing.name} {why} and has no UV map «{target.layer}», so «{image.name}» is only in the history"]
+        if target.layer in thing.data.uv_layers:
+            why = f"has changed its UV map «{target.layer}», and has no room for another"
+        else:
+            why = "is being edited" if held.being_edited(thing) else "has other faces now"
+            why += f" and has no UV map «{target.layer}»"
+        return [f"{thing.name} {why}, so «{image.name}» is only in the history"]
     notes = []
     if len({slot.material for slot in thing.material_slots}) > 1:
         notes.append(f"{thing.name} has several materials, the first one's look stays where nothing is painted")

@@ -1,5 +1,6 @@
 """How whole objects come into the file that were textured from views: pictures, materials, UV maps, and their run."""
 
+from dataclasses import replace
 from functools import partial
 
 import bpy
@@ -87,6 +88,10 @@ def begun(key, things, draft):
 
 def as_it_was(each, layer):
     """A layer that an object had when it was asked for; where the artist changed it since, one that is as it was."""
-    if layer.uvs is not None or each.find() is None:
+    thing = each.find()
+    if layer.uvs is not None or thing is None:
         return layer
-    return lent.Layer(name=each.lay() or layer.name)
+    name = each.lay()
+    if not name and layer.name in thing.data.uv_layers:  # it was changed, and there is no room for another
+        return replace(layer, uvs=each.uvs, faces=each.faces)
+    return lent.Layer(name=name or layer.name)

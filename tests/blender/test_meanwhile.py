@@ -276,6 +276,19 @@ def test_a_uv_map_that_was_unwrapped_anew_is_kept_and_the_paint_lies_in_the_form
     assert uv_bytes(thing.data.uv_layers[1]) == numbers and "the UV map UVMap has changed" in session.message
 
 
+def test_where_there_is_no_room_for_the_former_uv_map_the_picture_is_in_the_history(window):
+    thing = add("cube", "Cube")
+    while thing.data.uv_layers.new() is not None:
+        pass
+    select(thing)
+    ask("project")
+    thing.data.uv_layers[0].uv.foreach_set("vector", np.full(len(thing.data.loops) * 2, 0.25, np.float32))
+    come()
+    (entry,) = window.velatura.history
+    assert not thing.material_slots and entry.image.name == "moss on Cube" and len(thing.data.uv_layers) == 8
+    assert "Cube has changed its UV map «UVMap», and has no room for another" in session.message
+
+
 def test_a_mesh_with_other_faces_keeps_its_look_and_the_picture_is_in_the_history(window):
     thing = bare(add("cube", "Cube"))
     select(thing)

@@ -224,6 +224,16 @@ def test_uvs_that_the_artist_changed_meanwhile_are_there_beside_theirs(scene, fa
     assert views.run_of(thing, scene).targets[0].layer == place.LAYER
 
 
+def test_where_there_is_no_room_for_uvs_that_were_changed_the_texture_is_in_the_history(scene, fake):
+    thing = add("cube", "Cube")
+    while thing.data.uv_layers.new() is not None:
+        pass
+    ask(fake, thing)
+    thing.data.uv_layers[0].uv.foreach_set("vector", np.zeros(len(thing.data.loops) * 2, np.float32))
+    assert "Cube has 8 UV maps already: its texture is kept in the history" in come()
+    assert not shown(thing) and len(history()) == 1
+
+
 def test_a_renamed_object_wears_its_texture_and_another_of_that_name_does_not(scene, fake):
     thing = add("cube", "Cube")
     ask(fake, thing)
