@@ -23,8 +23,8 @@ from . import (
     uvs,
     view_hints,
 )
-from .errands import Breath, errands
-from .operators import EDITING, act
+from .errands import Breath
+from .operators import EDITING
 from .session import session
 from .sheets import beside
 
@@ -100,19 +100,9 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
             return getattr(own, name)
         return super().value(context, name)
 
-    def execute(self, context):
-        """Begin, and with `wait` or without a window end."""
-        sent = []
-
-        def finish(errand):
-            errands.wait(errand)
-            if self.wait:
-                session.wait(sent[0])
-                errand.message = sent[0].message
-            for warning in sent[0].warnings:
-                self.report({"WARNING"}, warning)
-
-        return act(self, context, lambda: errands.start(self.bl_label, send(self.asked(context), sent)), finish)
+    def ask(self, context):
+        """Read what there is; the rest is done in pieces."""
+        return send(self.asked(context))
 
     def asked(self, context):
         """All that Blender has to say of what is asked; nothing is reckoned with yet. The scene is as it was."""
@@ -215,8 +205,8 @@ def unwrapped(asked, choices):
     return Laid(things=holds, layers=list(given), meant=meant)
 
 
-def send(asked, sent):
-    """Choose views where none are given, look through them, and send the job, which `sent` takes; in pieces."""
+def send(asked):
+    """Choose views where none are given, look through them, and send the job, in pieces; its task."""
     breath, values = Breath(), asked.values
     has = yield from laid(asked)
     (there,) = yield from beside([partial(scouting.ground, asked.solids, has.meant)])
@@ -234,11 +224,10 @@ def send(asked, sent):
     take_back = partial(drafts.drop, key=key)
     drafts.hold(key, packed, asked.scene)
     try:
-        sent.append(session.run(TITLE, spec, put, take_back, left_out=left_out))
+        return session.run(TITLE, spec, put, take_back, left_out=left_out)
     except Exception:
         take_back()
         raise
-    return sent[0].message or f"{TITLE} …"
 
 
 def drafted(asked, layers, meant, seen):
