@@ -49,7 +49,7 @@ def task_of(operator, asked):
     if not isinstance(asked, GeneratorType):
         return asked
     tasks = []
-    errand = errands.start(operator.bl_label, _pieces(asked, tasks))
+    errand = errands.start(operator.bl_label, _pieces(asked, tasks), asks=True)
     if operator.wait or not host.has_window():
         errands.wait(errand)
     elif errand.error is not None:

@@ -19,6 +19,7 @@ import bpy
 
 from . import held, host
 from .client import VelaturaError
+from .errands import errands
 from .session import Task, session
 
 WAITING = "velatura_jobs"
@@ -27,7 +28,8 @@ OVER: set[str] = set()
 """Ids of jobs that have ended here; an undone step, which is older, may still name them."""
 CALLED: dict[int, str] = {}
 """What objects are called in what is written down, by their numbers."""
-ACCEPTED_SECONDS = 1.0  # saving waits so long for an engine to take a job in
+READY_SECONDS = 2.0  # saving waits so long for what was asked for to be got ready
+ACCEPTED_SECONDS = 1.0  # and so long for an engine to take a job in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KNOWN: dict[str, Callable[..., Any]] = {}
@@ -126,7 +128,8 @@ def collect(endpoint: Any) -> list[Task]:
 
 @bpy.app.handlers.persistent
 def _before_saving(*_: object) -> None:
-    """A file that is saved by hand also knows jobs that have only just been sent."""
+    """A file that is saved by hand also knows jobs that have only just been asked for, or sent."""
+    errands.hand_in(time.monotonic() + READY_SECONDS)
     until = time.monotonic() + ACCEPTED_SECONDS
     for task in session.tasks:
         if written(task.place) is None:

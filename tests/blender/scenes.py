@@ -162,8 +162,8 @@ def after_the_button(monkeypatch, change):
         waited.append(moment)
         return wait(coming, moment) if len(waited) > 1 else SimpleNamespace(not_done=coming)
 
-    def and_change(self, title, steps):
-        errand = start(self, title, steps)
+    def and_change(self, title, steps, **more):
+        errand = start(self, title, steps, **more)
         assert not errand.done
         change()
         return errand

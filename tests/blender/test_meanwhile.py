@@ -227,6 +227,33 @@ def test_one_step_back_takes_all_of_it_also_where_others_were_made_meanwhile(win
     assert worn(bpy.data.objects["Cube"])[1] == place.LAYER
 
 
+@pytest.mark.parametrize("operator", ["project", "texture_object"])
+def test_a_file_that_is_saved_before_the_job_is_ready_finds_its_result(window, tmp_path, operator):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    getattr(bpy.ops.velatura, operator)(prompt="moss", size=64, texture_size=64)
+    assert not session.tasks and session.message.endswith("being got ready …")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "early.blend"))
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "early.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert worn(bpy.data.objects["Cube"])[1] == place.LAYER
+
+
+@pytest.mark.parametrize("number", [-1, 1])
+def test_what_is_not_sent_yet_can_be_stopped_as_the_last_of_the_queue(window, fake, number):
+    select(bare(add("cube", "Cube")))
+    ask("texture")
+    before = state()
+    bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64)
+    assert bpy.ops.velatura.cancel(number=number) == {"FINISHED"}
+    assert not errands.running and state() == before and len(session.tasks) == 1
+    come()
+    assert len(window.velatura.history) == (number == 1)
+
+
 @WAYS
 def test_an_autosave_finds_its_result_with_its_uv_map(window, tmp_path, operator):
     numbers = as_unwrapped()

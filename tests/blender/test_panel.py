@@ -9,6 +9,7 @@ import pytest
 from scenes import select, suzanne
 from velatura import discovery, errors
 from velatura_blender import connection, local_panel, memory, operators, panel, preferences, status, units
+from velatura_blender.errands import Errand, errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -103,6 +104,17 @@ def test_it_shows_progress_and_cancel_while_something_runs(scene):
         assert drawn().count("velatura.cancel") == 2
     finally:
         session.tasks.clear()
+
+
+def test_it_shows_what_is_being_got_ready_and_the_last_message_only_after_it(scene):
+    session.say("Texture on Cube")
+    steps = (each for each in range(1))
+    errands.running.append(Errand(title="Project", steps=steps, scene=0, asks=True, message="being got ready"))
+    try:
+        assert (0.0, "being got ready") in drawn() and "velatura.cancel" in drawn() and "Texture on Cube" not in drawn()
+    finally:
+        errands.running.clear()
+    assert "Texture on Cube" in drawn()
 
 
 def test_it_says_what_went_wrong_and_offers_to_start_an_engine(scene, monkeypatch):
