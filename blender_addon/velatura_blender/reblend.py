@@ -40,29 +40,33 @@ class Blended(OfViews):
             raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
         return found
 
-    def surfaces(self, context, run):
-        """The surfaces, what is needed to place their textures, and in words what is left out."""
-        found, left_out = sending.surfaces(run, context.evaluated_depsgraph_get())
-        sent = [[number, piece.name, run.targets[number].layer] for number, piece in found.items()]
-        return list(found.values()), {"key": run.key, "title": run.prompt, "sent": sent, "left_out": left_out}
+    def in_turn(self, context, run, job, side, *, anew=(), **more):
+        """Read a run's surfaces as they are now and its views, one in a piece, and send the job that `job(sights,
+        targets)` makes of them; its task. `more` is what `put_again` needs besides."""
+        read = sending.surfaces(run, context.evaluated_depsgraph_get())
+        layers = [target.layer for target in run.targets]
+        put = partial(put_again, key=run.key, title=run.prompt, **more)
+        return in_turn(self.bl_label, run.key, set(anew), read, layers, job, side, put)
 
 
-def in_turn(title, key, anew, job, surfaces, side, put):
-    """Read a run's views, one in a piece, and send the job that `job(sights, targets)` makes of them; its task."""
+def in_turn(title, key, anew, read, layers, job, side, put):
+    """The same, when all that is Blender's is read but the views."""
+    ((surfaces, left_out),) = yield from beside([read])
     sights = []
-    yield
     for sight in sending.sights(key, anew):
         sights.append(sight)
         yield
 
     def made():
         targets = [
-            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side) for piece in surfaces
+            asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side)
+            for piece in surfaces.values()
         ]
         return job(sights, targets)
 
     (spec,) = yield from beside([made])
-    return session.run(title, spec, put)
+    sent = [[number, piece.name, layers[number]] for number, piece in surfaces.items()]
+    return session.run(title, spec, partial(put, sent=sent, left_out=left_out))
 
 
 class VELATURA_OT_reblend(Blended, bpy.types.Operator):
@@ -82,10 +86,9 @@ class VELATURA_OT_reblend(Blended, bpy.types.Operator):
         if not any(view.use for view in run.views):
             raise ValueError("All views are left out: switch at least one on")
         session.connect(preferences.endpoint(context))
-        surfaces, told = self.surfaces(context, run)
         blending = asking_views.Blending(sharpness=given.get("sharpness", run.sharpness))
-        put, side = partial(put_again, **told, settings=given), given.get("texture_size", run.texture_size)
-        return in_turn("Re-blend", run.key, set(), partial(asking_views.blend, blending=blending), surfaces, side, put)
+        job, side = partial(asking_views.blend, blending=blending), given.get("texture_size", run.texture_size)
+        return self.in_turn(context, run, job, side, settings=given)
 
 
 class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
@@ -109,7 +112,6 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         wish = self.wish(context, tuple(view.depth.size) if view.depth else (0, 0))
         wish = dataclasses.replace(wish, seed=(wish.seed - place_of) % 2**64)
         session.connect(preferences.endpoint(context))
-        surfaces, told = self.surfaces(context, run)
         painting = asking_views.Painting(
             refine=run.refine if others else 0.4, depth=view_hints.depth_strength(context.scene.velatura.controls)
         )
@@ -119,8 +121,8 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
             sights[place_of] = dataclasses.replace(sights[place_of], words=words)
             return asking_views.texture(wish, sights, targets, blending, painting)
 
-        put = partial(put_again, **told, number=self.number - 1, index=place_of, words=words)
-        return in_turn("Redo View", run.key, {self.number - 1}, job, surfaces, run.texture_size, put)
+        more = {"anew": [self.number - 1], "number": self.number - 1, "index": place_of, "words": words}
+        return self.in_turn(context, run, job, run.texture_size, **more)
 
 
 class VELATURA_OT_remove_views(bpy.types.Operator):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scenes import add, after_the_button, come, select, state
 from shapes import mirrored
-from velatura_blender import asking_views, drafts, place, texels, viewpoints
+from velatura_blender import asking_views, drafts, likeness, place, texels, viewpoints
 
 pytestmark = pytest.mark.usefixtures("addon")
 SMALL = {"prompt": "waves", "size": 64, "texture_size": 64, "seed": 3, "views": 4}
@@ -60,6 +60,15 @@ def test_an_object_is_taken_as_it_stood_when_the_button_was_pressed(scene, fake,
     places, _ = sent(fake)
     assert sorted(tuple(np.round(each.astype(float), 5)) for each in places) == before
     assert thing.name == "Wall" and thing.material_slots[0].material.name.startswith("waves on")
+
+
+def test_where_surfaces_stood_is_reckoned_beside_blenders_thread_too(scene, fake, monkeypatch):
+    select(add("cube", "Cube"))
+    texture(wait=True)
+    threads, reckon = [], likeness.way_back
+    monkeypatch.setattr(likeness, "way_back", lambda *given: threads.append(threading.get_ident()) or reckon(*given))
+    assert bpy.ops.velatura.reblend(wait=True) == {"FINISHED"}
+    assert len(threads) == 1 and threading.get_ident() not in threads
 
 
 def shorten(thing):
