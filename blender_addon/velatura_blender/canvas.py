@@ -166,9 +166,10 @@ def marked(canvas: Canvas, mask: bpy.types.Image) -> Callable[[], np.ndarray]:
     data. Raises ValueError for a mask without pixels, and there for a black one."""
     if not mask.size[0]:
         raise ValueError(f"The pixels of the mask {mask.name} cannot be read: find or pack its file")
-    given, name, size = place.read(mask), mask.name, canvas.size
+    read, name, size = place.raw(mask), mask.name, canvas.size
 
     def reckon() -> np.ndarray:
+        given = read.texels()
         found = texels.resized(np.rint(given[..., :3].max(2) * (given[..., 3] / 255)).astype(np.uint8), *size)
         if not found.any():
             raise ValueError(f"The mask {name} is black everywhere: paint white where the texture is to change")
@@ -234,30 +235,29 @@ def digest(picture: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(picture), digest_size=16).hexdigest()
 
 
-def look_since(thing: bpy.types.Object, layer: str, before: str, side: int) -> np.ndarray | None:
-    """What an object shows in this UV layer by now (H, W, 3) uint8, if that is another look than the one whose digest
-    is `before`; else None."""
-    shown = place.look(thing)
-    if shown is None or shown.layer != layer:
-        return None
-    present = place.look_of(thing, layer, side)
+def look_since(shown: place.Shown, before: str, side: int) -> np.ndarray | None:
+    """What is shown as a texture (H, W, 3) uint8, if that is another look than the one whose digest is `before`; else
+    None. Touches no Blender data."""
+    present = shown.texture(side)
     return None if digest(present) == before else present
 
 
-def over(present: np.ndarray, thing: bpy.types.Object, layer: str, painted: np.ndarray) -> np.ndarray:
-    """A projection (H, W, 4) uint8 laid over an object's look (H, W, 3). Its alpha says what was painted; other texels
-    stay, and islands keep their paint past their edges."""
+def laid_in(thing: bpy.types.Object, layer: str) -> Callable[[], np.ndarray]:
+    """What reckons UVs (T, 3, 2) of an object's triangles in a layer as they are now, and touches no Blender data."""
+    with still(thing) as mesh:
+        return _laid(mesh, meshes.form(mesh), place.Look(image=None, layer=layer))
+
+
+def over(present: np.ndarray, laid: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """A projection (H, W, 4) uint8 laid over a look (H, W, 3) of triangles with UVs (T, 3, 2). Its alpha says what was
+    painted; other texels stay, and islands keep their paint past their edges. Touches no Blender data."""
     height, width = np.maximum(painted.shape[:2], present.shape[:2])
     if painted.shape[:2] != (height, width):
         # What lies beside the paint holds the look that was painted over: none of it may be mixed in.
         colors = texels.filled(painted[..., :3], painted[..., 3] > 0, steps=2)
         painted = np.concatenate([colors, painted[..., 3:]], 2)
     found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
-    with still(thing) as mesh:
-        corners = texels.corners_of(
-            _laid(mesh, meshes.form(mesh), place.Look(image=None, layer=layer))(), width, height
-        )
-    known = texels.drawn(corners, width, height) | (found[..., 3] > 0)
+    known = texels.drawn(texels.corners_of(laid, width, height), width, height) | (found[..., 3] > 0)
     share = (texels.padded(found[..., 3], known) / np.float32(255))[..., None]
     found[..., :3] = np.rint(present + (found[..., :3] - present.astype(np.float32)) * share)
     return found

@@ -174,12 +174,14 @@ def from_view(own, found, weights, view, kept):
         raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")
     known = {}
     for image in flat.images(seen, pieces):
-        known[image.session_uid] = place.read(image)[..., :3]
+        known[image.session_uid] = place.raw(image)
         yield
-    shown = [None if piece.look is None else known.get(piece.look.image.session_uid) for piece in pieces]
+    wear = [None if piece.look is None else piece.look.image.session_uid for piece in pieces]
     follow = values["follow_depth"] and asking_local.follows_depth(session.catalog.models, wish.model)
 
     def job():
+        pixels = {number: read.texels()[..., :3] for number, read in known.items()}
+        shown = [pixels.get(number) for number in wear]
         change = asking_local.Change(
             image=flat.colors(seen, pieces, shown), mask=mask, strength=values["strength"], match=values["match"]
         )
@@ -194,15 +196,15 @@ def from_view(own, found, weights, view, kept):
 
 def in_texture(own, found, weights, islands, kept):
     """Paint over the part in the texture, in pieces."""
-    values, pixels = own.values, place.read(found.image)
+    values, pixels = own.values, place.raw(found.image)
     tile = "" if values["edges"] == "NONE" else values["edges"]
     box, size = (0, 0, *weights.shape[::-1]), weights.shape[::-1]
     if not tile:
-        box, size = _around(weights, values["surroundings"], values["size"])
+        box, size = texels.around(weights, values["surroundings"], values["size"])
     wish = own.wish(bpy.context, size)
 
     def job():
-        picture = texels.filled(pixels[..., :3], islands)
+        picture = texels.filled(pixels.texels()[..., :3], islands)
         part = slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2])
         change = asking_local.Change(
             image=texels.resized(picture[part], *size), mask=texels.resized(weights[part], *size),
@@ -213,18 +215,6 @@ def in_texture(own, found, weights, islands, kept):
     (spec,) = yield from beside([job])
     put = partial(put_in_texture, box=box, **kept)
     return session.run("Local Edit", spec, put, left_out=wish.left_out)
-
-
-def _around(weights, surroundings, most):
-    """The box (left, top, width, height) of a part with its surroundings, and the size in which it is painted."""
-    height, width = weights.shape
-    rows, columns = np.flatnonzero(weights.any(1)), np.flatnonzero(weights.any(0))
-    around = max(round((max(np.ptp(rows), np.ptp(columns)) + 1) * surroundings), 2)
-    left, top = max(columns[0] - around, 0), max(rows[0] - around, 0)
-    box = (int(left), int(top), int(min(columns[-1] + around + 1, width) - left),
-           int(min(rows[-1] + around + 1, height) - top))  # fmt: skip
-    scale = min(most / max(box[2:]), 1.0)
-    return box, tuple(max(round(side * scale), 16) for side in box[2:])
 
 
 def _look_of(found, thing, slot):
@@ -265,10 +255,10 @@ def _shown(owner, slot, laid, image, shape):
 
 
 def _rest(before, image, mixed):
-    """The pixels (H, W, 4) of the image that was asked for, where another one of its size is painted over now and some
-    of it is mixed into the paint; else None."""
+    """The image that was asked for, where another one of its size is painted over now and some of it is mixed into the
+    paint; else None."""
     asked = None if mixed is None else canvas.found(bpy.data.images, image)
-    return place.read(asked) if asked not in (None, before) and asked.size[:] == before.size[:] else None
+    return place.raw(asked) if asked not in (None, before) and asked.size[:] == before.size[:] else None
 
 
 def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
@@ -279,10 +269,12 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     before, _ = _shown(thing.find(), *here)
     ready = present = None
     if before is not None and canvas.has_bytes(before):
-        present, alpha, rest = place.read(before), before.channels in (2, 4), _rest(before, image, mixed)
+        present, alpha, rest = place.raw(before), before.channels in (2, 4), _rest(before, image, mixed)
 
         def over():
-            return canvas.over_bytes(present, canvas.mixed_with(paint, mixed, rest, present), share, alpha=alpha)
+            there = present.texels()
+            mine = canvas.mixed_with(paint, mixed, None if rest is None else rest.texels(), there)
+            return canvas.over_bytes(there, mine, share, alpha=alpha)
 
         (ready,) = yield from beside([over])
     owner = thing.find()
@@ -290,10 +282,11 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     if before is None:
         layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
         made = place.image(image[0], layer, recipe)
-    elif ready is not None and canvas.has_bytes(before) and np.array_equal(place.read(before), present):
+    elif ready is not None and canvas.has_bytes(before) and place.raw(before).is_as(present):
         made = canvas.copy_from(before, ready, recipe)
     else:  # floats, or somebody painted on it meanwhile
-        paint = canvas.mixed_with(paint, mixed, _rest(before, image, mixed), place.read(before))
+        rest = _rest(before, image, mixed)
+        paint = canvas.mixed_with(paint, mixed, None if rest is None else rest.texels(), place.read(before))
         made = canvas.copy_with(before, paint, share, recipe)
     if before is not None:
         host.show_image(made, before.name)

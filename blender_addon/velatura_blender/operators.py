@@ -1,4 +1,5 @@
-"""What an artist can ask for. Each operator sends a job and returns at once, or with `wait=True` when it is placed."""
+"""How an artist asks, and for textures and materials. Each operator sends a job and returns at once, or with
+`wait=True` when it is placed."""
 
 import random
 from functools import partial
@@ -6,17 +7,13 @@ from types import GeneratorType
 
 import bpy
 
-from . import asking, canvas, capture, held, host, lent, painting, place, preferences, resume, unseen, uvs, wiring
+from . import asking, host, lent, painting, place, preferences, resume, unseen, wiring
 from .client import VelaturaError
 from .errands import errands
 from .session import session
-from .sheets import beside, sheets_in_turn
+from .sheets import sheets_in_turn
 
 EDITING = "Leave Edit Mode first"
-PLAIN = (
-    "is made by other nodes, or lies in another UV map, and becomes a plain colour where nothing is painted: stop, and "
-    "bake it into an image first (Cycles: Render > Bake, Diffuse, Color alone)"
-)
 
 
 def refused(operator, error):
@@ -227,7 +224,7 @@ def put_material(result, things, title, repeat, displace):
             place.title(title), images, layer, repeat=repeat, depth=share * size, displace=displace, recipe=recipe
         )
 
-    return _dress("Material", things, _seeds(result)[0], material)
+    return _dress("Material", things, seeds(result)[0], material)
 
 
 def _dress(what, things, seed, material):
@@ -252,130 +249,14 @@ def _dress(what, things, seed, material):
     return f"{what} {'on ' + ', '.join(worn) if worn else 'only in the history'}, " + "; ".join(notes)
 
 
-def _seeds(result):
+def seeds(result):
     """The seeds of a job's paintings, in words."""
     return [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
-
-
-class VELATURA_OT_project(Asking, bpy.types.Operator):
-    """Paint the prompt as seen from the camera, following the scene's depth, and bake it onto the selected meshes"""
-
-    bl_idname = "velatura.project"
-    bl_label = "Project from Camera"
-
-    texture_size: bpy.props.IntProperty(name="Texture", default=1024, min=16, max=8192, options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    fresh_uvs: bpy.props.BoolProperty(name="New UV Map", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-
-    def ask(self, context):
-        """Read what there is; the rest is done in pieces."""
-        scene = context.scene
-        if scene.camera is None:
-            raise ValueError("The scene has no camera: add one and look through it (Ctrl Alt 0)")
-        things = self.targets(context)
-        wish = self.wish(context, host.frame_size(scene, self.value(context, "size")))
-        session.connect(preferences.endpoint(context))
-        depsgraph, forms = context.evaluated_depsgraph_get(), {}
-        lens = capture.lens_of(scene.camera, depsgraph, *wish.size)
-        solids = list(capture.readings(depsgraph, forms))
-        unseen.need_seen(things, [each.name for each in solids], depsgraph)
-        left_out = unseen.found(depsgraph, [lens])
-        policy = "NEW" if self.value(context, "fresh_uvs") else "KEEP"
-        with lent.layers(things, [uvs.choice(thing, policy) for thing in things]) as given:
-            on, surfaces = lent.held(things, given), lent.surfaces(things, given)
-        lent.need_laid(things, surfaces)
-        return project(wish, lens, solids, surfaces, on, left_out, self.value(context, "texture_size"))
-
-
-def project(wish, lens, solids, surfaces, on, left_out, side):
-    """Look, read the looks that are painted over, and send the job, in pieces; its task."""
-    (pieces,) = yield from beside([lambda: list(capture.pieces(solids))])
-    seen = capture.see(lens, pieces, *wish.size)
-    mask = seen.mask([each.name for each in surfaces])
-    if not mask.any():
-        raise ValueError("The camera sees none of the selected objects: move it, or select others")
-    bases, lost = [], []
-    for each in on:
-        yield
-        thing = each.find()
-        if thing is None:
-            raise ValueError(f"{each.name} is gone")
-        bases.append(place.look_of(thing, each.layer, side))
-        lost += [thing.name] * place.shows_more(thing, each.layer)
-    ((spec, over),) = yield from beside([partial(_projection, wish, seen, mask, surfaces, bases)])
-    put = partial(put_projection, things={each.name: each for each in on}, title=wish.prompt, over=over, side=side)
-    task = session.run("Projection", spec, put, left_out=left_out)
-    if lost:
-        task.warnings += (f"The look of {', '.join(lost)} {PLAIN}",)
-    return task
-
-
-def _projection(wish, seen, mask, surfaces, bases):
-    """The job, and digests of the looks that it paints over, by the objects' names. Touches no Blender data."""
-    targets = [
-        asking.target(piece.name, piece.positions, piece.triangles, piece.uvs, base)
-        for piece, base in zip(capture.pieces(surfaces), bases, strict=True)
-    ]
-    lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
-    over = {each.name: canvas.digest(base) for each, base in zip(surfaces, bases, strict=True)}
-    return asking.projection(wish, targets, lens, seen.depth, mask), over
-
-
-@resume.baked
-def put_projection(result, things, title, over, side):
-    """One image and material for each object, by the name that it had; says what was done. `over` are digests of the
-    looks that were painted over, whose textures have `side` texels at least."""
-    ready = yield from sheets_in_turn([partial(asking.picture, artifact) for artifact in result.artifacts])
-    notes = [*_seeds(result), *lent.words(list(things.values()))]
-    for artifact, picture in zip(result.artifacts, ready, strict=True):
-        target = things[artifact.name]
-        thing = target.find()
-        called = target.name if thing is None else thing.name
-        layer = "" if thing is None else target.lay()
-        if layer and layer == target.layer and not thing.use_dynamic_topology_sculpting:  # its UVs cannot be read then
-            present = canvas.look_since(thing, layer, over[artifact.name], side)
-            picture = picture if present is None else canvas.over(present, thing, layer, asking.picture(artifact))
-        recipe = asking.recipe_of(artifact)
-        image = place.image(f"{place.title(title, 32)} on {called}", picture, recipe)
-        material = place.material(image.name, image, layer or target.layer, recipe=recipe)
-        if layer:
-            place.wear(thing, material)
-        notes += _told_of_wearing(target, thing, layer, image) + _told_of_scores(called, artifact.scores)
-    return "Projected: " + "; ".join(notes)
-
-
-def _told_of_wearing(target, thing, layer, image):
-    """What the artist should know of where a projection lies now."""
-    if thing is None:
-        return [f"{target.name} is gone, so «{image.name}» is only in the history"]
-    if not layer:
-        if target.layer in thing.data.uv_layers:
-            why = f"has changed its UV map «{target.layer}», and has no room for another"
-        else:
-            why = "is being edited" if held.being_edited(thing) else "has other faces now"
-            why += f" and has no UV map «{target.layer}»"
-        return [f"{thing.name} {why}, so «{image.name}» is only in the history"]
-    notes = []
-    if len({slot.material for slot in thing.material_slots}) > 1:
-        notes.append(f"{thing.name} has several materials, the first one's look stays where nothing is painted")
-    if layer != target.layer:
-        notes.append(f"the UV map {target.layer} has changed, the paint lies in «{layer}» as it was")
-    return notes
-
-
-def _told_of_scores(called, scores):
-    """What the artist should know of a projection's UVs."""
-    notes = [f"{called} {scores['coverage']:.0%} painted"] if "coverage" in scores else []
-    if scores.get("overlap", 0) > 0.02:
-        notes.append(f"UVs of {called} overlap: try New UV Map")
-    if scores.get("outside", 0) > 0.02:
-        notes.append(f"UVs of {called} leave the square and are cut")
-    return notes
 
 
 CLASSES = (
     VELATURA_OT_texture,
     VELATURA_OT_material,
-    VELATURA_OT_project,
 )
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

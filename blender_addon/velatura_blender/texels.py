@@ -216,3 +216,16 @@ def read(words: str) -> dict[str, np.ndarray]:
         flat = np.frombuffer(zlib.decompress(base64.b85decode(body)), np.uint8)
         found[name] = (np.unpackbits(flat, count=int(np.prod(shape))).astype(bool) if bits else flat).reshape(shape)
     return found
+
+
+def around(weights: np.ndarray, surroundings: float, most: int) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """The box (left, top, width, height) of what is not 0 in (H, W) with its surroundings, a share of its longer side,
+    and the size of that box with `most` texels at its longer side."""
+    height, width = weights.shape
+    rows, columns = np.flatnonzero(weights.any(1)), np.flatnonzero(weights.any(0))
+    margin = max(round((max(np.ptp(rows), np.ptp(columns)) + 1) * surroundings), 2)
+    left, top = max(columns[0] - margin, 0), max(rows[0] - margin, 0)
+    right, bottom = min(columns[-1] + margin + 1, width), min(rows[-1] + margin + 1, height)
+    box = int(left), int(top), int(right - left), int(bottom - top)
+    scale = min(most / max(box[2:]), 1.0)
+    return box, (max(round(box[2] * scale), 16), max(round(box[3] * scale), 16))

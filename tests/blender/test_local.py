@@ -593,7 +593,7 @@ def test_paint_is_laid_over_a_texture_beside_blenders_thread(scene, paints, monk
 
 
 def test_strokes_that_come_while_paint_is_laid_over_a_texture_are_in_the_new_one_too(scene, paints, monkeypatch):
-    box, read = build(), place.read
+    box, read = build(), place.raw
     image = dress(box)
     choose(box, lambda polygon: polygon.normal.y < -0.9)
     stroked = []
@@ -605,7 +605,7 @@ def test_strokes_that_come_while_paint_is_laid_over_a_texture_are_in_the_new_one
             image.pixels.foreach_set(np.tile(np.float32([1, 0, 0, 1]), SIDE * SIDE))
         return found
 
-    monkeypatch.setattr(place, "read", read_and_stroke)
+    monkeypatch.setattr(place, "raw", read_and_stroke)
     assert edit(way="UV") == {"FINISHED"} and stroked
     colors = np.rint(numbers(image_of(box))[..., :3] * 255).astype(int)
     assert ((colors == (255, 0, 0)).all(2) | (colors == PAINT).all(2)).mean() > 0.95

@@ -1,5 +1,6 @@
 """What an artist does between asking for something and its coming: nothing is lost, and nothing lands elsewhere."""
 
+import threading
 import time
 
 import bpy
@@ -9,7 +10,7 @@ from scenes import accepted, add, come, place_camera, select, sent, state, suzan
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
-from velatura_blender import host, place
+from velatura_blender import canvas, host, place
 from velatura_blender.errands import errands
 from velatura_blender.session import session
 
@@ -396,6 +397,47 @@ def test_strokes_that_came_meanwhile_stay_where_nothing_is_painted(window, halve
     come()
     found = place.read(place.look(thing).image)[..., :3]
     assert (found[:, :32] == (200, 10, 10)).all() and (found[:, 32:] == 51).all()
+
+
+def stroke(image, gray):
+    image.pixels.foreach_set(np.full(64 * 64 * 4, gray, np.float32))
+    image.update()
+
+
+@pytest.mark.parametrize("first", [0.2, 77 / 255], ids=["another look", "the same look"])
+def test_strokes_that_come_while_a_projection_is_laid_over_others_are_there_too(window, halves, monkeypatch, first):
+    thing = add("plane", "Ground", size=4)
+    image = place.image("Own", np.full((64, 64, 3), 77, np.uint8))
+    place.wear(thing, place.material("Own", image, "UVMap"))
+    select(thing)
+    ask("project")
+    stroke(image, first)
+    look, looked = place.shown, []
+
+    def look_and_stroke(*given):
+        found = look(*given)
+        if not looked:
+            stroke(image, 0.4)
+        looked.append(found)
+        return found
+
+    monkeypatch.setattr(place, "shown", look_and_stroke)
+    come()
+    found = place.read(place.look(thing).image)[..., :3]
+    assert len(looked) == 2 and (found[:, :32] == (200, 10, 10)).all() and (found[:, 32:] == 102).all()
+
+
+def test_a_projection_is_laid_over_another_beside_blenders_thread(window, halves, monkeypatch):
+    select(add("plane", "Ground", size=4))
+    ask("project")
+    ask("project")
+    threads = []
+    for name in ("look_since", "over"):
+        reckon = getattr(canvas, name)
+        noted = lambda *given, reckon=reckon: threads.append(threading.get_ident()) or reckon(*given)  # noqa: E731
+        monkeypatch.setattr(canvas, name, noted)
+    come()
+    assert len(threads) >= 2 and threading.get_ident() not in threads
 
 
 def test_projections_add_up_also_while_another_object_with_that_mesh_is_edited(window, halves):

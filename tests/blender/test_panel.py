@@ -8,7 +8,7 @@ import bpy
 import pytest
 from scenes import select, suzanne
 from velatura import discovery, errors
-from velatura_blender import connection, local_panel, memory, operators, panel, preferences, status, units
+from velatura_blender import connection, local_panel, memory, operators, panel, preferences, projection, status, units
 from velatura_blender.errands import Errand, errands
 from velatura_blender.session import session
 
@@ -235,6 +235,6 @@ def test_panels_are_beside_all_three_editors_and_have_one_root_each():
 
 
 def test_every_operator_explains_itself():
-    for part in (operators, connection, memory, units):
+    for part in (operators, projection, connection, memory, units):
         for operator in part.CLASSES:
             assert operator.__doc__ and (issubclass(operator, bpy.types.UIList) or operator.bl_label)
