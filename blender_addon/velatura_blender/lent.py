@@ -84,10 +84,14 @@ def held(things: Sequence[bpy.types.Object], found: Sequence[Layer]) -> list[Hel
     return [hold(thing, layer.name, lent=layer.uvs is not None) for thing, layer in zip(things, found, strict=True)]
 
 
-def surfaces(things: Sequence[bpy.types.Object], found: Sequence[Layer]) -> list[capture.Reading | None]:
-    """The objects' surfaces as Blender has them, with layers that are there; None for what has no faces."""
+def surfaces(
+    things: Sequence[bpy.types.Object], found: Sequence[Layer], forms: capture.Forms
+) -> list[capture.Reading | None]:
+    """The objects' surfaces as Blender has them, with layers that are there; None for what has no faces. `forms` were
+    read before, and are of use where no layer was made."""
     bpy.context.view_layer.update()
-    depsgraph, forms = bpy.context.evaluated_depsgraph_get(), {}
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    forms = {} if any(layer.uvs is not None for layer in found) else forms
     return [capture.reading(thing, depsgraph, layer.name, forms) for thing, layer in zip(things, found, strict=True)]
 
 

@@ -40,7 +40,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
         left_out = unseen.found(depsgraph, [lens])
         policy = "NEW" if self.value(context, "fresh_uvs") else "KEEP"
         with lent.layers(things, [uvs.choice(thing, policy) for thing in things]) as given:
-            on, surfaces = lent.held(things, given), lent.surfaces(things, given)
+            on, surfaces = lent.held(things, given), lent.surfaces(things, given, forms)
         lent.need_laid(things, surfaces)
         return project(wish, lens, solids, surfaces, on, left_out, self.value(context, "texture_size"))
 

@@ -195,7 +195,7 @@ def unwrapped(asked, choices):
     if host.is_editing() or any(thing.data.is_editmode for thing in things):
         raise ValueError(EDITING)
     with lent.layers(things, choices) as given:
-        read = lent.surfaces(things, given)
+        read = lent.surfaces(things, given, {})
         holds = [held.hold(thing, layer.name) for thing, layer in zip(things, given, strict=True)]
     meant = []
     for before, now in zip(asked.meant, read, strict=True):
