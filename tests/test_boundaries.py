@@ -26,7 +26,7 @@ WITH_TORCH = {
 }  # fmt: skip
 SHELVES = ("families", "samplers", "preprocessors", "upscalers")
 HOST_FILES = {
-    "held", "layers",
+    "held", "meshes", "projection",
     "__init__", "host", "capture", "place", "wiring", "operators", "panel", "preferences", "offscreen", "session",
     "asking", "connection", "history", "icons", "knobs", "masks", "memory", "painting", "picture", "resume", "units",
     "uvs", "view_hints", "views", "whole", "whole_panel", "relief", "relief_panel", "lines", "lines_panel",

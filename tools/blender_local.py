@@ -114,7 +114,7 @@ def main(chosen: argparse.Namespace) -> None:
     demo.select([column])
     for polygon in column.data.polygons:
         polygon.select = abs(polygon.center.z) < 1.1 and abs(polygon.normal.z) < 0.5
-    show(column, canvas.faces(canvas.canvas_of(column)) / 255, out / "faces.png", chosen)
+    show(column, canvas.faces(canvas.canvas_of(column), {})() / 255, out / "faces.png", chosen)
     demo.timed("faces", lambda: bpy.ops.velatura.local_edit(
         prompt=chosen.band, part="FACES", way="UV", surroundings=0.0, **asked))  # fmt: skip
     demo.render(out / "texture.png", chosen.width, chosen.samples)

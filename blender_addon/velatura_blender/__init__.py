@@ -19,6 +19,7 @@ from . import (
     panel,
     picture,
     preferences,
+    projection,
     reblend,
     relief,
     relief_panel,
@@ -34,9 +35,9 @@ from . import (
 )
 
 PARTS = (
-    icons, session, resume, knobs, history, painting, preferences, connection, operators, picture, memory, units, panel,
-    drafts, views, reblend, whole, whole_panel, local, local_panel, repeating, relief, relief_panel, lines, lines_panel,
-    errands, restyle, restyle_panel, live_view, live_panel,
+    icons, session, resume, knobs, history, painting, preferences, connection, operators, projection, picture, memory,
+    units, panel, drafts, views, reblend, whole, whole_panel, local, local_panel, repeating, relief, relief_panel,
+    lines, lines_panel, errands, restyle, restyle_panel, live_view, live_panel,
 )  # fmt: skip
 
 

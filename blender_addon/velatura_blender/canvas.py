@@ -5,14 +5,15 @@ that an artist marked. The artist's image is never written: a copy takes its pla
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
-from . import capture, host, place, texels, unseen
+from . import host, meshes, place, texels, unseen
+from .sheets import Sheet, sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,39 +133,56 @@ def still(thing: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
         bpy.data.meshes.remove(copy)
 
 
-def faces(canvas: Canvas) -> np.ndarray:
-    """Texels (H, W) uint8 of the selected faces, 255. Raises ValueError where none is selected."""
+Forms = dict[int, meshes.Form]
+"""What was read of objects' own meshes, by their numbers, so that each is read once; of use until something changes."""
+
+
+def faces(canvas: Canvas, forms: Forms) -> Callable[[], np.ndarray]:
+    """What reckons texels (H, W) uint8 of the faces that are selected now, 255, and touches no Blender data. Raises
+    ValueError where none is selected, and there where they have none."""
     width, height = canvas.size
     with still(canvas.thing) as mesh:
-        chosen = capture.numbers(mesh.polygons, "select", bool, 1)[:, 0]
-        slots = _slots(mesh, canvas.thing)
-        owner = capture.numbers(mesh.loop_triangles, "polygon_index", np.int32, 1)[:, 0]
-        some = (chosen & (slots == canvas.slot))[owner]
+        chosen = meshes.numbers(mesh.polygons, "select", bool, 1)[:, 0]
+        wearing = chosen & (meshes.slots(mesh, canvas.thing.material_slots) == canvas.slot)
         if not chosen.any():
             raise ValueError("No face is selected: choose some in Edit Mode, or with the paint mask of Texture Paint")
-        if not some.any():
+        if not wearing.any():
             raise ValueError(f"The selected faces do not wear {canvas.material.name}: make their material slot active")
-        found = texels.drawn(texels.corners_of(_laid(mesh, canvas.look)[some], width, height), width, height)
-    if not found.any():
-        raise ValueError("The selected faces have no texels: they are smaller than one, or have no area in the UV map")
-    return np.where(found, 255, 0).astype(np.uint8)
+        laid, owners = _laid(mesh, _form(canvas.thing, mesh, forms), canvas.look), meshes.owners(mesh)
+
+    def reckon() -> np.ndarray:
+        found = texels.drawn(texels.corners_of(laid()[wearing[owners]], width, height), width, height)
+        if not found.any():
+            raise ValueError(
+                "The selected faces have no texels: they are smaller than one, or have no area in the UV map"
+            )
+        return np.where(found, 255, 0).astype(np.uint8)
+
+    return reckon
 
 
-def marked(canvas: Canvas, mask: bpy.types.Image) -> np.ndarray:
-    """Texels (H, W) uint8 as white as a mask image over the same UV map. Raises ValueError for a black one."""
+def marked(canvas: Canvas, mask: bpy.types.Image) -> Callable[[], np.ndarray]:
+    """What reckons texels (H, W) uint8 as white as a mask image is now over the same UV map, and touches no Blender
+    data. Raises ValueError for a mask without pixels, and there for a black one."""
     if not mask.size[0]:
         raise ValueError(f"The pixels of the mask {mask.name} cannot be read: find or pack its file")
-    given = place.read(mask)
-    found = texels.resized(np.rint(given[..., :3].max(2) * (given[..., 3] / 255)).astype(np.uint8), *canvas.size)
-    if not found.any():
-        raise ValueError(f"The mask {mask.name} is black everywhere: paint white where the texture is to change")
-    return found
+    read, name, size = place.raw(mask), mask.name, canvas.size
+
+    def reckon() -> np.ndarray:
+        given = read.texels()
+        found = texels.resized(np.rint(given[..., :3].max(2) * (given[..., 3] / 255)).astype(np.uint8), *size)
+        if not found.any():
+            raise ValueError(f"The mask {name} is black everywhere: paint white where the texture is to change")
+        return found
+
+    return reckon
 
 
-def covered(canvas: Canvas) -> np.ndarray:
-    """Texels (H, W) that any face has whose material shows the image, on this object and on others."""
+def covered(canvas: Canvas, forms: Forms) -> Callable[[], np.ndarray]:
+    """What reckons the texels (H, W) that any face has whose material shows the image, on this object and on others,
+    as they are now; it touches no Blender data."""
     width, height = canvas.size
-    found = np.zeros((height, width), bool)
+    parts = []
     for thing in bpy.data.objects:
         if thing.type != "MESH" or not thing.data.uv_layers:
             continue
@@ -175,10 +193,16 @@ def covered(canvas: Canvas) -> np.ndarray:
             if look is None:
                 continue
             with still(thing) as mesh:
-                owner = capture.numbers(mesh.loop_triangles, "polygon_index", np.int32, 1)[:, 0]
-                some = (_slots(mesh, thing) == slot)[owner]
-                found |= texels.drawn(texels.corners_of(_laid(mesh, look)[some], width, height), width, height)
-    return found
+                wearing = meshes.slots(mesh, thing.material_slots) == slot
+                parts.append((_laid(mesh, _form(thing, mesh, forms), look), wearing, meshes.owners(mesh)))
+
+    def reckon() -> np.ndarray:
+        found = np.zeros((height, width), bool)
+        for laid, wearing, owners in parts:
+            found |= texels.drawn(texels.corners_of(laid()[wearing[owners]], width, height), width, height)
+        return found
+
+    return reckon
 
 
 def _look_with(thing, slot, image) -> place.Look | None:
@@ -186,19 +210,24 @@ def _look_with(thing, slot, image) -> place.Look | None:
     return found if found is not None and found.image == image else None
 
 
-def _slots(mesh: bpy.types.Mesh, thing: bpy.types.Object) -> np.ndarray:
-    """The number of each polygon's material."""
-    return np.minimum(capture.numbers(mesh.polygons, "material_index", np.int32, 1)[:, 0],
-                      max(len(thing.material_slots) - 1, 0))  # fmt: skip
+def _form(thing: bpy.types.Object, mesh: bpy.types.Mesh, forms: Forms) -> meshes.Form:
+    number = thing.data.session_uid
+    if number not in forms:
+        forms[number] = meshes.form(mesh)
+    return forms[number]
 
 
-def _laid(mesh: bpy.types.Mesh, look: place.Look) -> np.ndarray:
-    """UVs (T, 3, 2) of all triangles as the look lays them."""
-    loops = capture.numbers(mesh.loop_triangles, "loops", np.int32, 3)
-    found = capture.numbers(mesh.uv_layers[look.layer].uv, "vector", np.float32, 2)[loops]
-    if not np.isfinite(found).all():
-        raise ValueError(f"The UV map {look.layer} holds numbers that are none: unwrap again")
-    return found * np.float32(look.scale) + np.float32(look.shift)
+def _laid(mesh: bpy.types.Mesh, form: meshes.Form, look: place.Look) -> Callable[[], np.ndarray]:
+    """What reckons UVs (T, 3, 2) of all triangles as the look lays them now, and touches no Blender data."""
+    flat, loops, layer = meshes.laid(mesh, look.layer), form.loops, look.layer
+    scale, shift = np.float32(look.scale), np.float32(look.shift)
+
+    def reckon() -> np.ndarray:
+        if not np.isfinite(flat).all():
+            raise ValueError(f"The UV map {layer} holds numbers that are none: unwrap again")
+        return flat[loops] * scale + shift
+
+    return reckon
 
 
 def digest(picture: np.ndarray) -> str:
@@ -206,27 +235,43 @@ def digest(picture: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(picture), digest_size=16).hexdigest()
 
 
-def look_since(thing: bpy.types.Object, layer: str, before: str, side: int) -> np.ndarray | None:
-    """What an object shows in this UV layer by now (H, W, 3) uint8, if that is another look than the one whose digest
-    is `before`; else None."""
-    shown = place.look(thing)
-    if shown is None or shown.layer != layer:
-        return None
-    present = place.look_of(thing, layer, side)
+def look_since(shown: place.Shown, before: str, side: int) -> np.ndarray | None:
+    """What is shown as a texture (H, W, 3) uint8, if that is another look than the one whose digest is `before`; else
+    None. Touches no Blender data."""
+    present = shown.texture(side)
     return None if digest(present) == before else present
 
 
-def over(present: np.ndarray, thing: bpy.types.Object, layer: str, painted: np.ndarray) -> np.ndarray:
-    """A projection (H, W, 4) uint8 laid over an object's look (H, W, 3). Its alpha says what was painted; other texels
-    stay, and islands keep their paint past their edges."""
-    height, width = np.maximum(painted.shape[:2], present.shape[:2])
-    found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
+def laid_in(thing: bpy.types.Object, layer: str) -> Callable[[], np.ndarray]:
+    """What reckons UVs (T, 3, 2) of an object's triangles in a layer as they are now, and touches no Blender data."""
     with still(thing) as mesh:
-        corners = texels.corners_of(_laid(mesh, place.Look(image=None, layer=layer)), width, height)
-    known = texels.drawn(corners, width, height) | (found[..., 3] > 0)
+        return _laid(mesh, meshes.form(mesh), place.Look(image=None, layer=layer))
+
+
+def over(present: np.ndarray, laid: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """A projection (H, W, 4) uint8 laid over a look (H, W, 3) of triangles with UVs (T, 3, 2). Its alpha says what was
+    painted; other texels stay, and islands keep their paint past their edges. Touches no Blender data."""
+    height, width = np.maximum(painted.shape[:2], present.shape[:2])
+    if painted.shape[:2] != (height, width):
+        # What lies beside the paint holds the look that was painted over: none of it may be mixed in.
+        colors = texels.filled(painted[..., :3], painted[..., 3] > 0, steps=2)
+        painted = np.concatenate([colors, painted[..., 3:]], 2)
+    found, present = texels.resized(painted, width, height), texels.resized(present, width, height)
+    known = texels.drawn(texels.corners_of(laid, width, height), width, height) | (found[..., 3] > 0)
     share = (texels.padded(found[..., 3], known) / np.float32(255))[..., None]
     found[..., :3] = np.rint(present + (found[..., :3] - present.astype(np.float32)) * share)
     return found
+
+
+def mixed_with(
+    paint: np.ndarray, mixed: np.ndarray | None, asked: np.ndarray | None, present: np.ndarray
+) -> np.ndarray:
+    """Paint (H, W, 3) uint8 sRGB, of which a share `mixed` (H, W) 0..1 is paint and the rest `asked` (H, W, 4), as if
+    that rest were `present`. Without `asked` the paint as it is. Touches no Blender data."""
+    if mixed is None or asked is None:
+        return paint
+    rest = present[..., :3].astype(np.float32) - asked[..., :3]
+    return np.rint(np.clip(paint + rest * (1 - mixed)[..., None], 0, 255)).astype(np.uint8)
 
 
 def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, recipe: str) -> bpy.types.Image:
@@ -259,6 +304,28 @@ def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, reci
     made.update()
     made.pack()
     made[place.RECIPE] = recipe
+    return made
+
+
+def has_bytes(image: bpy.types.Image) -> bool:
+    """Whether an image can be made anew from a file of its bytes, with the very same numbers."""
+    return not image.is_float and image.alpha_mode in ("STRAIGHT", "CHANNEL_PACKED")
+
+
+def over_bytes(present: np.ndarray, paint: np.ndarray, share: np.ndarray, *, alpha: bool) -> Sheet:
+    """Paint (H, W, 3) laid over what `place.read` read (H, W, 4), as `copy_with` does. Touches no Blender data."""
+    found = present.copy() if alpha else present[..., :3].copy()
+    touched = share > 0
+    there, part = found[touched, :3].astype(np.float32), share[touched][:, None].astype(np.float32)
+    found[touched, :3] = np.rint(there + (paint[touched].astype(np.float32) - there) * part)
+    return sheet(found)
+
+
+def copy_from(image: bpy.types.Image, ready: Sheet, recipe: str) -> bpy.types.Image:
+    """A packed copy of an image with the pixels of `over_bytes`."""
+    made = place.image(image.name, ready, recipe, data=image.colorspace_settings.is_data)
+    made.name = image.name
+    made.colorspace_settings.name, made.alpha_mode = image.colorspace_settings.name, image.alpha_mode
     return made
 
 

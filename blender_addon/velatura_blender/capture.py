@@ -6,17 +6,19 @@ camera's axis, infinity where nothing is. Arrays are numpy, pictures have row 0 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 from mathutils.bvhtree import BVHTree
 
-from . import offscreen
+from . import meshes, offscreen
 
 SOLID = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 Shape = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+Forms = dict[int, meshes.Form | None]
+"""What was read of evaluated meshes, by their addresses, so that each is read once; of use until something changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,19 @@ class Piece:
     positions: np.ndarray
     triangles: np.ndarray
     uvs: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One solid thing as Blender has it: its object's name, its evaluated form, and where it stands, a matrix (4, 4).
+
+    `laid` (L, 2) are the UVs of the layer that was asked for, or None. To read is quick, and `pieces` reckons.
+    """
+
+    name: str
+    form: meshes.Form
+    matrix: np.ndarray
+    laid: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,40 +167,62 @@ def _inside(group: bpy.types.Collection) -> set[int]:
 
 def solids(depsgraph: bpy.types.Depsgraph) -> Iterator[Piece]:
     """Everything solid that `visible` knows, instances included. What else there is `unseen` knows."""
-    shapes: dict[int, Shape | None] = {}
+    return pieces(readings(depsgraph, {}))
+
+
+def surface(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, layer: str) -> Piece | None:
+    """An object's evaluated surface with a layer's UVs; None where it has no faces, `uvs` None without the layer."""
+    found = reading(thing, depsgraph, layer, {})
+    return None if found is None else next(pieces([found]))
+
+
+def readings(depsgraph: bpy.types.Depsgraph, forms: Forms) -> Iterator[Reading]:
+    """Everything solid as Blender has it; `forms` takes in what is read."""
     for instance in visible(depsgraph):
         shown = instance.object
         if shown.type not in SOLID:
             continue
         owner = instance.parent if instance.is_instance else shown
-        key = shown.data.as_pointer()
-        if key not in shapes:
-            shapes[key] = _shape(shown)
-        shape = shapes[key]
-        if shape is not None:
-            yield placed(shape, np.array(instance.matrix_world, np.float64), owner.original.name)
+        form, _ = _form(shown, "", forms)
+        if form is not None:
+            yield Reading(name=owner.original.name, form=form, matrix=np.array(instance.matrix_world, np.float64))
 
 
-def surface(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, layer: str) -> Piece | None:
-    """An object's evaluated surface with a layer's UVs; None where it has no faces, `uvs` None without the layer."""
+def reading(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, layer: str, forms: Forms) -> Reading | None:
+    """An object's evaluated surface as Blender has it, with a layer's UVs; None where it has no faces."""
     shown = thing.evaluated_get(depsgraph)
-    shape = _shape(shown, layer)
-    return None if shape is None else placed(shape, np.array(shown.matrix_world, np.float64), thing.name)
+    form, laid = _form(shown, layer, forms)
+    matrix = np.array(shown.matrix_world, np.float64)
+    return None if form is None else Reading(name=thing.name, form=form, matrix=matrix, laid=laid)
 
 
-def _shape(shown: bpy.types.Object, layer: str | None = None) -> Shape | None:
-    """Local positions (V, 3) float32, triangles (T, 3) and UVs (T, 3, 2) or None; None for what has no faces."""
+def form_of(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, forms: Forms) -> meshes.Form | None:
+    """The form of an object's evaluated surface, where that has been read."""
+    return forms.get(thing.evaluated_get(depsgraph).data.as_pointer())
+
+
+def pieces(found: Iterable[Reading]) -> Iterator[Piece]:
+    """What was read, placed in the world; meshes share their triangles. Touches no Blender data."""
+    triangles: dict[int, np.ndarray] = {}
+    for each in found:
+        form = each.form
+        if id(form) not in triangles:
+            triangles[id(form)] = form.triangles
+        uvs = None if each.laid is None else each.laid[form.loops]
+        yield placed((form.positions, triangles[id(form)], uvs), each.matrix, each.name)
+
+
+def _form(shown: bpy.types.Object, layer: str, forms: Forms) -> tuple[meshes.Form | None, np.ndarray | None]:
+    """The form of an evaluated thing, None where it has no faces, and UVs (L, 2) of a layer, None without it."""
+    key = shown.data.as_pointer()
+    if key in forms and not layer:
+        return forms[key], None
     mesh = shown.to_mesh()
     try:
-        if mesh is None or not len(mesh.polygons):
-            return None
-        mesh.calc_loop_triangles()
-        uvs = None
-        if layer is not None and layer in mesh.uv_layers:
-            loops = numbers(mesh.loop_triangles, "loops", np.int32, 3)
-            uvs = numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)[loops]
-        triangles = numbers(mesh.loop_triangles, "vertices", np.int32, 3)
-        return numbers(mesh.vertices, "co", np.float32, 3), triangles, uvs
+        if key not in forms:
+            forms[key] = meshes.form(mesh) if mesh is not None and len(mesh.polygons) else None
+        there = forms[key] is not None and layer in mesh.uv_layers
+        return forms[key], meshes.laid(mesh, layer) if there else None
     finally:
         shown.to_mesh_clear()
 
@@ -198,12 +235,6 @@ def placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
         uvs = None if uvs is None else uvs[:, ::-1]
     places = positions.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
     return Piece(name=name, positions=places, triangles=triangles, uvs=uvs)
-
-
-def numbers(rows: object, field: str, kind: type, width: int) -> np.ndarray:
-    values = np.empty(len(rows) * width, kind)  # type: ignore[arg-type]
-    rows.foreach_get(field, values)  # type: ignore[attr-defined]
-    return values.reshape(-1, width)
 
 
 def _seen_from(lens: Lens, piece: Piece) -> tuple[np.ndarray, np.ndarray]:

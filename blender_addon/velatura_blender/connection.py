@@ -4,6 +4,7 @@ import bpy
 
 from . import preferences, resume
 from .client import VelaturaError
+from .errands import errands
 from .session import session
 
 
@@ -14,16 +15,23 @@ class VELATURA_OT_cancel(bpy.types.Operator):
     bl_label = "Cancel"
 
     number: bpy.props.IntProperty(  # type: ignore[valid-type]
-        name="Job", description="Its place in the queue, from 0; -1: all", default=-1, min=-1, options={"SKIP_SAVE"}
+        name="Job",
+        description="Its place in the queue, from 0, and behind that what is not in it yet; -1: all",
+        default=-1,
+        min=-1,
+        options={"SKIP_SAVE"},
     )
 
     @classmethod
     def poll(cls, context):
         """There is something to stop."""
-        return bool(session.tasks)
+        return bool(session.tasks or errands.asking())
 
     def execute(self, context):
-        """Ask the engine to stop."""
+        """Ask the engine to stop, or ask for nothing any more."""
+        for number, errand in enumerate(errands.asking(), len(session.tasks)):
+            if self.number in (-1, number):
+                errands.stop(errand)
         session.cancel(self.number)
         return {"FINISHED"}
 

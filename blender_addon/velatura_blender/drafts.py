@@ -15,7 +15,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import capture, resume
+from . import capture, host, resume
 from .lent import Layer
 from .session import Task, session
 
@@ -60,18 +60,19 @@ def hold(key: str, data: bytes, scene: int) -> None:
     HELD[key] = scene, data
 
 
-def take(key: str) -> tuple[bpy.types.Scene, Draft] | None:
-    """A draft and its scene; None where nobody knows it. It is forgotten."""
-    scene = _scene_that_knows(key)
+def known(key: str) -> bytes | None:
+    """A packed draft; None where nobody knows it."""
     if key in HELD:
-        number, data = HELD[key]
-        scene = _scene(number)
-    elif scene is not None:
-        data = scene[NOTED][key]
-    else:
-        return None
+        return HELD[key][1]
+    scene = _scene_that_knows(key)
+    return None if scene is None else bytes(scene[NOTED][key])
+
+
+def take(key: str) -> bpy.types.Scene | None:
+    """The scene of a draft; None where nobody knows it. It is forgotten."""
+    scene = host.scene_of(HELD[key][0]) if key in HELD else _scene_that_knows(key)
     drop(key)
-    return scene, unpacked(data)
+    return scene
 
 
 @resume.resumable
@@ -95,7 +96,7 @@ def keep() -> None:
             drop(key)
     for key in running.intersection(HELD).difference(noted):
         number, data = HELD[key]
-        scene = _scene(number)
+        scene = host.scene_of(number)
         if NOTED not in scene:
             scene[NOTED] = {}
         scene[NOTED][key] = data
@@ -103,11 +104,6 @@ def keep() -> None:
 
 def _scene_that_knows(key: str) -> bpy.types.Scene | None:
     return next((scene for scene in bpy.data.scenes if key in scene.get(NOTED, {})), None)
-
-
-def _scene(number: int) -> bpy.types.Scene:
-    scenes = bpy.data.scenes
-    return next((scene for scene in scenes if scene.session_uid == number), bpy.context.scene or scenes[0])
 
 
 def packed(draft: Draft) -> bytes:

@@ -1,7 +1,7 @@
 """What goes on beside the window in small pieces: generators that yield whenever nothing but waiting is left to do.
 
-A timer takes them further in the window; in background mode `wait` does. An errand that is stopped is closed, so that
-what it borrowed is given back where it stands.
+A timer takes them further in the window; in background mode `wait` does. Each piece finds the scene as the open one in
+which the errand was begun. An errand that is stopped is closed, so that what it borrowed is given back where it stands.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ class Breath:
 
 @dataclass(slots=True, kw_only=True)
 class Errand:
-    """Something under way. `message` and `fraction` (0 to 1) are for the artist, `error` is why it ended badly."""
+    """Something under way, in the `scene` of this number; it `asks` where it ends with a job. `message` and `fraction`
+    (0 to 1) are for the artist, `error` is why it ended badly."""
 
     title: str
     steps: Steps
+    scene: int
+    asks: bool = False
     message: str = ""
     fraction: float = 0.0
     error: Exception | None = None
@@ -58,9 +61,10 @@ class Errands:
     running: list[Errand] = field(default_factory=list)
     last: Errand | None = None
 
-    def start(self, title: str, steps: Steps) -> Errand:
+    def start(self, title: str, steps: Steps, *, asks: bool = False) -> Errand:
         """Begin at once, as far as nothing has to be waited for."""
-        errand = Errand(title=title, steps=steps, message=f"{title} …")
+        words = f"{title}: being got ready …" if asks else f"{title} …"
+        errand = Errand(title=title, steps=steps, scene=host.open_scene(), asks=asks, message=words)
         self.running.append(errand)
         session.say(errand.message)
         self.further(errand)
@@ -72,13 +76,24 @@ class Errands:
         """The one of this title that runs."""
         return next((errand for errand in self.running if errand.title == title), None)
 
+    def asking(self) -> list[Errand]:
+        """Those that end with a job, which is not at the engine yet."""
+        return [errand for errand in self.running if errand.asks]
+
+    def hand_in(self, until: float) -> None:
+        """Go on with those until all jobs are at the engine, or `time.monotonic` is so late."""
+        for errand in self.asking():
+            while not errand.done and time.monotonic() < until:
+                self.further(errand)
+
     def further(self, errand: Errand) -> None:
         """Take one piece of an errand; never waits."""
         if errand.stopping and not rendering():
             self.stop(errand)
             return
         try:
-            next(errand.steps)
+            with host.within(errand.scene):
+                next(errand.steps)
             return
         except StopIteration as end:
             errand.message = end.value or errand.message

@@ -6,7 +6,7 @@ graphics card or ray by ray, and every pixel looks up what its surface wears the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import bpy
@@ -16,7 +16,7 @@ from gpu_extras.batch import batch_for_shader
 from mathutils import Matrix
 from mathutils.bvhtree import BVHTree
 
-from . import capture, offscreen, place, texels
+from . import capture, meshes, offscreen, place, texels
 
 VERTEX = "void main() { depth = -place.z; laid = uv; gl_Position = to_clip * vec4(place, 1.0); }"
 FRAGMENT = "void main() { seen = vec4(depth, gl_FrontFacing ? number : -number, laid); }"
@@ -56,41 +56,63 @@ class Seen:
     uvs: np.ndarray
 
 
-def patches(depsgraph: bpy.types.Depsgraph, looks: Callable[[bpy.types.Object, int], place.Look | None]) -> list[Patch]:
-    """Everything solid that `capture.solids` knows; `looks(object, slot)` is what a material of an object shows."""
-    found: list[Patch] = []
+def patches(
+    depsgraph: bpy.types.Depsgraph,
+    looks: Callable[[bpy.types.Object, int], place.Look | None],
+    own: Mapping[int, meshes.Form],
+) -> Callable[[], list[Patch]]:
+    """What reckons everything solid that `capture.solids` knows, as it is now, and touches no Blender data;
+    `looks(object, slot)` is what a material of an object shows, `own` the forms of objects' own meshes where they were
+    read."""
+    read, forms = [], {}
     for instance in capture.visible(depsgraph):
         shown = instance.object
         if shown.type not in capture.SOLID:
             continue
         owner = (instance.parent if instance.is_instance else shown).original
-        found += _split(shown, np.array(instance.matrix_world, np.float64), owner.name, not instance.is_instance, looks)
-    return found
+        parts = _read(shown, looks, forms, own)
+        if parts:
+            read.append((owner.name, not instance.is_instance, np.array(instance.matrix_world, np.float64), *parts))
+
+    def reckon() -> list[Patch]:
+        return [patch for each in read for patch in _cut(*each)]
+
+    return reckon
 
 
-def _split(shown, matrix, name, whole, looks) -> Iterator[Patch]:
+def _read(shown, looks, forms, own):
+    """The form of an evaluated thing, the slots (T,) of its triangles, and of each slot that is worn its number, look,
+    UVs (L, 2) and colour; None for what has no faces."""
     mesh = shown.to_mesh()
     try:
         if mesh is None or not len(mesh.polygons):
-            return
-        mesh.calc_loop_triangles()
-        places = capture.numbers(mesh.vertices, "co", np.float32, 3)
-        triangles = capture.numbers(mesh.loop_triangles, "vertices", np.int32, 3)
-        loops = capture.numbers(mesh.loop_triangles, "loops", np.int32, 3)
-        slots = np.minimum(capture.numbers(mesh.loop_triangles, "material_index", np.int32, 1)[:, 0],
-                           max(len(shown.material_slots) - 1, 0))  # fmt: skip
-        for slot in np.unique(slots).tolist():
-            look, uvs, some = looks(shown.original, slot), None, slots == slot
-            if look is not None and look.layer in mesh.uv_layers:
-                laid = capture.numbers(mesh.uv_layers[look.layer].uv, "vector", np.float32, 2)[loops[some]]
-                uvs = laid * np.float32(look.scale) + np.float32(look.shift)
-            piece = capture.placed((places, triangles[some], uvs), matrix, name)
-            yield Patch(
-                name=name, slot=slot, whole=whole, positions=piece.positions, triangles=piece.triangles, uvs=piece.uvs,
-                look=None if uvs is None else look, color=_color(shown, slot),
-            )  # fmt: skip
+            return None
+        key = shown.data.as_pointer()
+        if key not in forms:
+            data = shown.original.data
+            forms[key] = meshes.form(mesh, own.get(data.session_uid) if data is not None else None)
+        slots, worn = meshes.slots(mesh, shown.material_slots), []
+        for slot in np.flatnonzero(np.bincount(slots)).tolist():
+            look = looks(shown.original, slot)
+            there = look is not None and look.layer in mesh.uv_layers
+            laid = meshes.laid(mesh, look.layer) if there else None
+            worn.append((slot, look if there else None, laid, _color(shown, slot)))
+        return forms[key], slots[meshes.owners(mesh)], worn
     finally:
         shown.to_mesh_clear()
+
+
+def _cut(name, whole, matrix, form, slots, worn) -> Iterator[Patch]:
+    triangles = form.triangles
+    for slot, look, laid, color in worn:
+        some, uvs = slots == slot, None
+        if look is not None:
+            uvs = laid[form.loops[some]] * np.float32(look.scale) + np.float32(look.shift)
+        piece = capture.placed((form.positions, triangles[some], uvs), matrix, name)
+        yield Patch(
+            name=name, slot=slot, whole=whole, positions=piece.positions, triangles=piece.triangles, uvs=piece.uvs,
+            look=look, color=color,
+        )  # fmt: skip
 
 
 def _color(shown: bpy.types.Object, slot: int) -> tuple[int, int, int]:
@@ -98,13 +120,23 @@ def _color(shown: bpy.types.Object, slot: int) -> tuple[int, int, int]:
     return tuple(place.base_color(worn, PLAIN).tolist())
 
 
-def see(lens: capture.Lens, pieces: Sequence[Patch], width: int, height: int, *, drawn: bool = True) -> Seen:
-    """What a lens sees of these patches; `drawn` on the graphics card where there is one."""
+Corners = tuple[list[np.ndarray], list[np.ndarray]]
+"""Of each patch the corners of its triangles (T, 3, 3) before a lens, and their UVs (T, 3, 2), float32."""
+
+
+def corners(lens: capture.Lens, pieces: Sequence[Patch]) -> Corners:
+    """Where patches are before a lens. Touches no Blender data."""
     turn = lens.world_to_camera
-    there = [(piece.positions @ turn[:3, :3].T + turn[:3, 3])[piece.triangles] for piece in pieces]
+    there = [(piece.positions @ turn[:3, :3].T + turn[:3, 3]).astype(np.float32)[piece.triangles] for piece in pieces]
     uvs = [np.zeros((*piece.triangles.shape, 2)) if piece.uvs is None else piece.uvs for piece in pieces]
+    return there, [each.astype(np.float32) for each in uvs]
+
+
+def see(lens: capture.Lens, given: Corners, width: int, height: int, *, drawn: bool = True) -> Seen:
+    """What a lens sees of patches whose `corners` before it are given; `drawn` on the graphics card where there is
+    one."""
     way = _draw if drawn and offscreen.ready() else _cast
-    depth, signed, laid = way(there, uvs, lens, width, height)
+    depth, signed, laid = way(*given, lens, width, height)
     patch = np.abs(signed) - 1
     return Seen(lens=lens, depth=depth, patch=patch, front=signed > 0, uvs=laid)
 
@@ -128,7 +160,7 @@ def _draw(there, uvs, lens, width, height):
         shader.bind()
         shader.uniform_float("to_clip", Matrix(lens.camera_to_clip.tolist()))
         for number, (corners, laid) in enumerate(zip(there, uvs, strict=True), 1):
-            given = {"place": corners.reshape(-1, 3).astype(np.float32), "uv": laid.reshape(-1, 2).astype(np.float32)}
+            given = {"place": corners.reshape(-1, 3), "uv": laid.reshape(-1, 2)}
             shader.uniform_float("number", float(number))
             batch_for_shader(shader, "TRIS", given).draw(shader)
 
@@ -163,22 +195,24 @@ def _cast(there, uvs, lens, width, height):
     return depth, signed, laid
 
 
-def colors(seen: Seen, pieces: Sequence[Patch]) -> np.ndarray:
-    """What is seen, (H, W, 3) uint8 on the sRGB curve; images are averaged where a pixel shows many texels of them."""
+def images(seen: Seen, pieces: Sequence[Patch]) -> list[bpy.types.Image]:
+    """The images that are seen, each once."""
+    known = {}
+    for number, piece in enumerate(pieces):
+        if piece.look is not None and (seen.patch == number).any():
+            known[piece.look.image.session_uid] = piece.look.image
+    return list(known.values())
+
+
+def colors(seen: Seen, pieces: Sequence[Patch], shown: Sequence[np.ndarray | None]) -> np.ndarray:
+    """What is seen, (H, W, 3) uint8 on the sRGB curve; images are averaged where a pixel shows many texels of them.
+    `shown` are the pixels (H, W, 3) of each piece's image. Touches no Blender data."""
     found = np.empty((*seen.patch.shape, 3), np.uint8)
     found[...] = NOTHING
-    images: dict[str, np.ndarray] = {}
-    for number, piece in enumerate(pieces):
+    for number, (piece, pixels) in enumerate(zip(pieces, shown, strict=True)):
         here = seen.patch == number
-        if not here.any():
-            continue
-        if piece.look is None:
-            found[here] = piece.color
-            continue
-        image = piece.look.image
-        if image.name not in images:
-            images[image.name] = place.read(image)[..., :3]
-        found[here] = np.rint(values(seen, here, images[image.name]))
+        if here.any():
+            found[here] = piece.color if pixels is None else np.rint(values(seen, here, pixels))
     return found
 
 

@@ -14,8 +14,6 @@ import bpy
 from . import host, icons, place, resume
 from .session import session
 
-BAKED = ("Projection", "Texture Object", "Re-blend", "Redo View", "Local Edit")
-"""Kinds whose images fit the UV map of one object alone."""
 MOST = 200  # entries; beyond, the oldest without a star go
 
 
@@ -34,6 +32,10 @@ class VelaturaMemory(bpy.types.PropertyGroup):
     thumb: bpy.props.StringProperty(name="Thumbnail")  # type: ignore[valid-type]
     place: bpy.props.StringProperty(name="Placed by")  # type: ignore[valid-type]
     arguments: bpy.props.StringProperty(name="Arguments")  # type: ignore[valid-type]
+
+    def is_baked(self):
+        """Whether its image fits the UV map of one object alone."""
+        return self.place in resume.BAKED
 
 
 def watch(task, result):
@@ -61,13 +63,13 @@ def add(task, image, material=None):
     entry.name, entry.kind, entry.recipe = image.name, task.title, image[place.RECIPE]
     entry.made = time.strftime("%Y-%m-%d %H:%M")
     entry.image, entry.material = image, material
-    if task.title in BAKED and material is not None:
-        entry.owner = next((thing for thing in bpy.data.objects if _slots(thing, material)), None)
-        entry.slots = _slots(entry.owner, material) if entry.owner else ""
     entry.thumb = icons.thumbnail(image)
     found = resume.written(task.place)
     if found is not None:
         entry.place, entry.arguments = found
+    if entry.is_baked() and material is not None:
+        entry.owner = next((thing for thing in bpy.data.objects if _slots(thing, material)), None)
+        entry.slots = _slots(entry.owner, material) if entry.owner else ""
     settings.history.move(len(settings.history) - 1, 0)
     settings.history_index = 0
     plain = [number for number, each in enumerate(settings.history) if not each.favourite]

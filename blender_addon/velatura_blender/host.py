@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import bpy
 
@@ -106,6 +106,58 @@ def edited_material(context: bpy.types.Context) -> str:
     if space is None or space.type != "NODE_EDITOR" or space.tree_type != "ShaderNodeTree":
         return ""
     return space.id.name if isinstance(space.id, bpy.types.Material) else ""
+
+
+def scene_of(number: int) -> bpy.types.Scene:
+    """A scene by its `session_uid`, whatever it is called by now; where it is gone, the one that is open."""
+    here, scenes = bpy.context.scene, bpy.data.scenes
+    return next((scene for scene in scenes if scene.session_uid == number), here or scenes[0])
+
+
+def open_scene() -> int:
+    """The `session_uid` of the scene that is open; 0 where none is."""
+    return bpy.context.scene.session_uid if bpy.context.scene is not None else 0
+
+
+@contextmanager
+def within(number: int) -> Iterator[None]:
+    """Blender's context as if the scene of this number were open; the artist sees the one that is.
+
+    Timers have no window, and so none of the view layers is the artist's: that of a window which shows the scene is.
+    """
+    scene, here = scene_of(number), bpy.context
+    if scene == here.scene and here.window is not None:
+        yield
+        return
+    shown = next((window for window in here.window_manager.windows if window.scene == scene), None)
+    if shown is not None:
+        with _as_in(shown):
+            yield
+    else:
+        with here.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+            yield
+
+
+@contextmanager
+def in_a_window() -> Iterator[None]:
+    """The context of a window, whichever scene it shows: Blender's operators work in no other one."""
+    window = bpy.context.window or next(iter(bpy.context.window_manager.windows), None)
+    if window is None or (window == bpy.context.window and window.scene == bpy.context.scene):
+        yield
+    else:
+        with _as_in(window):
+            yield
+
+
+def _as_in(window: bpy.types.Window) -> AbstractContextManager[None]:
+    # The window alone would leave a scene that is overridden already.
+    return bpy.context.temp_override(window=window, scene=window.scene, view_layer=window.view_layer)
+
+
+def is_editing() -> bool:
+    """The artist is in an Edit Mode."""
+    with in_a_window():
+        return bpy.context.mode.startswith("EDIT")
 
 
 def undo_step(message: str) -> None:

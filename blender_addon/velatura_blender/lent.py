@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import bmesh
 import bpy
 import numpy as np
 
-from . import place, uvs
+from . import capture, place, uvs
+from .held import Held, hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +29,22 @@ class Layer:
 
 
 @contextmanager
-def layers(things: Sequence[bpy.types.Object], policy: str) -> Iterator[list[Layer]]:
-    """The layer of each object, by the policy of `uvs.layer_for`; what had to be made is there within the block only.
+def layers(things: Sequence[bpy.types.Object], choices: Sequence[uvs.Choice]) -> Iterator[list[Layer]]:
+    """The layer of each object, as was chosen; what had to be made is there within the block only.
 
-    Objects that share a mesh share what was made for it.
+    Objects that share a mesh share what was made for it. Raises ValueError where a mesh cannot be given a layer.
     """
     found: list[Layer] = []
     made: dict[bpy.types.Mesh, Layer] = {}
     try:
-        for thing in things:
+        for thing, choice in zip(things, choices, strict=True):
             mesh = thing.data
+            if choice.layer:
+                found.append(Layer(name=choice.layer))
+                continue
             if mesh not in made:
-                name, new, why = uvs.layer_for(thing, policy)
-                if not new:
-                    found.append(Layer(name=name))
-                    continue
-                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=why)
+                name, _ = place.uv_layer(thing, fresh=True)
+                made[mesh] = Layer(name=name, uvs=uvs.values(mesh, name), faces=uvs.faces(mesh), why=choice.why)
             found.append(made[mesh])
         yield found
     finally:
@@ -67,17 +67,41 @@ def give(thing: bpy.types.Object, layer: Layer) -> str:
     for known in mesh.uv_layers:
         if known.name.startswith(place.LAYER) and np.array_equal(uvs.values(mesh, known.name), layer.uvs):
             return known.name
-    return _made(mesh, layer.uvs, thing.name)
+    made = uvs.add(mesh, place.LAYER, layer.uvs)
+    if not made:
+        raise ValueError(f"{thing.name} has {place.MOST_LAYERS} UV maps already")
+    return made
 
 
-def _made(mesh: bpy.types.Mesh, values: np.ndarray, owner: str) -> str:
-    if len(mesh.uv_layers) >= place.MOST_LAYERS:
-        raise ValueError(f"{owner} has {place.MOST_LAYERS} UV maps already")
-    if mesh.is_editmode:
-        edited = bmesh.from_edit_mesh(mesh)
-        key = edited.loops.layers.uv.new(place.LAYER)
-        for loop, uv in zip(uvs.loops(edited), values.reshape(-1, 2).tolist(), strict=True):
-            loop[key].uv = uv
-        bmesh.update_edit_mesh(mesh)
-        return key.name
-    return place.add_layer(mesh, place.LAYER, values)
+def unwrapped(things: Sequence[bpy.types.Object]) -> list[Held]:
+    """The objects, held with their active layers, or with new ones, which are gone again."""
+    with layers(things, [uvs.choice(thing, "ACTIVE") for thing in things]) as found:
+        return held(things, found)
+
+
+def held(things: Sequence[bpy.types.Object], found: Sequence[Layer]) -> list[Held]:
+    """Objects with layers that are there, to be found and made again."""
+    return [hold(thing, layer.name, lent=layer.uvs is not None) for thing, layer in zip(things, found, strict=True)]
+
+
+def surfaces(
+    things: Sequence[bpy.types.Object], found: Sequence[Layer], forms: capture.Forms
+) -> list[capture.Reading | None]:
+    """The objects' surfaces as Blender has them, with layers that are there; None for what has no faces. `forms` were
+    read before, and are of use where no layer was made."""
+    bpy.context.view_layer.update()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    forms = {} if any(layer.uvs is not None for layer in found) else forms
+    return [capture.reading(thing, depsgraph, layer.name, forms) for thing, layer in zip(things, found, strict=True)]
+
+
+def need_laid(things: Sequence[bpy.types.Object | capture.Reading], found: Sequence[capture.Reading | None]) -> None:
+    """Raises ValueError naming a thing whose surface does not have its layer."""
+    for thing, each in zip(things, found, strict=True):
+        if each is None or each.laid is None:
+            raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
+
+
+def words(things: Sequence[Held]) -> list[str]:
+    """Which are unwrapped with their result, for the artist."""
+    return [f"unwrapped {each.name} into «{each.layer}»" for each in things if each.lent]

@@ -7,10 +7,13 @@ import numpy as np
 
 from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, unseen, vantage
 from .held import hold
-from .operators import Asking
+from .operators import Asking, Settled
 from .session import session
+from .sheets import beside
 
 SCOUT = 384  # pixels; longer side of the picture in which the marked part is looked for
+OWN = ("way", "size", "strength", "surroundings", "follow_depth", "match", "edges")
+"""Values beside the words that it is asked with."""
 WAYS = [
     ("VIEW", "From View", "Painted as it is seen from here, following the surface, and laid onto what is seen"),
     ("UV", "In Texture", "Painted in the flat texture, also where nothing can be seen"),
@@ -88,23 +91,19 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
         return super().value(context, name)
 
     def ask(self, context):
-        """Find the part, look at it, and send it."""
+        """Read what there is; the rest is done in pieces."""
         found = canvas.canvas_of(context.view_layer.objects.active)
-        marked = self.marked(context, found)
-        islands = canvas.covered(found)
-        weights = texels.padded(marked, islands)
-        if not weights.any():
-            raise ValueError("What is marked lies beside the faces' UVs: no texel that is seen would change")
-        kept = {
-            "thing": hold(found.thing), "slot": found.slot, "laid": canvas.laid(found.look),
-            "image": canvas.key(found.image), "words": texels.write(weights=weights, islands=islands),
-        }  # fmt: skip
-        if self.value(context, "way") == "UV":
-            return self.in_texture(context, found, weights, islands, kept)
-        return self.from_view(context, found, weights, kept)
+        own = Settled(self, context, *OWN)
+        session.connect(preferences.endpoint(context))
+        forms: canvas.Forms = {}
+        marked, covered, view = self.marked(context, found, forms), canvas.covered(found, forms), None
+        if own.value(context, "way") == "VIEW":
+            lens, size = vantage.lens_of(context, self.value(context, "look_from"), SCOUT)
+            view = lens, size, flat.patches(context.evaluated_depsgraph_get(), partial(_look_of, found), forms)
+        return change(own, found, marked, covered, view)
 
-    def marked(self, context, found):
-        """The part (H, W) uint8. Raises ValueError where nothing is marked."""
+    def marked(self, context, found, forms):
+        """What reckons the part (H, W) uint8. Raises ValueError where nothing is marked."""
         part, paint = self.value(context, "part"), context.scene.tool_settings.image_paint
         given = bpy.data.images.get(self.mask) if self.mask else context.scene.velatura_local.mask
         if self.mask and given is None:
@@ -116,7 +115,7 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
             stencil = paint.use_stencil_layer and paint.stencil_image is not None and not self.mask
             part = "FACES" if selects else "STENCIL" if stencil else "IMAGE"
         if part == "FACES":
-            return canvas.faces(found)
+            return canvas.faces(found, forms)
         mask = paint.stencil_image if part == "STENCIL" else given
         layer = found.thing.data.uv_layer_stencil
         if part == "STENCIL" and layer is not None and layer.name != found.look.layer:
@@ -131,62 +130,91 @@ class VELATURA_OT_local_edit(Asking, bpy.types.Operator):
             )
         return canvas.marked(found, mask)
 
-    def from_view(self, context, found, weights, kept):
-        """Paint over what is seen of the part."""
-        depsgraph = context.evaluated_depsgraph_get()
-        lens, size = vantage.lens_of(context, self.value(context, "look_from"), SCOUT)
-        pieces = flat.patches(depsgraph, partial(_look_of, found))
-        own = [n for n, piece in enumerate(pieces)
-               if (piece.name, piece.slot, piece.whole) == (found.thing.name, found.slot, True)]  # fmt: skip
-        if not own or pieces[own[0]].uvs is None:
-            raise ValueError(f"{found.thing.name} is hidden, or a modifier drops its UV map: show it, keep the map")
-        part = _part(flat.see(lens, pieces, *size), own[0], weights)
-        if not part.any():
-            raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
-        lens, size = vantage.zoomed(lens, part > 0, self.value(context, "size"), self.value(context, "surroundings"))
-        wish = self.wish(context, size)
-        session.connect(preferences.endpoint(context))
-        seen = flat.see(lens, pieces, *size)
-        mask = _part(seen, own[0], weights)
-        if not mask.any():
-            raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")
-        change = asking_local.Change(
-            image=flat.colors(seen, pieces), mask=mask, strength=self.value(context, "strength"),
-            match=self.value(context, "match"),
-        )  # fmt: skip
-        follow = self.value(context, "follow_depth") and asking_local.follows_depth(session.catalog.models, wish.model)
-        spec = asking_local.from_view(
-            wish, change, seen.depth, asking.camera(lens.world_to_camera, lens.camera_to_clip, lens.orthographic),
-            (seen.patch == own[0]) & seen.front, [_target(found, pieces[own[0]], lens)], follow,
-        )  # fmt: skip
-        left_out = wish.left_out | unseen.found(depsgraph, [lens])
-        return session.run("Local Edit", spec, partial(put_from_view, **kept), left_out=left_out)
 
-    def in_texture(self, context, found, weights, islands, kept):
-        """Paint over the part in the texture."""
-        edges = self.value(context, "edges")
-        tile = "" if edges == "NONE" else edges
-        picture, box = texels.filled(place.read(found.image)[..., :3], islands), (0, 0, *found.size)
-        rows, columns = np.flatnonzero(weights.any(1)), np.flatnonzero(weights.any(0))
-        longest = max(np.ptp(rows), np.ptp(columns)) + 1
-        around, size = max(round(longest * self.value(context, "surroundings")), 2), found.size
-        if not tile:
-            left, top = max(columns[0] - around, 0), max(rows[0] - around, 0)
-            box = (int(left), int(top), int(min(columns[-1] + around + 1, found.size[0]) - left),
-                   int(min(rows[-1] + around + 1, found.size[1]) - top))  # fmt: skip
-            scale = min(self.value(context, "size") / max(box[2:]), 1.0)
-            size = tuple(max(round(side * scale), 16) for side in box[2:])
+def change(own, found, marked, covered, view):
+    """Find the part, look at it, and send it, in pieces; the task. `view` is a lens, its size and what reckons patches,
+    or None in the texture."""
+
+    def part():
+        islands = covered()
+        weights = texels.padded(marked(), islands)
+        if not weights.any():
+            raise ValueError("What is marked lies beside the faces' UVs: no texel that is seen would change")
+        return weights, islands, texels.write(weights=weights, islands=islands)
+
+    kept = {"thing": hold(found.thing), "slot": found.slot, "laid": canvas.laid(found.look),
+            "image": canvas.key(found.image)}  # fmt: skip
+    ((weights, islands, words),) = yield from beside([part])
+    kept["words"] = words
+    if view is None:
+        return (yield from in_texture(own, found, weights, islands, kept))
+    return (yield from from_view(own, found, weights, view, kept))
+
+
+def from_view(own, found, weights, view, kept):
+    """Paint over what is seen of the part, in pieces."""
+    lens, size, patches = view
+    values, name = own.values, found.thing.name
+    (pieces,) = yield from beside([patches])
+    mine = [n for n, piece in enumerate(pieces) if (piece.name, piece.slot, piece.whole) == (name, found.slot, True)]
+    if not mine or pieces[mine[0]].uvs is None:
+        raise ValueError(f"{name} is hidden, or a modifier drops its UV map: show it, keep the map")
+    (there,) = yield from beside([partial(flat.corners, lens, pieces)])
+    seen = flat.see(lens, there, *size)
+    (part,) = yield from beside([partial(_part, seen, mine[0], weights)])
+    if not part.any():
+        raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
+    lens, size = vantage.zoomed(lens, part > 0, values["size"], values["surroundings"])
+    wish = own.wish(bpy.context, size)
+    left_out = wish.left_out | unseen.found(bpy.context.evaluated_depsgraph_get(), [lens])
+    (there,) = yield from beside([partial(flat.corners, lens, pieces)])
+    seen = flat.see(lens, there, *size)
+    (mask,) = yield from beside([partial(_part, seen, mine[0], weights)])
+    if not mask.any():
+        raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")
+    known = {}
+    for image in flat.images(seen, pieces):
+        known[image.session_uid] = place.raw(image)
+        yield
+    wear = [None if piece.look is None else piece.look.image.session_uid for piece in pieces]
+    follow = values["follow_depth"] and asking_local.follows_depth(session.catalog.models, wish.model)
+
+    def job():
+        pixels = {number: read.texels()[..., :3] for number, read in known.items()}
+        shown = [pixels.get(number) for number in wear]
+        change = asking_local.Change(
+            image=flat.colors(seen, pieces, shown), mask=mask, strength=values["strength"], match=values["match"]
+        )
+        return asking_local.from_view(
+            wish, change, seen.depth, asking.camera(lens.world_to_camera, lens.camera_to_clip, lens.orthographic),
+            (seen.patch == mine[0]) & seen.front, [_target(name, weights.shape[::-1], pieces[mine[0]], lens)], follow,
+        )  # fmt: skip
+
+    (spec,) = yield from beside([job])
+    return session.run("Local Edit", spec, partial(put_from_view, **kept), left_out=left_out)
+
+
+def in_texture(own, found, weights, islands, kept):
+    """Paint over the part in the texture, in pieces."""
+    values, pixels = own.values, place.raw(found.image)
+    tile = "" if values["edges"] == "NONE" else values["edges"]
+    box, size = (0, 0, *weights.shape[::-1]), weights.shape[::-1]
+    if not tile:
+        box, size = texels.around(weights, values["surroundings"], values["size"])
+    wish = own.wish(bpy.context, size)
+
+    def job():
+        picture = texels.filled(pixels.texels()[..., :3], islands)
         part = slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2])
         change = asking_local.Change(
             image=texels.resized(picture[part], *size), mask=texels.resized(weights[part], *size),
-            strength=self.value(context, "strength"), context=None if tile else max(size),
-            match=self.value(context, "match"),
+            strength=values["strength"], context=None if tile else max(size), match=values["match"],
         )  # fmt: skip
-        wish = self.wish(context, size)
-        session.connect(preferences.endpoint(context))
-        put = partial(put_in_texture, box=box, **kept)
-        spec = asking_local.in_texture(wish, change, tile)
-        return session.run("Local Edit", spec, put, left_out=wish.left_out)
+        return asking_local.in_texture(wish, change, tile)
+
+    (spec,) = yield from beside([job])
+    put = partial(put_in_texture, box=box, **kept)
+    return session.run("Local Edit", spec, put, left_out=wish.left_out)
 
 
 def _look_of(found, thing, slot):
@@ -205,7 +233,7 @@ def _part(seen, own, weights):
     return found
 
 
-def _target(found, piece, lens):
+def _target(name, size, piece, lens):
     """The faces of the canvas for the engine; where several share their texels those that face the lens come first."""
     uvs, which = texels.in_square(piece.uvs)
     triangles = piece.triangles[which]
@@ -213,27 +241,58 @@ def _target(found, piece, lens):
     a, b, c = np.moveaxis(there[triangles], 1, 0)
     towards = np.array([0.0, 0.0, 1.0]) if lens.orthographic else -a
     order = np.argsort((np.cross(b - a, c - a) * towards).sum(1) <= 0, kind="stable")
-    width, height = found.size
-    return asking_local.target(found.thing.name, piece.positions, triangles[order], uvs[order], width, height)
+    return asking_local.target(name, piece.positions, triangles[order], uvs[order], *size)
 
 
-def _lay(result, artifact, paint, share, thing, slot, laid, image):
-    """The paint over what the slot shows by now, which may be another edit, as a new image that it wears; says what was
-    done. Where it shows nothing that fits, the image is made all the same, and only in the file."""
-    owner, recipe = thing.find(), asking.recipe_of(artifact)
-    before = worn = None if owner is None else canvas.shown_in(owner, slot, laid, share.shape)
-    if before is None:
-        asked = canvas.found(bpy.data.images, image)
-        before = asked if asked is not None and tuple(asked.size) == share.shape[::-1] else None
+def _shown(owner, slot, laid, image, shape):
+    """The image that is painted over, and whether the object wears it: what its slot shows by now, which may be another
+    edit, else the one that was asked for; None where none fits."""
+    before = None if owner is None else canvas.shown_in(owner, slot, laid, shape)
+    if before is not None:
+        return before, True
+    asked = canvas.found(bpy.data.images, image)
+    return (asked if asked is not None and tuple(asked.size) == shape[::-1] else None), False
+
+
+def _rest(before, image, mixed):
+    """The image that was asked for, where another one of its size is painted over now and some of it is mixed into the
+    paint; else None."""
+    asked = None if mixed is None else canvas.found(bpy.data.images, image)
+    return place.raw(asked) if asked not in (None, before) and asked.size[:] == before.size[:] else None
+
+
+def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
+    """In pieces, the paint over what the slot shows by now, as a new image that it wears; says what was done. Where it
+    shows nothing that fits, the image is made all the same, and only in the file. `mixed` (H, W) 0..1 is how much of
+    the paint is paint, where the rest is the image that was painted over."""
+    recipe, here = asking.recipe_of(artifact), (slot, laid, image, share.shape)
+    before, _ = _shown(thing.find(), *here)
+    ready = present = None
+    if before is not None and canvas.has_bytes(before):
+        present, alpha, rest = place.raw(before), before.channels in (2, 4), _rest(before, image, mixed)
+
+        def over():
+            there = present.texels()
+            mine = canvas.mixed_with(paint, mixed, None if rest is None else rest.texels(), there)
+            return canvas.over_bytes(there, mine, share, alpha=alpha)
+
+        (ready,) = yield from beside([over])
+    owner = thing.find()
+    before, worn = _shown(owner, *here)
     if before is None:
         layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
         made = place.image(image[0], layer, recipe)
-    else:
+    elif ready is not None and canvas.has_bytes(before) and place.raw(before).is_as(present):
+        made = canvas.copy_from(before, ready, recipe)
+    else:  # floats, or somebody painted on it meanwhile
+        rest = _rest(before, image, mixed)
+        paint = canvas.mixed_with(paint, mixed, None if rest is None else rest.texels(), place.read(before))
         made = canvas.copy_with(before, paint, share, recipe)
+    if before is not None:
         host.show_image(made, before.name)
     seeds = [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
     notes = [f"{(share > 0).mean():.1%} of «{made.name}» changed", *seeds]
-    if worn is not None:
+    if worn:
         if before.is_dirty:
             notes.append(f"«{before.name}» has strokes that are not saved: save or pack it")
         canvas.wear(owner, owner.material_slots[slot].material, before, made)
@@ -247,36 +306,51 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image):
     return "Changed: " + "; ".join(notes)
 
 
-@resume.resumable
+@resume.baked
 def put_from_view(result, thing, slot, laid, image, words):
     """The texture with what the view saw of the part; says what was done."""
-    artifact, kept = result.artifacts[-1], texels.read(words)
-    given = asking.picture(artifact)
-    seen = np.where(kept["islands"], given[..., 3], 0)
-    seen = texels.padded(seen, kept["islands"])
-    # The view's picture has been blended by the mask; from half on it is taken whole, below it fades into the texels.
-    share = np.minimum(kept["weights"] / np.float32(127.5), 1) * (seen / np.float32(255))
+    artifact = result.artifacts[-1]
+    ((paint, share, mixed),) = yield from beside([partial(_from_view, artifact, words)])
     if not share.any():
         raise ValueError("the view saw no texel of the part: turn it, or make the texture larger")
-    told = _lay(result, artifact, given[..., :3], share, thing, slot, laid, image)
+    told = yield from _lay(result, artifact, paint, share, thing, slot, laid, image, mixed)
     shared = artifact.scores.get("overlap", 0) > 0.02
     return told + (f"; faces of {thing.name} share texels, and change together" if shared else "")
 
 
-@resume.resumable
+def _from_view(artifact, words):
+    """The paint (H, W, 3) that a view saw, how far it counts (H, W) 0..1, and how much of it is paint and not what was
+    painted over. Touches no Blender data."""
+    given, kept = asking.picture(artifact), texels.read(words)
+    seen = np.where(kept["islands"], given[..., 3], 0)
+    seen = texels.padded(seen, kept["islands"])
+    # The view's picture has been blended by the mask; from half on it is taken whole, below it fades into the texels.
+    mixed = kept["weights"] / np.float32(255)
+    return given[..., :3], np.minimum(2 * mixed, 1) * (seen / np.float32(255)), mixed
+
+
+@resume.baked
 def put_in_texture(result, thing, slot, laid, image, words, box):
     """The texture with its part painted anew; says what was done."""
-    artifact, kept = result.artifacts[-1], texels.read(words)
+    artifact, first = result.artifacts[-1], result.resolved.steps[0].diffuse
+    size = first.width, first.height
+    ((paint, share),) = yield from beside([partial(_in_texture, artifact, size, words, box)])
+    return (yield from _lay(result, artifact, paint, share, thing, slot, laid, image))
+
+
+def _in_texture(artifact, size, words, box):
+    """The paint (H, W, 3) of a layer of this size over a part of the texture, and how far it counts (H, W) 0..1.
+    Touches no Blender data."""
+    kept = texels.read(words)
     left, top, width, height = box
-    first = result.resolved.steps[0].diffuse
-    paint, alpha = asking_local.layer_of(artifact, first.height, first.width)
+    paint, alpha = asking_local.layer_of(artifact, *size[::-1])
     whole, share = np.zeros((*kept["islands"].shape, 3), np.uint8), np.zeros(kept["islands"].shape, np.float32)
     part = slice(top, top + height), slice(left, left + width)
-    exact = (first.width, first.height) == (width, height)
+    exact = size == (width, height)
     whole[part] = paint if exact else texels.resized(paint, width, height)
     share[part] = alpha if exact else kept["weights"][part] / np.float32(255)
     share[kept["weights"] == 0] = 0
-    return _lay(result, artifact, whole, share, thing, slot, laid, image)
+    return whole, share
 
 
 class VELATURA_OT_new_mask(bpy.types.Operator):

@@ -4,7 +4,7 @@ import random
 
 import bpy
 
-from . import asking, history, host, knobs, place, preferences, resume, unseen, views
+from . import asking, host, knobs, place, preferences, resume, unseen, views
 from .client import VelaturaError, recipe
 from .operators import refused
 from .session import session
@@ -92,14 +92,14 @@ class VELATURA_OT_history_apply(OnEntry, bpy.types.Operator):
         if entry.material is None:
             raise ValueError(f"The material of «{entry.name}» is gone: vary it to paint it again")
         things, words = unseen.paintable(context), ""
-        if entry.kind in history.BAKED and views.is_there(entry.owner):
+        if entry.is_baked() and views.is_there(entry.owner):
             things = owners(entry, things)
             for thing in things:
                 place.wear(thing, entry.material, [int(number) for number in entry.slots.split()])
         else:
             for thing in things:
                 place.wear(thing, place.fitting(entry.material, thing))
-            if entry.kind in history.BAKED:
+            if entry.is_baked():
                 words = "; the object that it was made for is gone, so it fits only where UVs are the same"
         return f"«{entry.material.name}» on {', '.join(thing.name for thing in things)}{words}"
 

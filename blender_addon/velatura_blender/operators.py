@@ -1,20 +1,19 @@
-"""What an artist can ask for. Each operator sends a job and returns at once, or with `wait=True` when it is placed."""
+"""How an artist asks, and for textures and materials. Each operator sends a job and returns at once, or with
+`wait=True` when it is placed."""
 
 import random
 from functools import partial
+from types import GeneratorType
 
 import bpy
 
-from . import asking, canvas, capture, held, host, layers, painting, place, preferences, resume, unseen, wiring
-from .client import VelaturaError, pixels
+from . import asking, host, lent, painting, place, preferences, resume, unseen, wiring
+from .client import VelaturaError
+from .errands import errands
 from .session import session
 from .sheets import sheets_in_turn
 
 EDITING = "Leave Edit Mode first"
-PLAIN = (
-    "is made by other nodes, or lies in another UV map, and becomes a plain colour where nothing is painted: stop, and "
-    "bake it into an image first (Cycles: Render > Bake, Diffuse, Color alone)"
-)
 
 
 def refused(operator, error):
@@ -39,6 +38,26 @@ def act(operator, context, begin, finish):
         return {"FINISHED"}
     except (VelaturaError, ValueError) as error:
         return refused(operator, error)
+
+
+def task_of(operator, asked):
+    """The task of what an operator asked: `asked`, or what it ends with where it is a generator of pieces. None while
+    there are pieces left for the window's timer."""
+    if not isinstance(asked, GeneratorType):
+        return asked
+    tasks = []
+    errand = errands.start(operator.bl_label, _pieces(asked, tasks), asks=True)
+    if operator.wait or not host.has_window():
+        errands.wait(errand)
+    elif errand.error is not None:
+        raise errand.error
+    return tasks[0] if tasks else None
+
+
+def _pieces(asked, tasks):
+    """Steps of an errand that end with a task, which `tasks` takes."""
+    tasks.append((yield from asked))
+    return tasks[0].message or f"{tasks[0].title} …"
 
 
 class Asking:
@@ -66,7 +85,9 @@ class Asking:
         try:
             if context.mode.startswith("EDIT") and not self.editing:
                 raise ValueError(EDITING)
-            task = self.ask(context)
+            task = task_of(self, self.ask(context))
+            if task is None:
+                return {"FINISHED"}
             if self.wait:
                 session.wait(task)
                 self.report({"INFO"}, task.message)
@@ -106,6 +127,18 @@ class Asking:
         return unseen.paintable(context)
 
 
+class Settled(Asking):
+    """An operator's values as they were when it was asked: in the window it is gone when pieces of it are left."""
+
+    def __init__(self, operator, context, *names):
+        names = ("prompt", "negative", "seed", "steps", "model", "style", "sampler", "guidance", *names)
+        self.values = {name: operator.value(context, name) for name in names}
+
+    def value(self, context, name):
+        """What it was then."""
+        return self.values[name]
+
+
 class VELATURA_OT_texture(Asking, bpy.types.Operator):
     """Make a seamless texture of the prompt and put it on the selected meshes as a new material"""
 
@@ -122,14 +155,13 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
         spec = asking.texture(wish, self.value(context, "tiling"))
-        with layers.unwrapped() as made:
-            on = layers.choose(things, made, place.uv_layer)
-            put = partial(put_texture, things=on, made=made, title=wish.prompt, repeat=self.value(context, "repeat"))
-            return session.run("Texture", spec, put, partial(layers.drop_layers, made=made), left_out=wish.left_out)
+        on = lent.unwrapped(things)
+        put = partial(put_texture, things=on, title=wish.prompt, repeat=self.value(context, "repeat"))
+        return session.run("Texture", spec, put, left_out=wish.left_out)
 
 
 @resume.resumable
-def put_texture(result, things, made, title, repeat):
+def put_texture(result, things, title, repeat):
     """Image, one material for each UV layer that is used, and the objects that wear them; says what was done."""
     artifact = result.artifacts[0]
     recipe = asking.recipe_of(artifact)
@@ -139,7 +171,7 @@ def put_texture(result, things, made, title, repeat):
     def material(layer, size):
         return place.material(place.title(title), image, layer, repeat=repeat, recipe=recipe)
 
-    return _dress("Texture", things, made, f"seed {artifact.seed}", material)
+    return _dress("Texture", things, f"seed {artifact.seed}", material)
 
 
 class VELATURA_OT_material(Asking, bpy.types.Operator):
@@ -159,20 +191,18 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
         spec = asking.material(wish, self.value(context, "tiling"))
-        with layers.unwrapped() as made:
-            put = partial(
-                put_material,
-                things=layers.choose(things, made, place.uv_layer),
-                made=made,
-                title=wish.prompt,
-                repeat=self.value(context, "repeat"),
-                displace=self.value(context, "displace"),
-            )
-            return session.run("Material", spec, put, partial(layers.drop_layers, made=made), left_out=wish.left_out)
+        put = partial(
+            put_material,
+            things=lent.unwrapped(things),
+            title=wish.prompt,
+            repeat=self.value(context, "repeat"),
+            displace=self.value(context, "displace"),
+        )
+        return session.run("Material", spec, put, left_out=wish.left_out)
 
 
 @resume.resumable
-def put_material(result, things, made, title, repeat, displace):
+def put_material(result, things, title, repeat, displace):
     """An image for each map, one material for each UV layer that is used, and who wears them; says what was done.
 
     The maps become files beside Blender's thread. All else is one piece: packing six files takes few milliseconds, and
@@ -194,13 +224,13 @@ def put_material(result, things, made, title, repeat, displace):
             place.title(title), images, layer, repeat=repeat, depth=share * size, displace=displace, recipe=recipe
         )
 
-    return _dress("Material", things, made, _seeds(result)[0], material)
+    return _dress("Material", things, seeds(result)[0], material)
 
 
-def _dress(what, things, made, seed, material):
+def _dress(what, things, seed, material):
     """The objects that are still there wear a material, `material(layer, size)` for each UV layer that is used; says
     what was done."""
-    notes, known, worn = [seed, *layers.words(made)], {}, []
+    notes, known, worn = [seed, *lent.words(things)], {}, []
     for target in things:
         thing = target.find()
         if thing is None:
@@ -219,124 +249,14 @@ def _dress(what, things, made, seed, material):
     return f"{what} {'on ' + ', '.join(worn) if worn else 'only in the history'}, " + "; ".join(notes)
 
 
-def _seeds(result):
+def seeds(result):
     """The seeds of a job's paintings, in words."""
     return [f"seed {step.diffuse.seed}" for step in result.resolved.steps if step.HasField("diffuse")]
-
-
-class VELATURA_OT_project(Asking, bpy.types.Operator):
-    """Paint the prompt as seen from the camera, following the scene's depth, and bake it onto the selected meshes"""
-
-    bl_idname = "velatura.project"
-    bl_label = "Project from Camera"
-
-    texture_size: bpy.props.IntProperty(name="Texture", default=1024, min=16, max=8192, options={"SKIP_SAVE"})  # type: ignore[valid-type]
-    fresh_uvs: bpy.props.BoolProperty(name="New UV Map", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-
-    def ask(self, context):
-        """Capture and send it."""
-        scene = context.scene
-        if scene.camera is None:
-            raise ValueError("The scene has no camera: add one and look through it (Ctrl Alt 0)")
-        things = self.targets(context)
-        wish = self.wish(context, host.frame_size(scene, self.value(context, "size")))
-        session.connect(preferences.endpoint(context))
-        names = [thing.name for thing in things]
-        depsgraph = context.evaluated_depsgraph_get()
-        seen = capture.frame(scene.camera, depsgraph, *wish.size)
-        unseen.need_seen(things, seen.names, depsgraph)
-        left_out = unseen.found(depsgraph, [seen.lens])
-        mask = seen.mask(names)
-        if not mask.any():
-            raise ValueError("The camera sees none of the selected objects: move it, or select others")
-        with layers.unwrapped() as made:
-            fresh = self.value(context, "fresh_uvs")
-            on = layers.choose(things, made, partial(place.layer_to_paint, fresh=fresh, shared={}))
-            targets = self.surfaces(context, things, {each.name: each.layer for each in on})
-            over = {each.id: canvas.digest(pixels.to_array(each.base)) for each in targets}
-            lens = asking.camera(seen.lens.world_to_camera, seen.lens.camera_to_clip, seen.lens.orthographic)
-            spec = asking.projection(wish, targets, lens, seen.depth, mask)
-            put = partial(
-                put_projection,
-                things={each.name: each for each in on},
-                made=made,
-                title=wish.prompt,
-                over=over,
-                side=self.value(context, "texture_size"),
-            )
-            task = session.run("Projection", spec, put, partial(layers.drop_layers, made=made), left_out=left_out)
-        lost = [each.name for each in on if place.shows_more(each.find(), each.layer)]
-        if lost:
-            task.warnings += (f"The look of {', '.join(lost)} {PLAIN}",)
-        return task
-
-    def surfaces(self, context, things, layers):
-        """The targets' messages."""
-        context.view_layer.update()
-        depsgraph = context.evaluated_depsgraph_get()
-        side = self.value(context, "texture_size")
-        targets = []
-        for thing in things:
-            piece = capture.surface(thing, depsgraph, layers[thing.name])
-            if piece is None or piece.uvs is None:
-                raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
-            base = place.look_of(thing, layers[thing.name], side)
-            targets.append(asking.target(thing.name, piece.positions, piece.triangles, piece.uvs, base))
-        return targets
-
-
-@resume.resumable
-def put_projection(result, things, made, title, over, side):
-    """One image and material for each object, by the name that it had; says what was done. `over` are digests of the
-    looks that were painted over, whose textures have `side` texels at least."""
-    ready = yield from sheets_in_turn([partial(asking.picture, artifact) for artifact in result.artifacts])
-    notes = [*_seeds(result), *layers.words(made)]
-    for artifact, picture in zip(result.artifacts, ready, strict=True):
-        target = things[artifact.name]
-        thing = target.find()
-        called = target.name if thing is None else thing.name
-        layer = "" if thing is None else target.lay()
-        if layer and layer == target.layer and not thing.use_dynamic_topology_sculpting:  # its UVs cannot be read then
-            present = canvas.look_since(thing, layer, over[artifact.name], side)
-            picture = picture if present is None else canvas.over(present, thing, layer, asking.picture(artifact))
-        recipe = asking.recipe_of(artifact)
-        image = place.image(f"{place.title(title, 32)} on {called}", picture, recipe)
-        material = place.material(image.name, image, layer or target.layer, recipe=recipe)
-        if layer:
-            place.wear(thing, material)
-        notes += _told_of_wearing(target, thing, layer, image) + _told_of_scores(called, artifact.scores)
-    return "Projected: " + "; ".join(notes)
-
-
-def _told_of_wearing(target, thing, layer, image):
-    """What the artist should know of where a projection lies now."""
-    if thing is None:
-        return [f"{target.name} is gone, so «{image.name}» is only in the history"]
-    if not layer:
-        why = "is being edited" if held.being_edited(thing) else "has other faces now"
-        return [f"{thing.name} {why} and has no UV map «{target.layer}», so «{image.name}» is only in the history"]
-    notes = []
-    if len({slot.material for slot in thing.material_slots}) > 1:
-        notes.append(f"{thing.name} has several materials, the first one's look stays where nothing is painted")
-    if layer != target.layer:
-        notes.append(f"the UV map {target.layer} has changed, the paint lies in «{layer}» as it was")
-    return notes
-
-
-def _told_of_scores(called, scores):
-    """What the artist should know of a projection's UVs."""
-    notes = [f"{called} {scores['coverage']:.0%} painted"] if "coverage" in scores else []
-    if scores.get("overlap", 0) > 0.02:
-        notes.append(f"UVs of {called} overlap: try New UV Map")
-    if scores.get("outside", 0) > 0.02:
-        notes.append(f"UVs of {called} leave the square and are cut")
-    return notes
 
 
 CLASSES = (
     VELATURA_OT_texture,
     VELATURA_OT_material,
-    VELATURA_OT_project,
 )
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from . import host, icons, knobs, preferences
+from .errands import errands
 from .session import session
 
 COLUMNS, WIDTH = 38, 280  # letters that fit into a line of a sidebar of so many pixels, as it is at first
@@ -81,7 +82,8 @@ def draw_status(layout):
 
 
 def draw_jobs(layout):
-    """The queue with progress, glimpses and crosses; the last message, and what the engine warned of."""
+    """The queue with progress, glimpses and crosses, and what is not in it yet; the last message, and what the engine
+    warned of."""
     running = next((task for task in session.tasks if task.preview), None)
     for number, task in enumerate(session.tasks):
         row = layout.row(align=True)
@@ -92,7 +94,12 @@ def draw_jobs(layout):
             words(layout, warning, icon="ERROR")
         if glimpse:
             layout.template_icon(icon_value=glimpse, scale=8.0)
-    if session.message and not session.tasks:
+    asking = errands.asking()
+    for number, errand in enumerate(asking, len(session.tasks)):
+        row = layout.row(align=True)
+        row.progress(factor=errand.fraction, text=errand.message)
+        row.operator("velatura.cancel", text="", icon="CANCEL").number = number
+    if session.message and not session.tasks and not asking:
         words(layout, session.message, alert=session.failed)
         for warning in session.warnings:
             words(layout, warning, icon="ERROR")

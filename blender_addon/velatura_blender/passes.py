@@ -13,7 +13,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 from mathutils import Matrix
 
-from . import capture, offscreen
+from . import capture, meshes, offscreen
 
 NOTHING = 1e10
 """Depth where nothing is, metres, as Cycles writes it."""
@@ -72,15 +72,10 @@ def _corners(shown: bpy.types.Object) -> Facing | None:
     try:
         if mesh is None or not len(mesh.polygons):
             return None
-        mesh.calc_loop_triangles()
-        count = len(mesh.loop_triangles)
-        vertices, loops = np.empty(count * 3, np.int32), np.empty(count * 3, np.int32)
-        mesh.loop_triangles.foreach_get("vertices", vertices)
-        mesh.loop_triangles.foreach_get("loops", loops)
-        places, ways = np.empty(len(mesh.vertices) * 3, np.float32), np.empty(len(mesh.loops) * 3, np.float32)
-        mesh.vertices.foreach_get("co", places)
-        mesh.corner_normals.foreach_get("vector", ways)
-        return places.reshape(-1, 3)[vertices].astype(np.float64), ways.reshape(-1, 3)[loops].astype(np.float64)
+        loops = meshes.loops(mesh).ravel()
+        places = meshes.positions(mesh)[meshes.corners(mesh)[loops]]
+        ways = meshes.numbers(mesh.corner_normals, "vector", np.float32, 3)[loops]
+        return places.astype(np.float64), ways.astype(np.float64)
     finally:
         shown.to_mesh_clear()
 

@@ -7,9 +7,10 @@ its own materials: switching a slot's link back to "Data" brings them back.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import bpy
 import numpy as np
@@ -23,8 +24,6 @@ KEPT = "velatura_kept"
 """Marks materials that are kept by us alone, not by an artist's shield."""
 MAKE_LOCAL = "Object > Relations > Make Local > Selected Objects and Data"
 MOST_LAYERS = 8  # of a mesh
-Shared = dict[int, str]
-"""New UV layers by the numbers of their meshes."""
 
 
 def title(words: str, most: int = 48) -> str:
@@ -134,18 +133,25 @@ class Look:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def look_of(thing: bpy.types.Object, layer: str, side: int) -> np.ndarray:
-    """An object's present look as a texture (H, W, 3) uint8, row 0 on top: its image in this layer, else its colour.
+def look_of(thing: bpy.types.Object, layer: str, side: int) -> Callable[[], np.ndarray]:
+    """What reckons an object's look as it is now as a texture (H, W, 3) uint8, row 0 on top, and touches no Blender
+    data: its image in this layer, else its colour.
 
     `side` pixels square; an image that lies there once and is larger keeps its size, so that nothing of it is lost.
     """
+    found = shown(thing, layer)
+    if found is not None:
+        return partial(found.texture, side)
+    color = base_color(_material_of(thing), (0.8, 0.8, 0.8))
+    return lambda: np.broadcast_to(color, (side, side, 3)).copy()
+
+
+def shown(thing: bpy.types.Object, layer: str) -> Shown | None:
+    """The image that an object wears in a layer, as it is now; None where its look is another one."""
     worn = look(thing)
-    if worn is not None and worn.layer == layer:
-        pixels = _pixels(worn.image)
-        if (worn.scale, worn.shift) == ((1, 1), (0, 0)):
-            return _resized(pixels, side)
-        return _laid(pixels, side, worn.scale, worn.shift)
-    return np.broadcast_to(base_color(_material_of(thing), (0.8, 0.8, 0.8)), (side, side, 3)).copy()
+    if worn is None or worn.layer != layer:
+        return None
+    return Shown(raw=raw(worn.image), scale=tuple(worn.scale), shift=tuple(worn.shift))
 
 
 def shows_more(thing: bpy.types.Object, layer: str) -> bool:
@@ -206,23 +212,67 @@ def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
     return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Raw:
+    """An image's numbers as Blender has them: float32 (H, W, C), row 0 at the bottom. To read them is quick, and
+    `texels` reckons."""
+
+    numbers: np.ndarray
+    is_float: bool
+
+    def is_as(self, other: Raw) -> bool:
+        """Whether both are the same."""
+        return self.is_float == other.is_float and np.array_equal(self.numbers, other.numbers)
+
+    def texels(self) -> np.ndarray:
+        """Pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve. Touches no Blender data."""
+        given, channels = self.numbers[::-1], self.numbers.shape[2]
+        if self.is_float:
+            parts = [_srgb(given[..., : 3 if channels >= 3 else 1]), *([given[..., -1:]] if channels in (2, 4) else [])]
+            given = _to_bytes(np.concatenate(parts, 2))
+        else:  # they are bytes behind a point, and as such quickly read
+            given = given * np.float32(255)
+            given += 0.5
+            given = given.astype(np.uint8)
+        found = np.full((*given.shape[:2], 4), 255, np.uint8)
+        found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
+        if channels in (2, 4):
+            found[..., 3] = given[..., -1]
+        return found
+
+
+def raw(picture: bpy.types.Image) -> Raw:
+    """An image's numbers as they are now."""
+    (width, height), channels = picture.size, picture.channels
+    numbers = np.empty(width * height * channels, np.float32)
+    picture.pixels.foreach_get(numbers)
+    return Raw(numbers=numbers.reshape(height, width, channels), is_float=picture.is_float)
+
+
 def read(picture: bpy.types.Image) -> np.ndarray:
     """An image's pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve."""
-    (width, height), channels = picture.size, picture.channels
-    flat = np.empty(width * height * channels, np.float32)
-    picture.pixels.foreach_get(flat)
-    given = flat.reshape(height, width, channels)[::-1]
-    colors = np.repeat(given[..., :1], 3, axis=2) if channels < 3 else given[..., :3]
-    found = np.full((height, width, 4), 255, np.uint8)
-    found[..., :3] = _to_bytes(_srgb(colors) if picture.is_float else colors)
-    if channels in (2, 4):
-        found[..., 3] = _to_bytes(given[..., -1])
-    return found
+    return raw(picture).texels()
 
 
-def _pixels(picture: bpy.types.Image) -> np.ndarray:
-    """Colours (H, W, 3) uint8, row 0 on top, on the sRGB curve."""
-    return read(picture)[..., :3]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shown:
+    """An image that an object wears, and how it is laid: `scale` and `shift` of UVs."""
+
+    raw: Raw
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+    def is_as(self, other: Shown | None) -> bool:
+        """Whether both are the same."""
+        laid = other is not None and (self.scale, self.shift) == (other.scale, other.shift)
+        return laid and self.raw.is_as(other.raw)
+
+    def texture(self, side: int) -> np.ndarray:
+        """It as a texture, as `look_of` says. Touches no Blender data."""
+        pixels = self.raw.texels()[..., :3]
+        if (self.scale, self.shift) == ((1, 1), (0, 0)):
+            return _resized(pixels, side)
+        return _laid(pixels, side, self.scale, self.shift)
 
 
 def _srgb(linear: np.ndarray) -> np.ndarray:
@@ -267,29 +317,14 @@ def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
-def layer_to_paint(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | None = None) -> tuple[str, bool]:
-    """The UV layer to project into, and whether it was made: that of the present look, so that paint adds to paint.
-
-    With `fresh` only where that layer is one of ours. Else as `uv_layer` says.
-    """
-    worn = look(thing)
-    if worn is not None and (not fresh or worn.layer.startswith(LAYER)):
-        return worn.layer, False
-    return uv_layer(thing, fresh=fresh, shared=shared)
-
-
-def uv_layer(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | None = None) -> tuple[str, bool]:
+def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:
     """The UV layer to use, and whether it was made: the active one, else a new unwrap; no layer is changed.
 
-    `shared` takes note of what is made, so that objects that share a mesh get one new layer of it and no more. Raises
-    ValueError where none can be made.
+    Raises ValueError where none can be made.
     """
     layers = thing.data.uv_layers
     if layers.active is not None and not fresh:
         return layers.active.name, False
-    shared = {} if shared is None else shared
-    if thing.data.session_uid in shared:
-        return shared[thing.data.session_uid], False
     if thing.data.library is not None:
         raise ValueError(f"The mesh of {thing.name} is from another file and cannot be unwrapped: {MAKE_LOCAL}")
     if thing.use_dynamic_topology_sculpting:
@@ -297,7 +332,6 @@ def uv_layer(thing: bpy.types.Object, *, fresh: bool = False, shared: Shared | N
     made = add_layer(thing.data, LAYER, _unwrapped(thing)) if len(layers) < MOST_LAYERS else ""
     if not made:
         raise ValueError(f"{thing.name} has 8 UV maps already; remove one")
-    shared[thing.data.session_uid] = made
     return made, True
 
 
@@ -325,7 +359,7 @@ def _unwrapped(thing: bpy.types.Object) -> np.ndarray:
     while copy.data.uv_layers:
         copy.data.uv_layers.remove(copy.data.uv_layers[0])
     try:
-        with _alone(copy):
+        with host.in_a_window(), _alone(copy):
             bpy.ops.object.mode_set(mode="EDIT")
             bpy.ops.mesh.reveal(select=False)
             bpy.ops.mesh.select_all(action="SELECT")

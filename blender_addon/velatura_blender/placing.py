@@ -2,7 +2,8 @@
 
 Blender packs every image, which takes some milliseconds each and holds the window. A function that places a lot is a
 generator: it yields between pieces, and each tick of the timer takes it one piece further. What it keeps between pieces
-are names, never Blender's own things: the artist may undo meanwhile, and those would be gone.
+are names, never Blender's own things: the artist may undo meanwhile, and those would be gone. Each piece finds the
+scene as the open one that the job was asked in.
 """
 
 from __future__ import annotations
@@ -32,13 +33,11 @@ class Placing:
         """Place one more piece; says whether it was the last. What failed is taken back."""
         task = self.task
         try:
-            if self._pieces is None:
-                words = self._begin()
+            with host.within(task.scene):
+                words = self._begin() if self._pieces is None else None
                 if words is None:
-                    return self.further()
-            else:
-                next(self._pieces)
-                return False
+                    next(self._pieces)
+                    return False
         except StopIteration as end:
             words = end.value
         except VelaturaError as error:
@@ -70,8 +69,9 @@ class Placing:
     def _finish(self, words: str) -> bool:
         self.task.message = words
         try:
-            for after in self._afters:
-                after()
+            with host.within(self.task.scene):
+                for after in self._afters:
+                    after()
             host.undo_step(self.task.title)
         except Exception as error:
             self._fail(errors.Broken(f"{self.task.title} could not be placed: {error}", debug=repr(error)))

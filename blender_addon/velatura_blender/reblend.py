@@ -11,7 +11,7 @@ import bpy
 from . import asking, asking_views, canvas, place, preferences, resume, sending, uvs, view_hints, views
 from .operators import Asking
 from .session import session
-from .sheets import sheets_in_turn
+from .sheets import beside, sheets_in_turn
 
 KEPT = "its texture is kept in the history"
 """What becomes of a texture that nothing can wear."""
@@ -40,15 +40,33 @@ class Blended(OfViews):
             raise ValueError("Nothing here was textured from views: select an object that was, and make it active")
         return found
 
-    def surfaces(self, context, run, side):
-        """The surfaces' messages, what is needed to place their textures, and in words what is left out."""
-        found, left_out = sending.surfaces(run, context.evaluated_depsgraph_get())
+    def in_turn(self, context, run, job, side, *, anew=(), **more):
+        """Read a run's surfaces as they are now and its views, one in a piece, and send the job that `job(sights,
+        targets)` makes of them; its task. `more` is what `put_again` needs besides."""
+        read = sending.surfaces(run, context.evaluated_depsgraph_get())
+        layers = [target.layer for target in run.targets]
+        put = partial(put_again, key=run.key, title=run.prompt, **more)
+        return in_turn(self.bl_label, run.key, set(anew), read, layers, job, side, put)
+
+
+def in_turn(title, key, anew, read, layers, job, side, put):
+    """The same, when all that is Blender's is read but the views."""
+    ((surfaces, left_out),) = yield from beside([read])
+    sights = []
+    for sight in sending.sights(key, anew):
+        sights.append(sight)
+        yield
+
+    def made():
         targets = [
             asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, side)
-            for piece in found.values()
+            for piece in surfaces.values()
         ]
-        sent = [[number, piece.name, run.targets[number].layer] for number, piece in found.items()]
-        return targets, {"key": run.key, "title": run.prompt, "sent": sent, "left_out": left_out}
+        return job(sights, targets)
+
+    (spec,) = yield from beside([made])
+    sent = [[number, piece.name, layers[number]] for number, piece in surfaces.items()]
+    return session.run(title, spec, partial(put, sent=sent, left_out=left_out))
 
 
 class VELATURA_OT_reblend(Blended, bpy.types.Operator):
@@ -68,10 +86,9 @@ class VELATURA_OT_reblend(Blended, bpy.types.Operator):
         if not any(view.use for view in run.views):
             raise ValueError("All views are left out: switch at least one on")
         session.connect(preferences.endpoint(context))
-        targets, told = self.surfaces(context, run, given.get("texture_size", run.texture_size))
         blending = asking_views.Blending(sharpness=given.get("sharpness", run.sharpness))
-        spec = asking_views.blend(sending.sights(run, anew=set()), targets, blending)
-        return session.run("Re-blend", spec, partial(put_again, **told, settings=given))
+        job, side = partial(asking_views.blend, blending=blending), given.get("texture_size", run.texture_size)
+        return self.in_turn(context, run, job, side, settings=given)
 
 
 class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
@@ -95,15 +112,17 @@ class VELATURA_OT_redo_view(Blended, bpy.types.Operator):
         wish = self.wish(context, tuple(view.depth.size) if view.depth else (0, 0))
         wish = dataclasses.replace(wish, seed=(wish.seed - place_of) % 2**64)
         session.connect(preferences.endpoint(context))
-        sent = sending.sights(run, anew={self.number - 1})
-        sent[place_of] = dataclasses.replace(sent[place_of], words=words)
-        targets, told = self.surfaces(context, run, run.texture_size)
         painting = asking_views.Painting(
             refine=run.refine if others else 0.4, depth=view_hints.depth_strength(context.scene.velatura.controls)
         )
-        spec = asking_views.texture(wish, sent, targets, asking_views.Blending(sharpness=run.sharpness), painting)
-        put = partial(put_again, **told, number=self.number - 1, index=place_of, words=words)
-        return session.run("Redo View", spec, put)
+        blending = asking_views.Blending(sharpness=run.sharpness)
+
+        def job(sights, targets):
+            sights[place_of] = dataclasses.replace(sights[place_of], words=words)
+            return asking_views.texture(wish, sights, targets, blending, painting)
+
+        more = {"anew": [self.number - 1], "number": self.number - 1, "index": place_of, "words": words}
+        return self.in_turn(context, run, job, run.texture_size, **more)
 
 
 class VELATURA_OT_remove_views(bpy.types.Operator):
@@ -127,7 +146,7 @@ class VELATURA_OT_remove_views(bpy.types.Operator):
         return {"FINISHED"}
 
 
-@resume.resumable
+@resume.baked
 def put_again(result, key, title, sent, left_out, settings=None, number=None, index=0, words=""):
     """New textures in copies of the materials that are worn, and the picture of view `number`, which came as the job's
     view `index`; says what was done. `sent` are the targets' numbers, names and layers; `settings` the run's."""
@@ -170,6 +189,9 @@ def wear_again(run, number, image):
         canvas.wear(thing, each, before, image)
     if shown:
         return []
+    if thing.type != "MESH" or layer not in thing.data.uv_layers:
+        place.material(image.name, image, layer, recipe=image[place.RECIPE])
+        return [f"{thing.name} has no UV map «{layer}» any more: {KEPT}"]
     place.wear(thing, place.material(image.name, image, layer, recipe=image[place.RECIPE]))
     return [f"no material of {thing.name} showed the texture any more, so it has a new one"]
 

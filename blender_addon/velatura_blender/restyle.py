@@ -9,6 +9,7 @@ import numpy as np
 
 from . import asking, asking_restyle, film, frames, host, place, preferences, resume, shots, takes
 from .errands import errands
+from .held import hold
 from .operators import Asking, act
 from .session import session
 
@@ -76,13 +77,13 @@ class Restyling(Asking):
         wish = self.wish(context, host.frame_size(scene, self.value(context, "size")))
         only = None
         if self.value(context, "only"):
-            only = tuple(thing.name for thing in context.view_layer.objects if thing.select_get())
+            only = tuple(hold(thing) for thing in context.view_layer.objects if thing.select_get())
             if not only:
                 raise ValueError("Select the objects that may change, or switch off Selected Only")
         session.connect(preferences.endpoint(context))
         normals = self.value(context, "normals") and asking_restyle.can_follow(session.catalog, wish.model, "normal")
         return takes.Wanted(
-            wish=wish, scene=scene.name, layer=context.view_layer.name, origin=self.value(context, "origin"),
+            wish=wish, scene=scene.session_uid, layer=context.view_layer.name, origin=self.value(context, "origin"),
             strength=self.value(context, "change"), depth=self.value(context, "depth"), normals=normals, only=only,
             **more,
         )  # fmt: skip

@@ -19,16 +19,22 @@ import bpy
 
 from . import held, host
 from .client import VelaturaError
+from .errands import errands
 from .session import Task, session
 
 WAITING = "velatura_jobs"
 """Property of a scene while jobs run, and in the files of that time."""
 OVER: set[str] = set()
 """Ids of jobs that have ended here; an undone step, which is older, may still name them."""
-ACCEPTED_SECONDS = 1.0  # saving waits so long for an engine to take a job in
+CALLED: dict[int, str] = {}
+"""What objects are called in what is written down, by their numbers."""
+READY_SECONDS = 2.0  # saving waits so long for what was asked for to be got ready
+ACCEPTED_SECONDS = 1.0  # and so long for an engine to take a job in
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 KNOWN: dict[str, Callable[..., Any]] = {}
+BAKED: set[str] = set()
+"""Names of those whose images fit the UV map of one object alone."""
 
 
 def resumable(function: Function) -> Function:
@@ -37,14 +43,26 @@ def resumable(function: Function) -> Function:
     return function
 
 
+def baked(function: Function) -> Function:
+    """A resumable function whose images fit the UV map of one object alone; the history puts them on no other."""
+    BAKED.add(function.__name__)
+    return resumable(function)
+
+
 def written(call: Any) -> tuple[str, str] | None:
     """Name and arguments of a partial of a resumable function; None for anything else."""
     if not isinstance(call, partial) or call.args or KNOWN.get(call.func.__name__) is not call.func:
         return None
     try:
-        return call.func.__name__, json.dumps(call.keywords, default=held.write)
+        return call.func.__name__, json.dumps(call.keywords, default=_told)
     except (TypeError, ValueError):
         return None
+
+
+def _told(value: Any) -> dict[str, Any]:
+    words = held.write(value)
+    CALLED[value.uid] = words[held.WORD]
+    return words
 
 
 def read(name: str, arguments: str) -> Callable[..., Any] | None:
@@ -64,16 +82,16 @@ def _fitting(function: Callable[..., Any], given: dict[str, Any]) -> Callable[..
 
 
 def keep() -> None:
-    """Write down in the scene which running jobs can be found again, and nothing that has ended."""
-    running = [entry for entry in map(_entry, session.tasks) if entry is not None]
-    known = OVER | {entry[1] for entry in running}
-    home = bpy.context.scene or bpy.data.scenes[0]
+    """Write down which running jobs can be found again, in the scenes that they were asked in, and none that ended."""
+    CALLED.clear()
+    running = [(host.scene_of(task.scene), entry) for task in session.tasks if (entry := _entry(task)) is not None]
+    known = OVER | {entry[1] for _, entry in running}
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
         # Others are those that an opened file waits for as long as no engine answers.
         entries = [each for each in json.loads(scene.get(WAITING, "[]")) if each[1] not in known]
-        text = json.dumps(entries + running) if scene == home else json.dumps(entries)
+        text = json.dumps(entries + [entry for home, entry in running if home == scene])
         if text != "[]":
             scene[WAITING] = text
         elif WAITING in scene:
@@ -92,24 +110,26 @@ def collect(endpoint: Any) -> list[Task]:
 
     They stay written down until they have ended: an engine that is away for now has not lost them.
     """
-    noted = [scene[WAITING] for scene in bpy.data.scenes if WAITING in scene]
+    noted = [(scene.session_uid, scene[WAITING]) for scene in bpy.data.scenes if WAITING in scene]
     if not noted:
         return []
     engine = session.connect(endpoint)
     tasks, known = [], OVER | {task.job.id for task in session.tasks}
-    for text in noted:
+    for scene, text in noted:
         for title, job_id, place, arguments, back, back_arguments in json.loads(text):
             put = read(place, arguments)
             if put is not None and job_id not in known:
                 take_back = read(back, back_arguments) or (lambda: None)
                 job = engine.watch_job(job_id, patience=ACCEPTED_SECONDS)
-                tasks.append(session.follow(Task(title=title, job=job, place=put, take_back=take_back, kept=True)))
+                task = Task(title=title, job=job, place=put, take_back=take_back, scene=scene, kept=True)
+                tasks.append(session.follow(task))
     return tasks
 
 
 @bpy.app.handlers.persistent
 def _before_saving(*_: object) -> None:
-    """A file that is saved by hand also knows jobs that have only just been sent."""
+    """A file that is saved by hand also knows jobs that have only just been asked for, or sent."""
+    errands.hand_in(time.monotonic() + READY_SECONDS)
     until = time.monotonic() + ACCEPTED_SECONDS
     for task in session.tasks:
         if written(task.place) is None:
@@ -123,6 +143,14 @@ def _before_saving(*_: object) -> None:
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
     keep()
+
+
+@bpy.app.handlers.persistent
+def _changed(_: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Write jobs down with the new names of objects: of autosaves Blender tells nobody."""
+    changed = [update.id.original for update in depsgraph.updates] if session.tasks else []
+    if any(CALLED.get(each.session_uid, each.name) != each.name for each in changed):
+        keep()
 
 
 def _heard(task: Task) -> None:
@@ -159,6 +187,7 @@ HANDLERS = (
     (bpy.app.handlers.undo_post, _undone),
     (bpy.app.handlers.redo_post, _undone),
     (bpy.app.handlers.load_post, _after_opening),
+    (bpy.app.handlers.depsgraph_update_post, _changed),
 )
 
 

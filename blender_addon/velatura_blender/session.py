@@ -115,7 +115,8 @@ class Session:
 
         What `unseen` found that was left out of what it is asked with is told, and kept with its recipe.
 
-        Where both are `functools.partial`s of functions that `resume.resumable` knows, the job survives the session.
+        The result comes into the scene that is open now, whichever is then. Where both are `functools.partial`s of
+        functions that `resume.resumable` knows, the job survives the session.
         """
         if self.engine is None:
             raise errors.Unreachable("There is no connection to an engine")
@@ -124,7 +125,9 @@ class Session:
         spec.labels.update(unseen.labels(left_out or {}))
         job = self.engine.hand_in(spec, patience=PATIENCE[self.engine.endpoint.is_local])
         warnings = (unseen.warning(left_out),) if left_out else ()
-        return self.follow(Task(title=title, job=job, place=place, take_back=take_back, warnings=warnings))
+        return self.follow(
+            Task(title=title, job=job, place=place, take_back=take_back, scene=host.open_scene(), warnings=warnings)
+        )
 
     def follow(self, task: Task) -> Task:
         """Pump a task's job from now on."""

@@ -8,21 +8,22 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, capture, passes, shots, unseen
+from . import asking, asking_restyle, capture, held, passes, shots, unseen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked of each frame: by which scene's camera, how, and which objects may change (None: all)."""
+    """What is asked of each frame: by which scene's camera, how, and which objects may change (None: all). `scene` is
+    a number that outlives a new name."""
 
     wish: asking.Wish
-    scene: str
+    scene: int
     layer: str
     origin: str
     strength: float
     depth: bool
     normals: bool
-    only: tuple[str, ...] | None
+    only: tuple[held.Held, ...] | None
     passes: bool = False
 
     @property
@@ -30,12 +31,17 @@ class Wanted:
         """Whether shapes have to be captured."""
         return self.depth or self.normals or self.passes or self.only is not None
 
+    def names(self) -> tuple[str, ...] | None:
+        """What the objects that may change are called now; None: all may."""
+        there = None if self.only is None else [each.find() for each in self.only]
+        return None if there is None else tuple(thing.name for thing in there if thing is not None)
+
     def place(self) -> tuple[bpy.types.Scene, bpy.types.ViewLayer]:
         """Where it is. Raises ValueError where it is gone."""
-        scene = bpy.data.scenes.get(self.scene)
+        scene = next((scene for scene in bpy.data.scenes if scene.session_uid == self.scene), None)
         layer = None if scene is None else scene.view_layers.get(self.layer)
         if scene is None or layer is None:
-            raise ValueError(f"The scene «{self.scene}» is not there any more")
+            raise ValueError("The scene that was to be restyled is not there any more, or not its view layer")
         return scene, layer
 
 
@@ -82,20 +88,21 @@ def shot_of(wanted: Wanted, seen: passes.Passes | None, color: np.ndarray) -> as
         color=color,
         depth=seen.frame.depth if wanted.depth else None,
         normal=seen.normal if wanted.normals else None,
-        mask=None if wanted.only is None else seen.frame.mask(wanted.only),
+        mask=None if wanted.only is None else seen.frame.mask(wanted.names()),
     )
 
 
 def mask_of(wanted: Wanted, seen: passes.Passes) -> np.ndarray:
     """What may change (H, W) bool; everything solid where that is everything."""
-    return seen.frame.objects >= 0 if wanted.only is None else seen.frame.mask(wanted.only)
+    return seen.frame.objects >= 0 if wanted.only is None else seen.frame.mask(wanted.names())
 
 
 def print_of(wanted: Wanted, wish: asking.Wish) -> str:
     """What the frame is made of as it is now: words, settings, camera and shapes; not light and materials."""
     scene, layer = wanted.place()
     settings = {name: value for name, value in shots.notes(scene).items() if name != "frame"}
-    settings |= {name: getattr(wanted, name) for name in ("origin", "strength", "depth", "normals", "only")}
+    settings |= {name: getattr(wanted, name) for name in ("origin", "strength", "depth", "normals")}
+    settings["only"] = wanted.names()
     return asking_restyle.fingerprint(wish, settings, _shapes(_lens(shots.camera_of(scene), layer, wanted), layer))
 
 

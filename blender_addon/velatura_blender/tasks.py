@@ -16,6 +16,7 @@ Placing = Callable[[Result], str | Generator[None, None, str]]
 class Task:
     """A job and what is to be done with it. `message`, `warnings` and `error` are for the artist.
 
+    `scene` is the `session_uid` of the scene that it was asked in, where its result belongs; 0: the one that is open;
     `preview` is the newest glimpse, a JPEG file; `ahead` counts the jobs that go first; `kept` says that a saved file
     knows of it, `accepted` that the engine has taken it in, `away` that it ended only here, as no engine answered.
     """
@@ -24,6 +25,7 @@ class Task:
     job: Job
     place: Placing
     take_back: Callable[[], None]
+    scene: int = 0
     message: str = ""
     warnings: tuple[str, ...] = ()
     error: VelaturaError | None = None

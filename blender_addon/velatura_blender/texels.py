@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-AT_ONCE = 1 << 22
-"""Texels that are drawn at once; bounds the memory."""
+AT_ONCE = 1 << 18
+"""Texels that are drawn at once; bounds the memory, and how long Blender's thread waits for a step of another."""
 PADDING = 8
 """Texels beyond islands that get paint too, so that filtering and mipmaps show none of the old."""
 MOST_TILES = 64
@@ -111,17 +111,18 @@ def padded(values: np.ndarray, known: np.ndarray, steps: int = PADDING) -> np.nd
     rows, columns = (np.flatnonzero(values.any(axis)) for axis in (1, 0))
     # Only around what is not 0, with room for zeros to come from the other side.
     part = tuple(slice(max(at[0] - 2 * steps, 0), at[-1] + 2 * steps + 1) for at in (rows, columns))
-    inside, there = values[part].astype(np.int32), known[part].copy()
+    kind = np.int16 if values.dtype == np.uint8 else np.int32
+    unknown = np.iinfo(kind).max
+    inside = np.where(known[part], values[part].astype(kind), unknown)
     for number in range(steps):
-        found = np.full(inside.shape, np.iinfo(np.int32).max)
+        found = inside.copy()
         ways = [(0, 1), (0, -1), (1, 0), (-1, 0)] + [(1, 1), (1, -1), (-1, 1), (-1, -1)] * (number % 2)
         for down, right in ways:
             to, of = _beside(inside.shape, down, right)
-            found[to] = np.minimum(found[to], np.where(there[of], inside[of], np.iinfo(np.int32).max))
-        new = ~there & (found < np.iinfo(np.int32).max)
-        inside[new], there[new] = found[new], True
+            np.minimum(found[to], inside[of], out=found[to])
+        inside = np.where(inside == unknown, found, inside)
     values = values.copy()
-    values[part] = inside
+    values[part] = np.where(inside == unknown, 0, inside)
     return values
 
 
@@ -140,15 +141,26 @@ def filled(pixels: np.ndarray, known: np.ndarray, steps: int = 4 * PADDING) -> n
     for _ in range(steps):
         if there.all():
             break
-        total, count = np.zeros_like(colors), np.zeros(there.shape, np.float32)
+        new = _edge(there)
+        total, count = np.zeros((len(new[0]), colors.shape[2]), np.float32), np.zeros(len(new[0]), np.float32)
         for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-            to, of = _beside(there.shape, down, right)
-            total[to] += colors[of] * there[of][..., None]
-            count[to] += there[of]
-        new = ~there & (count > 0)
-        colors[new] = total[new] / count[new][:, None]
-        there |= new
+            rows, columns = new[0] + down, new[1] + right
+            inside = (rows >= 0) & (rows < there.shape[0]) & (columns >= 0) & (columns < there.shape[1])
+            inside[inside] = there[rows[inside], columns[inside]]
+            total[inside] += colors[rows[inside], columns[inside]]
+            count += inside
+        colors[new] = total / count[:, None]
+        there[new] = True
     return np.rint(colors).astype(pixels.dtype)
+
+
+def _edge(there: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Rows and columns (N,) of the texels beside those that are there."""
+    near = np.zeros_like(there)
+    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        to, of = _beside(there.shape, down, right)
+        near[to] |= there[of]
+    return np.nonzero(near & ~there)
 
 
 def resized(values: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -159,11 +171,14 @@ def resized(values: np.ndarray, width: int, height: int) -> np.ndarray:
         if wanted == length:
             continue
         fine = max(-(-length // wanted), 1)
+        shape = [*found.shape[:axis], wanted, fine, *found.shape[axis + 1 :]]
+        if length == wanted * fine:
+            found = found.reshape(shape).mean(axis + 1)
+            continue
         at = np.clip((np.arange(wanted * fine) + 0.5) * length / (wanted * fine) - 0.5, 0, length - 1)
         low = np.floor(at).astype(int)
         part = (at - low).astype(np.float32).reshape([-1 if each == axis else 1 for each in range(found.ndim)])
         found = found.take(low, axis) * (1 - part) + found.take(np.minimum(low + 1, length - 1), axis) * part
-        shape = [*found.shape[:axis], wanted, fine, *found.shape[axis + 1 :]]
         found = found.reshape(shape).mean(axis + 1)
     return np.rint(found).astype(values.dtype)
 
@@ -201,3 +216,16 @@ def read(words: str) -> dict[str, np.ndarray]:
         flat = np.frombuffer(zlib.decompress(base64.b85decode(body)), np.uint8)
         found[name] = (np.unpackbits(flat, count=int(np.prod(shape))).astype(bool) if bits else flat).reshape(shape)
     return found
+
+
+def around(weights: np.ndarray, surroundings: float, most: int) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """The box (left, top, width, height) of what is not 0 in (H, W) with its surroundings, a share of its longer side,
+    and the size of that box with `most` texels at its longer side."""
+    height, width = weights.shape
+    rows, columns = np.flatnonzero(weights.any(1)), np.flatnonzero(weights.any(0))
+    margin = max(round((max(np.ptp(rows), np.ptp(columns)) + 1) * surroundings), 2)
+    left, top = max(columns[0] - margin, 0), max(rows[0] - margin, 0)
+    right, bottom = min(columns[-1] + margin + 1, width), min(rows[-1] + margin + 1, height)
+    box = int(left), int(top), int(right - left), int(bottom - top)
+    scale = min(most / max(box[2:]), 1.0)
+    return box, (max(round(box[2] * scale), 16), max(round(box[3] * scale), 16))

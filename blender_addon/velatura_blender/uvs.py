@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import bmesh
 import bpy
 import numpy as np
 
-from . import capture, place, texels
+from . import meshes, place, texels
 
 SIDE = 1024
 """Texels a side at most on which overlaps are told."""
@@ -20,34 +21,51 @@ MOST = 0.02
 """Part of the texture that may be claimed twice, or lie outside, before the layer does not serve."""
 
 
-def layer_for(thing: bpy.types.Object, policy: str) -> tuple[str, bool, str]:
-    """The layer to texture an object in, whether it was made for that, and why, for the artist.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The layer that an object has to be textured in, "" where one has to be made, and `why` it has, in words for the
+    artist. `form` of its mesh and the layer's UVs `laid` (L, 2) are what is still to be judged by, or None."""
 
-    `policy`: "KEEP" the layer it has, "NEW" one, or "AUTO": a new one where UVs are missing, overlap, leave the square
-    or have no area. Raises ValueError where a mesh cannot be given one.
+    layer: str = ""
+    why: str = ""
+    form: meshes.Form | None = None
+    laid: np.ndarray | None = None
+
+    def judged(self) -> Choice:
+        """What it comes to. Touches no Blender data, and may take long."""
+        if self.form is None or self.laid is None:
+            return self
+        size = areas(self.form.positions.astype(np.float64), self.form.triangles)
+        why = fault(self.laid[self.form.loops].astype(np.float64), size)
+        return Choice(why=why) if why else Choice(layer=self.layer)
+
+
+def choice(thing: bpy.types.Object, policy: str, like: meshes.Form | None = None) -> Choice:
+    """The layer to texture an object in; `like` is the form of its evaluated surface.
+
+    `policy`: "ACTIVE" the one that is active, "KEEP" that of its look, else the active one, "NEW" one, or "AUTO": a new
+    one where UVs overlap, leave the square or have no area, which is still to be judged. Where there is none it is a
+    new one, and where its look lies in one of ours it is that, but with "ACTIVE".
     """
-    if policy != "NEW":
-        if not thing.data.uv_layers:
-            return (*place.layer_to_paint(thing, fresh=True), "had no UV map")
-        layer, made = place.layer_to_paint(thing)
-        fault = _fault(thing.data, layer) if policy == "AUTO" else ""
-        if not fault:
-            return layer, made, ""
-        return (*place.layer_to_paint(thing, fresh=True), fault)
-    return (*place.layer_to_paint(thing, fresh=True), "")
+    layers = thing.data.uv_layers
+    active = layers.active.name if layers.active is not None else ""
+    if policy == "ACTIVE":
+        return Choice(layer=active)
+    worn = place.look(thing)
+    if worn is not None and worn.layer.startswith(place.LAYER):
+        return Choice(layer=worn.layer)
+    if policy == "NEW":
+        return Choice()
+    layer = active if worn is None else worn.layer
+    if policy == "KEEP" or not layer:
+        return Choice(layer=layer, why="" if layers else "had no UV map")
+    return Choice(layer=layer, form=meshes.form(thing.data, like), laid=meshes.laid(thing.data, layer))
 
 
-def _fault(mesh: bpy.types.Mesh, layer: str) -> str:
-    """What is wrong with a layer, in words; "" where nothing is."""
-    mesh.calc_loop_triangles()
-    loops = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-    mesh.loop_triangles.foreach_get("loops", loops)
-    flat = np.empty(len(mesh.loops) * 2, np.float32)
-    mesh.uv_layers[layer].uv.foreach_get("vector", flat)
-    corners = flat.reshape(-1, 2)[loops].reshape(-1, 3, 2).astype(np.float64)
-    size = np.empty(len(mesh.loop_triangles), np.float32)
-    mesh.loop_triangles.foreach_get("area", size)
-    return fault(corners, size)
+def areas(positions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """The areas (T,) of triangles (T, 3) of positions (V, 3)."""
+    a, b, c = (positions[triangles[:, number]] for number in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
 
 def fault(corners: np.ndarray, size: np.ndarray) -> str:
@@ -79,7 +97,7 @@ def values(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
         edited = bmesh.from_edit_mesh(mesh)
         key = edited.loops.layers.uv[name]
         return np.array([loop[key].uv for loop in loops(edited)], np.float32).ravel()
-    return capture.numbers(mesh.uv_layers[name].uv, "vector", np.float32, 2).ravel()
+    return meshes.laid(mesh, name).ravel()
 
 
 def faces(mesh: bpy.types.Mesh) -> str:
@@ -90,11 +108,24 @@ def faces(mesh: bpy.types.Mesh) -> str:
         corners = np.array([loop.vert.index for loop in loops(edited)], np.int32)
         starts = np.cumsum([0, *(len(face.loops) for face in edited.faces)])[:-1].astype(np.int32)
     else:
-        corners = capture.numbers(mesh.loops, "vertex_index", np.int32, 1)
-        starts = capture.numbers(mesh.polygons, "loop_start", np.int32, 1)
+        corners, starts = meshes.corners(mesh), meshes.starts(mesh)
     return hashlib.blake2b(corners.tobytes() + starts.tobytes(), digest_size=16).hexdigest()
 
 
 def loops(edited: bmesh.types.BMesh) -> Iterator[bmesh.types.BMLoop]:
     """The corners of a mesh in Edit Mode, face by face."""
     return (loop for face in edited.faces for loop in face.loops)
+
+
+def add(mesh: bpy.types.Mesh, name: str, numbers: np.ndarray) -> str:
+    """A new UV layer with UVs of every corner (2 L,), in Edit Mode too; what it is called, "" where none fits."""
+    if len(mesh.uv_layers) >= place.MOST_LAYERS:
+        return ""
+    if not mesh.is_editmode:
+        return place.add_layer(mesh, name, numbers)
+    edited = bmesh.from_edit_mesh(mesh)
+    key = edited.loops.layers.uv.new(name)
+    for loop, uv in zip(loops(edited), numbers.reshape(-1, 2).tolist(), strict=True):
+        loop[key].uv = uv
+    bmesh.update_edit_mesh(mesh)
+    return key.name

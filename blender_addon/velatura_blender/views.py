@@ -193,7 +193,9 @@ def pixels_of(image: bpy.types.Image) -> np.ndarray:
     width, height = image.size
     flat = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(flat)
-    return np.rint(np.clip(flat.reshape(height, width, 4)[::-1], 0, 1) * 255).astype(np.uint8)
+    np.clip(flat, 0, 1, out=flat)
+    flat *= 255
+    return np.rint(flat, out=flat).astype(np.uint8).reshape(height, width, 4)[::-1]
 
 
 def _keep_depth(name: str, depth: np.ndarray, mask: np.ndarray) -> bpy.types.Image:

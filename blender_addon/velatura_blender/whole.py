@@ -1,7 +1,7 @@
 """Texturing whole objects from several views."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import bpy
@@ -12,6 +12,7 @@ from . import (
     capture,
     drafts,
     held,
+    host,
     lent,
     likeness,
     preferences,
@@ -19,10 +20,11 @@ from . import (
     scouting,
     textured,
     unseen,
+    uvs,
     view_hints,
 )
-from .errands import Breath, errands
-from .operators import act
+from .errands import Breath
+from .operators import EDITING
 from .session import session
 from .sheets import beside
 
@@ -98,37 +100,26 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
             return getattr(own, name)
         return super().value(context, name)
 
-    def execute(self, context):
-        """Begin, and with `wait` or without a window end."""
-        sent = []
-
-        def finish(errand):
-            errands.wait(errand)
-            if self.wait:
-                session.wait(sent[0])
-                errand.message = sent[0].message
-            for warning in sent[0].warnings:
-                self.report({"WARNING"}, warning)
-
-        return act(self, context, lambda: errands.start(self.bl_label, send(self.asked(context), sent)), finish)
+    def ask(self, context):
+        """Read what there is; the rest is done in pieces."""
+        return send(self.asked(context))
 
     def asked(self, context):
-        """All that Blender has to say of what is asked. The scene is as it was."""
-        things = self.targets(context)
+        """All that Blender has to say of what is asked; nothing is reckoned with yet. The scene is as it was."""
+        things, policy = self.targets(context), self.value(context, "uvs")
         side = max(round(self.value(context, "size") / 8) * 8, 64)
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
-        depsgraph = context.evaluated_depsgraph_get()
-        there = scouting.ground(things, depsgraph)
+        depsgraph, forms = context.evaluated_depsgraph_get(), {}
+        solids = list(capture.readings(depsgraph, forms))
         lenses = self.lenses(context, depsgraph, side)
-        unseen.need_seen(things, (piece.name for piece in there.solids), depsgraph)
-        with lent.layers(things, self.value(context, "uvs")) as given:
-            context.view_layer.update()
-            targets = surfaces(things, context.evaluated_depsgraph_get(), given)
+        choices = [uvs.choice(thing, policy, capture.form_of(thing, depsgraph, forms)) for thing in things]
+        meant = [read(thing, depsgraph, each.layer, forms) for thing, each in zip(things, choices, strict=True)]
+        unseen.need_seen(things, (each.name for each in solids), depsgraph)
         names = ("texture_size", "sharpness", "refine", "method", "views", "lens", "view_words")
         return Asked(
-            wish=wish, side=side, there=there, lenses=lenses, layers=list(given), targets=targets,
-            things=[held.hold(thing, layer.name) for thing, layer in zip(things, given, strict=True)],
+            wish=wish, side=side, solids=solids, meant=meant, lenses=lenses, choices=choices,
+            things=[held.hold(thing, choice.layer) for thing, choice in zip(things, choices, strict=True)],
             values={name: self.value(context, name) for name in names}, scene=context.scene.session_uid,
             depth=view_hints.depth_strength(context.scene.velatura.controls),
         )  # fmt: skip
@@ -143,57 +134,103 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
         return [(capture.lens_of(camera, depsgraph, side, side), (side, side), "") for camera in cameras]
 
 
+def read(thing, depsgraph, layer, forms):
+    """An object's surface as Blender has it. Raises ValueError where it has none."""
+    found = capture.reading(thing, depsgraph, layer, forms)
+    if found is None:
+        raise ValueError(f"{thing.name} has no faces: nothing can be painted on it")
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What *Texture Object* is asked, as all was when the button was pressed. `lenses` are views that the artist chose,
-    or None; `layers` and `targets`, the surfaces, are those of `things`; `scene` is a number that outlives an undo."""
+    """What *Texture Object* is asked, as all was when the button was pressed. `solids` is everything, `meant` are the
+    surfaces of `things`, and `choices` their UV layers, still to be judged; `lenses` are views that the artist chose,
+    or None; `scene` is a number that outlives an undo."""
 
     wish: asking.Wish
     side: int
-    there: scouting.Ground
+    solids: list[capture.Reading]
+    meant: list[capture.Reading]
     lenses: list[scouting.View] | None
     things: list[held.Held]
-    layers: list[lent.Layer]
-    targets: list[capture.Piece]
+    choices: list[uvs.Choice]
     values: dict
     depth: float
     scene: int
 
 
-def surfaces(things, depsgraph, given):
-    """The objects' evaluated surfaces with their layers. Raises ValueError naming what loses it."""
-    found = [capture.surface(thing, depsgraph, layer.name) for thing, layer in zip(things, given, strict=True)]
-    for thing, piece in zip(things, found, strict=True):
-        if piece is None or piece.uvs is None:
-            raise ValueError(f"{thing.name} loses its UV map in its modifiers: keep it there, or apply them")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Laid:
+    """The objects with the UV layers that they get, and their surfaces with those, as they stood when it was asked."""
+
+    things: list[held.Held]
+    layers: list[lent.Layer]
+    meant: list[capture.Reading]
+
+
+def laid(asked):
+    """The UV layers, judged beside Blender's thread where that is needed. Raises ValueError naming what can have none.
+
+    What needs no judging is there at once, in the piece in which the button was pressed.
+    """
+    choices = asked.choices
+    if any(choice.laid is not None for choice in choices):
+        choices = yield from beside([choice.judged for choice in choices])
+    if all(choice.layer for choice in choices):
+        layers = [lent.Layer(name=choice.layer) for choice in choices]
+        found = Laid(things=asked.things, layers=layers, meant=asked.meant)
+    else:
+        found = unwrapped(asked, choices)
+    lent.need_laid(found.meant, found.meant)
     return found
 
 
-def send(asked, sent):
-    """Choose views where none are given, look through them, and send the job, which `sent` takes; in pieces."""
+def unwrapped(asked, choices):
+    """The same, with layers that have to be made, which are there only meanwhile. Raises ValueError also where an
+    object was changed since it was asked for."""
+    things = [each.find() for each in asked.things]
+    if None in things:
+        raise ValueError(f"{asked.things[things.index(None)].name} is gone")
+    if host.is_editing() or any(thing.data.is_editmode for thing in things):
+        raise ValueError(EDITING)
+    with lent.layers(things, choices) as given:
+        read = lent.surfaces(things, given, {})
+        holds = [held.hold(thing, layer.name) for thing, layer in zip(things, given, strict=True)]
+    meant = []
+    for before, now in zip(asked.meant, read, strict=True):
+        if now is None or not now.form.has_faces_of(before.form):
+            raise ValueError(f"{before.name} was changed while it was looked at: ask again")
+        meant.append(replace(before, laid=now.laid))
+    return Laid(things=holds, layers=list(given), meant=meant)
+
+
+def send(asked):
+    """Choose views where none are given, look through them, and send the job, in pieces; its task."""
     breath, values = Breath(), asked.values
+    has = yield from laid(asked)
+    (there,) = yield from beside([partial(scouting.ground, asked.solids, has.meant)])
     lenses = asked.lenses
     if lenses is None:
         lenses = yield from scouting.choose(
-            asked.there, asked.side, values["views"], orthographic=values["lens"] == "ORTHO",
-            named=values["view_words"], breath=breath,
+            there, asked.side, values["views"], orthographic=values["lens"] == "ORTHO", named=values["view_words"],
+            breath=breath,
         )  # fmt: skip
-    seen = yield from scouting.look(asked.there, lenses, breath)
+    seen = yield from scouting.look(there, lenses, breath)
     left_out = unseen.found(bpy.context.evaluated_depsgraph_get(), [frame.lens for frame, _, _ in seen])
-    draft, key = drafted(asked, seen), uuid.uuid4().hex
-    (packed,) = yield from beside([partial(drafts.packed, draft)])
-    put = partial(textured.put_object, key=key, title=asked.wish.prompt, things=asked.things)
+    draft, key = drafted(asked, has.layers, there.meant, seen), uuid.uuid4().hex
+    packed, spec = yield from beside([partial(drafts.packed, draft), partial(job, asked, there.meant, draft)])
+    put = partial(textured.put_object, key=key, title=asked.wish.prompt, things=has.things)
     take_back = partial(drafts.drop, key=key)
     drafts.hold(key, packed, asked.scene)
     try:
-        sent.append(session.run(TITLE, job(asked, draft), put, take_back, left_out=left_out))
+        return session.run(TITLE, spec, put, take_back, left_out=left_out)
     except Exception:
         take_back()
         raise
-    return sent[0].message or f"{TITLE} …"
 
 
-def drafted(asked, seen):
+def drafted(asked, layers, meant, seen):
     """What is to be kept of what was asked, until it is painted."""
     wish, values = asked.wish, asked.values
     return drafts.Draft(
@@ -206,13 +243,13 @@ def drafted(asked, seen):
         ),
         targets=tuple(
             drafts.Meant(name=piece.name, layer=layer, shape=likeness.sample(piece.positions, piece.triangles))
-            for piece, layer in zip(asked.targets, asked.layers, strict=True)
+            for piece, layer in zip(meant, layers, strict=True)
         ),
     )  # fmt: skip
 
 
-def job(asked, draft):
-    """The job."""
+def job(asked, meant, draft):
+    """The job. Touches no Blender data."""
     values = asked.values
     sights = [
         asking_views.Sight(
@@ -223,7 +260,7 @@ def job(asked, draft):
     ]  # fmt: skip
     found = [
         asking_views.target(piece.name, piece.positions, piece.triangles, piece.uvs, values["texture_size"])
-        for piece in asked.targets
+        for piece in meant
     ]
     painting = asking_views.Painting(refine=values["refine"], method=values["method"], depth=asked.depth)
     blending = asking_views.Blending(sharpness=values["sharpness"])

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,8 @@ def install(monkeypatch, fake, folder, paint):
             return
         view = step.project.views[0]
         depth = image(view.depth.image)[..., 0]
-        places = [folder / target.id for target in step.project.targets]
+        places = [Path(tempfile.mkdtemp(dir=folder)) for _ in step.project.targets]
         for place, target in zip(places, step.project.targets, strict=True):
-            place.mkdir()
             np.savez(
                 place / "given.npz",
                 positions=np.frombuffer(content(target.mesh.positions), "<f4").reshape(-1, 3),

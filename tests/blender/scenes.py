@@ -1,11 +1,13 @@
 """Small scenes and what Cycles says of them."""
 
 import time
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 from mathutils import Vector
-from velatura_blender import host
+from velatura_blender import host, sheets
+from velatura_blender.errands import Errands, errands
 from velatura_blender.session import session
 
 
@@ -143,8 +145,48 @@ def faces_of_texels(thing, side):
     return found
 
 
+def accepted():
+    """Until the engine has taken the first job in."""
+    until = time.monotonic() + 5
+    while not session.tasks[0].accepted and time.monotonic() < until:
+        session.pump()
+        time.sleep(0.01)
+
+
+def after_the_button(monkeypatch, change):
+    """Have something changed when the first piece is done, as it is when an artist presses the button; what it begins
+    beside Blender's thread is not ready then, however quick it is."""
+    start, wait, waited = Errands.start, sheets.wait, []
+
+    def not_yet(coming, moment):
+        waited.append(moment)
+        return wait(coming, moment) if len(waited) > 1 else SimpleNamespace(not_done=coming)
+
+    def and_change(self, title, steps, **more):
+        errand = start(self, title, steps, **more)
+        assert not errand.done
+        change()
+        return errand
+
+    monkeypatch.setattr(sheets, "wait", not_yet)
+    monkeypatch.setattr(Errands, "start", and_change)
+
+
+def sent():
+    """Until all that was asked for in pieces is at the engine; no result is placed yet. Raises what it failed with."""
+    until = time.monotonic() + 20
+    for errand in list(errands.running):
+        while not errand.done and time.monotonic() < until:
+            errands.further(errand)
+            time.sleep(0.001)
+        assert errand.done, errand.message
+        if errand.error is not None:
+            raise errand.error
+
+
 def come():
     """Until the results of all jobs are there; what the artist is told."""
+    sent()
     until = time.monotonic() + 20
     while session.tasks and time.monotonic() < until:
         session.pump()

@@ -2,6 +2,8 @@
 
 import json
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -340,6 +342,21 @@ def test_what_was_baked_is_not_applied_where_its_uv_map_is_gone(scene, fake):
     thing.data.uv_layers.remove(layer)
     with pytest.raises(RuntimeError, match="no UV map «Velatura UV» any more"):
         bpy.ops.velatura.history_apply()
+
+
+@pytest.mark.parametrize("mark", [resume.baked, resume.resumable])
+def test_a_new_way_to_bake_is_told_by_the_function_that_places_it_alone(scene, mark):
+    def put_something_new(result):
+        return ""
+
+    thing = add("cube", "Cube")
+    image = place.image("New", np.zeros((4, 4, 3), np.uint8), "{}")
+    place.wear(thing, place.material("New", image, "UVMap"))
+    task = SimpleNamespace(title="Something New", place=partial(mark(put_something_new)))
+    history.add(task, image, thing.material_slots[0].material)
+    assert scene.velatura.history[0].owner == (thing if mark is resume.baked else None)
+    resume.BAKED.discard("put_something_new")
+    del resume.KNOWN["put_something_new"]
 
 
 @pytest.mark.parametrize("way", ["removed", "deleted"])

@@ -1,12 +1,12 @@
 """Local edit in real Blender, against an engine that paints by arithmetic, and projects with the real kernel."""
 
-from functools import partial
+import threading
 from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, faces_of_texels, place_camera, select, state, suzanne
+from scenes import add, after_the_button, come, faces_of_texels, place_camera, select, state, suzanne
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
@@ -434,9 +434,9 @@ def test_the_graphics_card_and_rays_see_the_same(scene):
     found = canvas.canvas_of(thing)
     depsgraph = bpy.context.evaluated_depsgraph_get()
     looks = lambda each, slot: found.look if each == thing else None  # noqa: E731
-    pieces = flat.patches(depsgraph, looks)
+    pieces = flat.patches(depsgraph, looks, {})()
     lens = capture.lens_of(scene.camera, depsgraph, 48, 48)
-    one, other = (flat.see(lens, pieces, 48, 48, drawn=drawn) for drawn in (True, False))
+    one, other = (flat.see(lens, flat.corners(lens, pieces), 48, 48, drawn=drawn) for drawn in (True, False))
     both = (one.patch == other.patch) & (one.front == other.front)
     assert both.mean() > 0.995 and {*np.unique(one.patch)} == {-1, 0, 1}
     np.testing.assert_allclose(one.uvs[both], other.uvs[both], atol=1e-4)
@@ -474,9 +474,9 @@ def test_zooming_shows_the_same_from_the_same_place(scene):
     part[60:100, 100:180] = True
     closer, size = vantage.zoomed(lens, part, 160, 0.0)
     assert size == (160, 80)
-    pieces = flat.patches(depsgraph, lambda *_: None)
-    whole, near = (partial(flat.see, pieces=pieces) for _ in range(2))
-    one, other = whole(lens, width=512, height=384).depth[120:200, 200:360], near(closer, width=160, height=80).depth
+    pieces = flat.patches(depsgraph, lambda *_: None, {})()
+    one = flat.see(lens, flat.corners(lens, pieces), 512, 384).depth[120:200, 200:360]
+    other = flat.see(closer, flat.corners(closer, pieces), 160, 80).depth
     same = np.isfinite(one) == np.isfinite(other)
     assert same.mean() > 0.9 and thing.name == pieces[0].name
     both = np.isfinite(one) & np.isfinite(other)
@@ -489,9 +489,12 @@ def test_texels_are_drawn_as_blender_lays_faces(scene):
     found = canvas.canvas_of(box)
     face = faces_of_texels(box, SIDE)
     choose(box, lambda polygon: polygon.index == 2)
-    drawn = canvas.faces(found) > 0
+    drawn = canvas.faces(found, {})() > 0
     assert (drawn == (face == 2)).mean() > 0.99 and texels.PADDING > 0
-    assert np.array_equal(canvas.covered(found), face >= 0) or (canvas.covered(found) == (face >= 0)).mean() > 0.99
+    assert (
+        np.array_equal(canvas.covered(found, {})(), face >= 0)
+        or (canvas.covered(found, {})() == (face >= 0)).mean() > 0.99
+    )
 
 
 def half(top):
@@ -528,6 +531,32 @@ def test_of_two_edits_that_are_asked_for_in_a_row_the_second_lies_over_the_first
     assert np.array_equal(found[..., 3], before[..., 3])
 
 
+def test_soft_edges_of_an_edit_from_view_show_nothing_of_the_look_before_another_that_came_meanwhile(
+    board, fake, monkeypatch
+):
+    asked, red, green = np.zeros((SIDE, SIDE, 3), np.uint8), np.uint8((255, 0, 0)), np.uint8((0, 255, 0))
+    asked[...] = (0, 0, 255)
+    place.wear(board, place.material("Own", place.image("Own", asked), "UVMap"))
+    soft = np.broadcast_to(np.linspace(0, 255, SIDE)[:, None, None], (SIDE, SIDE, 3)).astype(np.uint8)
+    place.image("Soft", soft, data=True)
+    place.image("All", np.full((SIDE, SIDE, 3), 255, np.uint8), data=True)
+    blends = iter([(red, np.float32(1)), (green, soft / np.float32(255))])
+
+    def outputs(step, size):
+        if step.WhichOneof("operation") == "project":
+            paint, share = next(blends)  # as the engine lays paint over what it is shown
+            seen = np.concatenate([asked * (1 - share) + paint * share, np.full((SIDE, SIDE, 1), 255)], 2)
+            image = pixels.from_array(np.rint(seen).astype(np.uint8))
+            yield jobs_pb2.Artifact(kind="texture", name=step.project.targets[0].id, image=image)
+
+    monkeypatch.setattr(painter, "_outputs", outputs)
+    for mask in ("All", "Soft"):
+        edit(part="IMAGE", mask=mask, wait=False)
+    come()
+    found = numbers(image_of(board))
+    assert found[..., 2].max() < 0.02 and found[0, :, 0].min() > 0.9 and found[-1, :, 1].min() > 0.98
+
+
 def test_varying_an_edit_changes_what_is_worn_now_and_no_texel_beside_it(board, paints):
     before = numbers(dress(board))
     in_half(True, wait=True)
@@ -552,3 +581,72 @@ def test_an_edit_that_finds_no_texture_is_in_the_history(board, paints, gone):
     found = numbers(entry.image)
     assert np.abs(found[: SIDE // 2, :, :3] - np.float32(PAINT) / 255).max() < 1e-6
     assert entry.image.size[0] == SIDE and "only in the history" in session.message
+
+
+def test_paint_is_laid_over_a_texture_beside_blenders_thread(scene, paints, monkeypatch):
+    box, threads, lay = build(), [], canvas.over_bytes
+    dress(box)
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    monkeypatch.setattr(canvas, "over_bytes", lambda *a, **k: threads.append(threading.get_ident()) or lay(*a, **k))
+    assert edit(way="UV") == {"FINISHED"}
+    assert len(threads) == 1 and threading.get_ident() not in threads
+
+
+def test_strokes_that_come_while_paint_is_laid_over_a_texture_are_in_the_new_one_too(scene, paints, monkeypatch):
+    box, read = build(), place.raw
+    image = dress(box)
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    stroked = []
+
+    def read_and_stroke(picture):
+        found = read(picture)
+        if picture == image and session.tasks and session.tasks[0].job.done and not stroked:
+            stroked.append(True)
+            image.pixels.foreach_set(np.tile(np.float32([1, 0, 0, 1]), SIDE * SIDE))
+        return found
+
+    monkeypatch.setattr(place, "raw", read_and_stroke)
+    assert edit(way="UV") == {"FINISHED"} and stroked
+    colors = np.rint(numbers(image_of(box))[..., :3] * 255).astype(int)
+    assert ((colors == (255, 0, 0)).all(2) | (colors == PAINT).all(2)).mean() > 0.95
+
+
+@pytest.mark.parametrize("way", ["VIEW", "UV"])
+def test_the_part_is_what_was_marked_when_the_button_was_pressed(scene, paints, monkeypatch, way):
+    box = build()
+    dress(box)
+    before = numbers(image_of(box))
+
+    def change():
+        choose(box, lambda polygon: polygon.normal.z > 0.9)
+        scene.camera.location.y = 9
+        box.location.x += 1
+
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    after_the_button(monkeypatch, change)
+    assert edit(way=way) == {"FINISHED"}
+    face = faces_of_texels(box, SIDE)
+    front, top = (
+        next(p.index for p in box.data.polygons if p.normal[axis] * sign > 0.9) for axis, sign in [(1, -1), (2, 1)]
+    )
+    changed = (numbers(image_of(box)) != before).any(2)
+    assert changed[face == front].mean() > 0.9 and not changed[face == top].any()
+
+
+def test_what_takes_long_of_a_part_is_reckoned_beside_blenders_thread(scene, paints, monkeypatch):
+    threads = []
+
+    def noted(module, name):
+        reckon = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, **k: threads.append((name, threading.get_ident())) or reckon(*a, **k)
+        )
+
+    for module, name in [(texels, "drawn"), (texels, "padded"), (flat, "corners"), (flat, "colors"), (flat, "values")]:
+        noted(module, name)
+    box = build()
+    dress(box)
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    assert edit(way="VIEW") == {"FINISHED"}
+    assert {name for name, _ in threads} == {"drawn", "padded", "corners", "colors", "values"}
+    assert threading.get_ident() not in {number for _, number in threads}

@@ -1,15 +1,17 @@
 """What an artist does between asking for something and its coming: nothing is lost, and nothing lands elsewhere."""
 
+import threading
 import time
 
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, place_camera, select, suzanne, uv_bytes
+from scenes import accepted, add, come, place_camera, select, sent, state, suzanne, uv_bytes
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
-from velatura_blender import host, place
+from velatura_blender import canvas, host, place
+from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -29,6 +31,7 @@ def window(scene, fake, monkeypatch):
 def ask(operator, **more):
     given = {"prompt": "moss", "size": 64, "seed": 3} | ({"texture_size": 64} if operator == "project" else {}) | more
     assert getattr(bpy.ops.velatura, operator)(**given) == {"FINISHED"}
+    sent()
 
 
 def bare(thing):
@@ -36,6 +39,16 @@ def bare(thing):
     while thing.data.uv_layers:
         thing.data.uv_layers.remove(thing.data.uv_layers[0])
     return thing
+
+
+def as_unwrapped():
+    """The UVs of a cube that is unwrapped anew, as bytes."""
+    thing = bare(add("cube", "Copy"))
+    place.uv_layer(thing)
+    numbers = uv_bytes(thing.data.uv_layers[0])
+    bpy.data.objects.remove(thing)
+    bpy.context.view_layer.update()
+    return numbers
 
 
 def layers(thing):
@@ -47,6 +60,15 @@ def worn(thing):
     (slot,) = thing.material_slots
     nodes = {node.type: node for node in slot.material.node_tree.nodes}
     return nodes["BSDF_PRINCIPLED"].inputs["Base Color"].links[0].from_node.image.name, nodes["UVMAP"].uv_map
+
+
+def leave_with_an_autosave(folder):
+    """Write a file as autosaves do, end as a crash does, and open that file."""
+    bpy.data.libraries.write(str(folder / "autosave.blend"), set(bpy.data.scenes))  # calls no handler
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "autosave.blend"))
 
 
 WAYS = pytest.mark.parametrize("operator", ["texture", "material", "project"])
@@ -103,6 +125,34 @@ def test_what_was_painted_for_an_object_that_is_gone_is_in_the_history(window, o
     assert not other.material_slots
 
 
+@WAYS
+def test_an_object_that_was_made_a_curve_is_gone_and_what_was_painted_for_it_is_in_the_history(window, operator):
+    thing = add("cube", "Cube")
+    select(thing)
+    ask(operator)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.delete(type="ONLY_FACE")
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.ops.object.convert(target="CURVE")
+    come()
+    (entry,) = window.velatura.history
+    assert entry.material is not None and "Cube is gone" in session.message and thing.type == "CURVE"
+
+
+@pytest.mark.parametrize("operator", ["texture", "project", "local_edit"])
+def test_an_object_that_was_deleted_is_gone_also_where_the_history_still_names_it(window, operator):
+    thing = add("plane", "Ground", size=4)
+    select(thing)
+    ask("project")
+    come()
+    assert window.velatura.history[0].owner == thing
+    ask(operator, **({"part": "FACES", "way": "UV"} if operator == "local_edit" else {}))
+    bpy.ops.object.delete()
+    come()
+    assert "Ground is gone" in session.message and "Ground" in bpy.data.objects
+
+
 @pytest.mark.parametrize("operator", ["texture", "material"])
 def test_a_texture_whose_object_is_gone_can_be_put_on_another(window, operator):
     thing = add("cube", "Cube")
@@ -118,10 +168,9 @@ def test_a_texture_whose_object_is_gone_can_be_put_on_another(window, operator):
 
 @WAYS
 def test_a_mesh_that_is_being_edited_wears_it_in_the_uv_map_that_was_made_for_it(window, operator):
-    thing = bare(add("cube", "Cube"))
+    numbers, thing = as_unwrapped(), bare(add("cube", "Cube"))
     select(thing)
     ask(operator)
-    numbers = uv_bytes(thing.data.uv_layers[0])
     bpy.ops.object.mode_set(mode="EDIT")
     come()
     assert bpy.context.mode == "EDIT_MESH"
@@ -130,12 +179,13 @@ def test_a_mesh_that_is_being_edited_wears_it_in_the_uv_map_that_was_made_for_it
     assert worn(thing)[0].startswith("moss") and worn(thing)[1] == place.LAYER
 
 
-def test_a_mesh_that_has_lost_its_uv_map_while_it_is_edited_is_told(window):
+def test_a_mesh_that_has_other_faces_and_no_uv_map_while_it_is_edited_is_told(window):
     thing = bare(add("cube", "Cube"))
     select(thing)
     ask("texture")
-    bare(thing)
     bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.mesh.subdivide()
     come()
     bpy.ops.object.mode_set(mode="OBJECT")
     assert not layers(thing) and worn(thing) == ("moss", "") and "Cube has no UV map: unwrap it" in session.message
@@ -154,14 +204,90 @@ def test_an_edited_mesh_is_left_alone_while_another_gets_its_texture(window, mon
 
 
 @WAYS
-def test_a_uv_map_that_was_undone_is_made_again_as_it_was(window, operator):
+def test_nothing_of_the_file_is_changed_while_it_is_painted(window, operator):
+    select(bare(add("cube", "Cube")))
+    before = state()
+    ask(operator)
+    assert state() == before
+    come()
+    assert layers(bpy.data.objects["Cube"]) == [place.LAYER]
+
+
+@WAYS
+def test_one_step_back_takes_all_of_it_also_where_others_were_made_meanwhile(window, operator):
+    select(bare(add("cube", "Cube")))
+    bpy.ops.ed.undo_push(message="before")
+    before = state()
+    ask(operator)
+    bpy.ops.ed.undo_push(message="something")
+    come()
+    assert layers(bpy.data.objects["Cube"]) == [place.LAYER]
+    bpy.ops.ed.undo()
+    assert state() == before and not bpy.context.scene.velatura.history
+    bpy.ops.ed.redo()
+    assert worn(bpy.data.objects["Cube"])[1] == place.LAYER
+
+
+@pytest.mark.parametrize("operator", ["project", "texture_object"])
+def test_a_file_that_is_saved_before_the_job_is_ready_finds_its_result(window, tmp_path, operator):
+    thing = bare(add("cube", "Cube"))
+    select(thing)
+    getattr(bpy.ops.velatura, operator)(prompt="moss", size=64, texture_size=64)
+    assert not session.tasks and session.message.endswith("being got ready …")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "early.blend"))
+    for task in session.tasks:
+        task.job.leave()
+    session.tasks.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "early.blend"))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert worn(bpy.data.objects["Cube"])[1] == place.LAYER
+
+
+@pytest.mark.parametrize("number", [-1, 1])
+def test_what_is_not_sent_yet_can_be_stopped_as_the_last_of_the_queue(window, fake, number):
+    select(bare(add("cube", "Cube")))
+    ask("texture")
+    before = state()
+    bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64)
+    assert bpy.ops.velatura.cancel(number=number) == {"FINISHED"}
+    assert not errands.running and state() == before and len(session.tasks) == 1
+    come()
+    assert len(window.velatura.history) == (number == 1)
+
+
+@WAYS
+def test_an_autosave_finds_its_result_with_its_uv_map(window, tmp_path, operator):
+    numbers = as_unwrapped()
+    select(bare(add("cube", "Cube")))
+    ask(operator)
+    accepted()
+    leave_with_an_autosave(tmp_path)
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    thing = bpy.data.objects["Cube"]
+    assert worn(thing)[1] == place.LAYER and uv_bytes(thing.data.uv_layers[0]) == numbers
+
+
+@WAYS
+def test_an_autosave_after_renaming_finds_the_object(window, tmp_path, operator):
+    select(add("cube", "Cube"))
+    ask(operator)
+    accepted()
+    bpy.data.objects["Cube"].name = "Wall"
+    bpy.context.view_layer.update()  # as the window does after whatever an artist does
+    leave_with_an_autosave(tmp_path)
+    add("cube", "Cube", (4, 0, 0))
+    assert bpy.ops.velatura.collect(wait=True) == {"FINISHED"}
+    assert worn(bpy.data.objects["Wall"])[0].startswith("moss") and not bpy.data.objects["Cube"].material_slots
+
+
+@WAYS
+def test_a_uv_map_comes_also_where_steps_were_undone_meanwhile(window, operator):
+    numbers = as_unwrapped()
     select(bare(add("cube", "Cube")))
     bpy.ops.ed.undo_push(message="before")
     ask(operator)
-    numbers = uv_bytes(bpy.data.objects["Cube"].data.uv_layers[0])
     bpy.ops.ed.undo_push(message="something")
     bpy.ops.ed.undo()
-    assert not layers(bpy.data.objects["Cube"])
     come()
     thing = bpy.data.objects["Cube"]
     assert worn(thing)[1] == place.LAYER and uv_bytes(thing.data.uv_layers[0]) == numbers
@@ -176,6 +302,19 @@ def test_a_uv_map_that_was_unwrapped_anew_is_kept_and_the_paint_lies_in_the_form
     come()
     assert layers(thing) == ["UVMap", place.LAYER] and worn(thing)[1] == place.LAYER
     assert uv_bytes(thing.data.uv_layers[1]) == numbers and "the UV map UVMap has changed" in session.message
+
+
+def test_where_there_is_no_room_for_the_former_uv_map_the_picture_is_in_the_history(window):
+    thing = add("cube", "Cube")
+    while thing.data.uv_layers.new() is not None:
+        pass
+    select(thing)
+    ask("project")
+    thing.data.uv_layers[0].uv.foreach_set("vector", np.full(len(thing.data.loops) * 2, 0.25, np.float32))
+    come()
+    (entry,) = window.velatura.history
+    assert not thing.material_slots and entry.image.name == "moss on Cube" and len(thing.data.uv_layers) == 8
+    assert "Cube has changed its UV map «UVMap», and has no room for another" in session.message
 
 
 def test_a_mesh_with_other_faces_keeps_its_look_and_the_picture_is_in_the_history(window):
@@ -202,7 +341,7 @@ def test_stopping_one_of_two_jobs_leaves_the_uv_map_to_the_other(window, fake, s
     assert layers(thing) == [place.LAYER] and worn(thing)[1] == place.LAYER
 
 
-def test_stopping_all_jobs_takes_their_uv_map_back(window, fake):
+def test_stopping_all_jobs_leaves_no_uv_map(window, fake):
     thing = bare(suzanne())
     select(thing)
     fake.once(Script(hang=True))
@@ -260,6 +399,47 @@ def test_strokes_that_came_meanwhile_stay_where_nothing_is_painted(window, halve
     assert (found[:, :32] == (200, 10, 10)).all() and (found[:, 32:] == 51).all()
 
 
+def stroke(image, gray):
+    image.pixels.foreach_set(np.full(64 * 64 * 4, gray, np.float32))
+    image.update()
+
+
+@pytest.mark.parametrize("first", [0.2, 77 / 255], ids=["another look", "the same look"])
+def test_strokes_that_come_while_a_projection_is_laid_over_others_are_there_too(window, halves, monkeypatch, first):
+    thing = add("plane", "Ground", size=4)
+    image = place.image("Own", np.full((64, 64, 3), 77, np.uint8))
+    place.wear(thing, place.material("Own", image, "UVMap"))
+    select(thing)
+    ask("project")
+    stroke(image, first)
+    look, looked = place.shown, []
+
+    def look_and_stroke(*given):
+        found = look(*given)
+        if not looked:
+            stroke(image, 0.4)
+        looked.append(found)
+        return found
+
+    monkeypatch.setattr(place, "shown", look_and_stroke)
+    come()
+    found = place.read(place.look(thing).image)[..., :3]
+    assert len(looked) == 2 and (found[:, :32] == (200, 10, 10)).all() and (found[:, 32:] == 102).all()
+
+
+def test_a_projection_is_laid_over_another_beside_blenders_thread(window, halves, monkeypatch):
+    select(add("plane", "Ground", size=4))
+    ask("project")
+    ask("project")
+    threads = []
+    for name in ("look_since", "over"):
+        reckon = getattr(canvas, name)
+        noted = lambda *given, reckon=reckon: threads.append(threading.get_ident()) or reckon(*given)  # noqa: E731
+        monkeypatch.setattr(canvas, name, noted)
+    come()
+    assert len(threads) >= 2 and threading.get_ident() not in threads
+
+
 def test_projections_add_up_also_while_another_object_with_that_mesh_is_edited(window, halves):
     thing = add("plane", "Ground", size=4)
     twin = bpy.data.objects.new("Twin", thing.data)
@@ -274,3 +454,33 @@ def test_projections_add_up_also_while_another_object_with_that_mesh_is_edited(w
     come()
     shown = place.read(place.look(thing).image)[:, [16, 48], :3]
     assert (shown[:, 0] == (200, 10, 10)).all() and (shown[:, 1] == (10, 200, 10)).all()
+
+
+def test_what_is_stopped_before_it_is_sent_leaves_nothing(window):
+    select(bare(add("cube", "Cube")))
+    before = state()
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    assert state() == before
+    errands.stop(errands.running[0])
+    assert state() == before and not session.tasks
+
+
+def test_an_object_that_is_gone_before_its_look_was_read_is_said(window, fake):
+    thing = add("cube", "Cube")
+    select(thing)
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    bpy.data.objects.remove(thing)
+    bpy.context.view_layer.update()
+    with pytest.raises(ValueError, match="Cube is gone"):
+        sent()
+    assert session.failed and "Cube is gone" in session.message and not fake.specs
+
+
+def test_the_camera_and_what_it_sees_are_those_of_when_the_button_was_pressed(window, fake):
+    thing = add("cube", "Cube")
+    select(thing)
+    assert bpy.ops.velatura.project(prompt="moss", size=64, texture_size=64) == {"FINISHED"}
+    place_camera((0, 0, 9), (0, 0, 20))
+    thing.location.x += 5
+    come()
+    assert fake.specs[0].steps[1].project.views[0].mask.image.width == 64 and worn(thing)[0] == "moss on Cube"

@@ -8,7 +8,8 @@ import bpy
 import pytest
 from scenes import select, suzanne
 from velatura import discovery, errors
-from velatura_blender import connection, local_panel, memory, operators, panel, preferences, status, units
+from velatura_blender import connection, local_panel, memory, operators, panel, preferences, projection, status, units
+from velatura_blender.errands import Errand, errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -103,6 +104,17 @@ def test_it_shows_progress_and_cancel_while_something_runs(scene):
         assert drawn().count("velatura.cancel") == 2
     finally:
         session.tasks.clear()
+
+
+def test_it_shows_what_is_being_got_ready_and_the_last_message_only_after_it(scene):
+    session.say("Texture on Cube")
+    steps = (each for each in range(1))
+    errands.running.append(Errand(title="Project", steps=steps, scene=0, asks=True, message="being got ready"))
+    try:
+        assert (0.0, "being got ready") in drawn() and "velatura.cancel" in drawn() and "Texture on Cube" not in drawn()
+    finally:
+        errands.running.clear()
+    assert "Texture on Cube" in drawn()
 
 
 def test_it_says_what_went_wrong_and_offers_to_start_an_engine(scene, monkeypatch):
@@ -223,6 +235,6 @@ def test_panels_are_beside_all_three_editors_and_have_one_root_each():
 
 
 def test_every_operator_explains_itself():
-    for part in (operators, connection, memory, units):
+    for part in (operators, projection, connection, memory, units):
         for operator in part.CLASSES:
             assert operator.__doc__ and (issubclass(operator, bpy.types.UIList) or operator.bl_label)

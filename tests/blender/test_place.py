@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, select, suzanne
-from velatura_blender import place
+from velatura_blender import lent, place, uvs
 
 
 def gradient(width=64, height=32, channels=3):
@@ -17,7 +17,7 @@ def test_an_image_keeps_every_byte_and_is_packed(scene, channels):
     pixels = gradient(channels=channels)
     made = place.image("Moss", pixels, "{}")
     assert made.packed_file is not None and made.colorspace_settings.name == "sRGB" and made[place.RECIPE] == "{}"
-    np.testing.assert_array_equal(place._pixels(made), pixels[..., :3])
+    np.testing.assert_array_equal(place.read(made)[..., :3], pixels[..., :3])
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_what_an_artist_wrote_becomes_a_name_that_files_can_have(scene, words, n
 def test_a_second_image_of_the_same_name_leaves_the_first_alone(scene):
     first, second = place.image("Moss", gradient()), place.image("Moss", gradient() // 2)
     assert first.name == "Moss" and second.name == "Moss.001"
-    np.testing.assert_array_equal(place._pixels(first), gradient())
+    np.testing.assert_array_equal(place.read(first)[..., :3], gradient())
 
 
 def test_the_mesh_and_those_who_share_it_keep_their_material(scene):
@@ -66,25 +66,24 @@ def test_the_material_is_wired_from_the_uv_layer_to_the_surface(scene):
 
 def test_an_existing_uv_layer_is_used_and_not_touched(scene):
     thing = suzanne()
-    before = uvs(thing, "UVMap")
+    before = numbers(thing, "UVMap")
     assert place.uv_layer(thing) == ("UVMap", False)
     assert place.uv_layer(thing, fresh=True) == (place.LAYER, True)
-    np.testing.assert_array_equal(uvs(thing, "UVMap"), before)
+    np.testing.assert_array_equal(numbers(thing, "UVMap"), before)
     assert thing.data.uv_layers.active.name == "UVMap"
 
 
 def test_a_projection_goes_where_the_present_look_lies(scene):
     thing = suzanne()
-    assert place.layer_to_paint(thing) == ("UVMap", False)
+    assert uvs.choice(thing, "KEEP").layer == "UVMap"
     other, _ = place.uv_layer(thing, fresh=True)
     place.wear(thing, place.material("Moss", place.image("Moss", gradient()), other))
-    assert place.layer_to_paint(thing) == place.layer_to_paint(thing, fresh=True) == (other, False)
+    assert uvs.choice(thing, "KEEP").layer == uvs.choice(thing, "NEW").layer == other
     place.wear(thing, place.material("Moss", place.image("Moss", gradient()), "UVMap"))
-    assert place.layer_to_paint(thing) == ("UVMap", False)
-    assert place.layer_to_paint(thing, fresh=True) == (f"{place.LAYER}.001", True)
+    assert uvs.choice(thing, "KEEP").layer == "UVMap" and not uvs.choice(thing, "NEW").layer
 
 
-def uvs(thing, layer):
+def numbers(thing, layer):
     found = np.empty(len(thing.data.loops) * 2, np.float32)
     thing.data.uv_layers[layer].uv.foreach_get("vector", found)
     return found
@@ -99,7 +98,7 @@ def test_a_mesh_without_uvs_is_unwrapped_into_a_new_layer(scene):
     thing.data.polygons.foreach_set("select", chosen)
     blocks = len(bpy.data.meshes), len(bpy.data.objects)
     assert place.uv_layer(thing) == (place.LAYER, True)
-    found = uvs(thing, place.LAYER)
+    found = numbers(thing, place.LAYER)
     assert found.min() >= 0 and found.max() <= 1 and found.std() > 0.1
     kept = np.empty(len(chosen), bool)
     thing.data.polygons.foreach_get("select", kept)
@@ -118,13 +117,13 @@ def test_eight_uv_layers_are_one_too_many_and_it_is_said(scene):
 
 def test_the_present_look_is_the_image_or_the_color(scene):
     thing = add("cube", "Cube")
-    assert place.look_of(thing, "UVMap", 8).shape == (8, 8, 3)
+    assert place.look_of(thing, "UVMap", 8)().shape == (8, 8, 3)
     made = place.material("Moss", place.image("Moss", gradient()), "UVMap")
     place.wear(thing, made)
-    np.testing.assert_array_equal(place.look_of(thing, "UVMap", 16), gradient())
-    wide = place.look_of(thing, "UVMap", 128)
+    np.testing.assert_array_equal(place.look_of(thing, "UVMap", 16)(), gradient())
+    wide = place.look_of(thing, "UVMap", 128)()
     assert wide.shape == (128, 128, 3) and np.abs(wide[::4, ::2].astype(int) - gradient()).max() <= 4
-    assert place.look_of(thing, "another", 32).std(axis=(0, 1)).max() == 0
+    assert place.look_of(thing, "another", 32)().std(axis=(0, 1)).max() == 0
 
 
 def test_the_present_look_is_known_in_a_file_that_was_opened_again(scene, tmp_path):
@@ -132,7 +131,7 @@ def test_the_present_look_is_known_in_a_file_that_was_opened_again(scene, tmp_pa
     place.wear(thing, place.material("Moss", place.image("Moss", gradient()), "UVMap"))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
-    np.testing.assert_array_equal(place.look_of(bpy.data.objects["Cube"], "UVMap", 16), gradient())
+    np.testing.assert_array_equal(place.look_of(bpy.data.objects["Cube"], "UVMap", 16)(), gradient())
 
 
 def test_a_look_that_other_nodes_make_is_no_image(scene):
@@ -155,9 +154,19 @@ def test_a_look_that_other_nodes_make_is_no_image(scene):
 def test_objects_that_share_a_mesh_get_one_new_uv_layer_of_it(scene):
     thing = add("cube", "Cube")
     things = [thing, *(bpy.data.objects.new("Twin", thing.data) for _ in range(9))]
-    shared = {}
-    found = [place.layer_to_paint(each, fresh=True, shared=shared) for each in things]
-    assert found == [(place.LAYER, True)] + [(place.LAYER, False)] * 9 and len(thing.data.uv_layers) == 2
+    with lent.layers(things, [uvs.Choice()] * 10) as found:
+        assert {layer.name for layer in found} == {place.LAYER} and len(thing.data.uv_layers) == 2
+
+
+def test_an_object_that_was_painted_in_a_layer_of_ours_keeps_it_where_another_of_its_mesh_gets_a_new_one(scene):
+    thing = add("cube", "Cube")
+    twin = bpy.data.objects.new("Twin", thing.data)
+    scene.collection.objects.link(twin)
+    layer, _ = place.uv_layer(twin, fresh=True)
+    place.wear(twin, place.material("Moss", place.image("Moss", gradient()), layer))
+    with lent.layers([thing, twin], [uvs.choice(each, "NEW") for each in (thing, twin)]) as found:
+        assert [each.name for each in found] == [f"{place.LAYER}.001", place.LAYER]
+    assert [each.name for each in thing.data.uv_layers] == ["UVMap", place.LAYER]
 
 
 def test_a_mesh_that_is_sculpted_with_dyntopo_is_refused_and_gets_no_uv_layer(scene):

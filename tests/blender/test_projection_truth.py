@@ -4,8 +4,9 @@ import bpy
 import kernel
 import numpy as np
 import pytest
-from scenes import add, faces_of_texels, place_camera, render, select, suzanne
-from velatura_blender import capture, place
+from scenes import add, come, faces_of_texels, place_camera, render, select, suzanne
+from velatura_blender import capture, host, place
+from velatura_blender.session import session
 
 pytestmark = [
     pytest.mark.usefixtures("addon"),
@@ -107,7 +108,7 @@ def test_what_is_not_painted_keeps_its_look(scene, fake, monkeypatch, tmp_path):
     assert bare.any() and not bare.all()
     covered = np.abs(texture[bare][:, :3].astype(int) - (10, 200, 30)).max(1) == 0
     assert covered.mean() > 0.9
-    np.testing.assert_array_equal(place._pixels(bpy.data.images["Green"]), base)
+    np.testing.assert_array_equal(place.read(bpy.data.images["Green"])[..., :3], base)
 
 
 def test_every_texel_shows_the_face_it_lies_on(scene, fake, monkeypatch, tmp_path):
@@ -156,3 +157,24 @@ def faces_seen(width, height, numbers):
             if hit and thing.name in numbers:
                 seen[row, column] = numbers[thing.name] + (0 if thing.name == "Suzanne" else face)
     return seen
+
+
+def test_the_border_of_a_smaller_projection_over_another_shows_nothing_but_the_two(scene, fake, monkeypatch, tmp_path):
+    monkeypatch.setattr(host, "has_window", lambda: True)
+    session.disconnect()
+    ground = add("plane", "Ground", size=4)
+    select(ground)
+    rug = add("plane", "Rug", (0, 0, 0.001), size=2)
+    select(ground)
+    colors = iter([(255, 0, 0), (0, 0, 255)])
+    kernel.install(monkeypatch, fake, tmp_path, lambda *size: np.broadcast_to(np.uint8(next(colors)), (*size[::-1], 3)))
+    place_camera((0, -0.01, 8))
+    place.wear(ground, place.material("Own", place.image("Own", np.full((128, 128, 3), 204, np.uint8)), "UVMap"))
+    for rug.hide_render, side in ((True, 512), (False, 256)):
+        given = {"prompt": "waves", "size": 256, "texture_size": side, "seed": 1}
+        assert bpy.ops.velatura.project(**given) == {"FINISHED"}
+    come()
+    session.disconnect()
+    red, green, blue = np.moveaxis(texture_of("Ground")[..., :3].astype(int), 2, 0)
+    soft = (red > 20) & (blue > 20)
+    assert soft.sum() > 200 and (green <= 2).all(), f"{green.max()} of the look before"

@@ -1,14 +1,13 @@
 """What is kept of objects that were textured from views: when it comes into the file, what it changes, when it goes."""
 
 import json
-import time
 
 import bpy
 import numpy as np
 import pytest
-from scenes import add, come, select, state, uv_bytes
+from scenes import accepted, add, come, select, state, uv_bytes
 from velatura.testing import Script
-from velatura_blender import drafts, lent, likeness, place, views
+from velatura_blender import drafts, lent, likeness, place, uvs, views
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -26,13 +25,6 @@ def ask(fake, *things, **more):
     select(*things)
     fake.once(Script(steps=5, delay=0.02))
     assert bpy.ops.velatura.texture_object(**SMALL | more) == {"FINISHED"}
-
-
-def accepted():
-    until = time.monotonic() + 5
-    while not session.tasks[0].accepted and time.monotonic() < until:
-        session.pump()
-        time.sleep(0.01)
 
 
 def again(operator="reblend", **more):
@@ -121,6 +113,18 @@ def test_an_autosave_finds_its_result_with_views_and_uvs(scene, fake, tmp_path):
     thing, scene = bpy.data.objects["Cube"], bpy.context.scene
     assert shown(thing) == ["waves on Cube"] and thing.data.uv_layers[0].name == place.LAYER
     assert len(views.run_of(thing, scene).views) == 4 and drafts.NOTED not in scene
+
+
+def test_blended_again_for_an_object_that_got_another_mesh_it_is_in_the_history(scene, fake):
+    thing = add("cube", "Cube")
+    texture(thing)
+    fake.once(Script(steps=5, delay=0.02))
+    assert bpy.ops.velatura.reblend() == {"FINISHED"}
+    other = bpy.data.meshes.new("Other")
+    other.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    thing.data = other
+    assert "no UV map «UVMap» any more: its texture is kept in the history" in come()
+    assert not thing.material_slots and len(history()) == 2
 
 
 def test_an_opened_file_keeps_what_it_needs_until_an_engine_answers(scene, fake, tmp_path, monkeypatch):
@@ -220,6 +224,16 @@ def test_uvs_that_the_artist_changed_meanwhile_are_there_beside_theirs(scene, fa
     assert views.run_of(thing, scene).targets[0].layer == place.LAYER
 
 
+def test_where_there_is_no_room_for_uvs_that_were_changed_the_texture_is_in_the_history(scene, fake):
+    thing = add("cube", "Cube")
+    while thing.data.uv_layers.new() is not None:
+        pass
+    ask(fake, thing)
+    thing.data.uv_layers[0].uv.foreach_set("vector", np.zeros(len(thing.data.loops) * 2, np.float32))
+    assert "Cube has 8 UV maps already: its texture is kept in the history" in come()
+    assert not shown(thing) and len(history()) == 1
+
+
 def test_a_renamed_object_wears_its_texture_and_another_of_that_name_does_not(scene, fake):
     thing = add("cube", "Cube")
     ask(fake, thing)
@@ -280,7 +294,7 @@ def test_objects_that_share_a_mesh_share_its_new_uv_map(scene, fake):
 
 def test_a_layer_is_given_once_and_to_no_other_mesh(scene):
     thing, other = without_uvs(add("cube", "Cube")), without_uvs(add("monkey", "Suzanne"))
-    with lent.layers([thing], "NEW") as (layer,):
+    with lent.layers([thing], [uvs.Choice()]) as (layer,):
         assert layer.name in thing.data.uv_layers
     assert not thing.data.uv_layers
     assert lent.give(thing, layer) == lent.give(thing, layer) == place.LAYER and len(thing.data.uv_layers) == 1

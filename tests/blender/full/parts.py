@@ -153,13 +153,14 @@ def history(tools):
         tools.check(f"it is painted ({name})", state() != before, tools.session().message)
         yield from undo(tools)
         tools.check(f"one Ctrl-Z takes it back ({name})", state() == before, (before, state()))
-    yield from by_click(tools, settings)
+    yield from by_click(tools)
 
 
-def by_click(tools, settings):
+def by_click(tools):
     """Use, vary, apply and forget, by clicks in the history's panel."""
     bpy.ops.velatura.texture("EXEC_DEFAULT")
     yield from tools.until(lambda: not tools.session().tasks, 120)
+    settings = bpy.context.scene.velatura  # those before Ctrl-Z may be gone
     tools.session().message = ""
     settings.prompt, settings.seed = "something else", 9
     area = tools.biggest()

@@ -1,0 +1,100 @@
+"""A mesh's numbers as arrays. Most are read as Blender keeps them, which is a copy; to ask for them row by row takes
+fifty times as long, and the window waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import bpy
+import numpy as np
+
+NONE = np.empty((0, 3), np.int32)
+
+
+def numbers(rows: Any, field: str, kind: type, width: int) -> np.ndarray:
+    """A field (N, width) of all of a collection's rows."""
+    values = np.empty(len(rows) * width, kind)
+    rows.foreach_get(field, values)
+    return values.reshape(-1, width)
+
+
+def positions(mesh: bpy.types.Mesh) -> np.ndarray:
+    """Where the vertices are (V, 3) float32."""
+    kept = _kept(mesh, "position", mesh.vertices)
+    return numbers(mesh.vertices, "co", np.float32, 3) if kept is None else numbers(kept, "vector", np.float32, 3)
+
+
+def corners(mesh: bpy.types.Mesh) -> np.ndarray:
+    """The vertex (L,) that each corner is at."""
+    kept = _kept(mesh, ".corner_vert", mesh.loops)
+    found = numbers(mesh.loops, "vertex_index", np.int32, 1) if kept is None else numbers(kept, "value", np.int32, 1)
+    return found[:, 0]
+
+
+def loops(mesh: bpy.types.Mesh) -> np.ndarray:
+    """The corners (T, 3) of the triangles that faces are made of."""
+    mesh.calc_loop_triangles()
+    return numbers(mesh.loop_triangles, "loops", np.int32, 3)
+
+
+def owners(mesh: bpy.types.Mesh) -> np.ndarray:
+    """The face (T,) of each of those triangles."""
+    mesh.calc_loop_triangles()
+    return numbers(mesh.loop_triangle_polygons, "value", np.int32, 1)[:, 0]
+
+
+def starts(mesh: bpy.types.Mesh) -> np.ndarray:
+    """The first corner (F,) of each face."""
+    return numbers(mesh.polygons, "loop_start", np.int32, 1)[:, 0]
+
+
+def slots(mesh: bpy.types.Mesh, worn: Sequence[Any]) -> np.ndarray:
+    """The number (F,) of each face's material, among an object's slots."""
+    kept = _kept(mesh, "material_index", mesh.polygons)
+    if "material_index" not in mesh.attributes:
+        found = np.zeros((len(mesh.polygons), 1), np.int32)  # that is what its absence says
+    elif kept is None:
+        found = numbers(mesh.polygons, "material_index", np.int32, 1)
+    else:
+        found = numbers(kept, "value", np.int32, 1)
+    return np.minimum(found[:, 0], max(len(worn) - 1, 0))
+
+
+def laid(mesh: bpy.types.Mesh, layer: str) -> np.ndarray:
+    """The UVs (L, 2) float32 of each corner in a layer."""
+    return numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a mesh is made of: `positions` (V, 3) float32, the vertices that its `corners` (L,) are at, the corners of
+    triangles, `loops` (T, 3), and how many `faces` it has."""
+
+    positions: np.ndarray
+    corners: np.ndarray
+    loops: np.ndarray
+    faces: int
+
+    @property
+    def triangles(self) -> np.ndarray:
+        """The vertices (T, 3) of its triangles."""
+        return self.corners[self.loops]
+
+    def has_faces_of(self, other: Form) -> bool:
+        """Whether corners and faces are those of another one, wherever its vertices are."""
+        return self.faces == other.faces and np.array_equal(self.corners, other.corners)
+
+
+def form(mesh: bpy.types.Mesh, like: Form | None = None) -> Form:
+    """A mesh's form. Which corners make triangles takes longest to read: that is taken from `like`, where faces are the
+    same, as with modifiers that only deform."""
+    known = Form(positions=positions(mesh), corners=corners(mesh), loops=NONE, faces=len(mesh.polygons))
+    return replace(known, loops=like.loops if like is not None and known.has_faces_of(like) else loops(mesh))
+
+
+def _kept(mesh: bpy.types.Mesh, name: str, rows: Any) -> Any:
+    """An attribute's rows; None where there is none of this name, or it is not the mesh's own, as in Edit Mode."""
+    found = mesh.attributes.get(name)
+    return found.data if found is not None and len(found.data) == len(rows) else None
