@@ -23,6 +23,8 @@ LITTLE = 0.001
 """Part of the surface below which another view is not worth it."""
 INSIDE = 0.005
 """Part of the surface that a view inside shows at least, and that nobody sees from outside."""
+GAP = 0.002
+"""How far before what is inside all else is cut away, in parts of the selection's size."""
 FRONT = 9
 """Of the candidates the first ones look from the front, where artists begin; one of them is the first view."""
 ROOM = 1.06
@@ -78,12 +80,12 @@ def directions() -> np.ndarray:
 
 
 def lens_from(
-    way: np.ndarray, corners: np.ndarray, *, orthographic: bool, degrees: float = 35.0, gap: float = 0.1
+    way: np.ndarray, corners: np.ndarray, *, orthographic: bool, degrees: float = 35.0, cut: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """World-to-camera and camera-to-clip matrices (4, 4) of a square view from a way, framed on corners (V, 3).
 
-    What stands before all corners is cut off: a wall between camera and selection hides nothing. The cut is before the
-    nearest of them by ``gap`` of its distance.
+    What stands before all corners is cut off: a wall between camera and selection hides nothing. `cut`: so is what is
+    farther along the way than this.
     """
     up = np.array([0.0, 0.0, 1.0]) if abs(way[2]) < 0.9 else np.array([0.0, 1.0, 0.0])
     right = np.cross(up, way)
@@ -95,7 +97,8 @@ def lens_from(
     flat = np.maximum(np.abs(seen[0] - middle[0]), np.abs(seen[1] - middle[1]))
     if orthographic:
         distance, reach = 3 * half, max(float(flat.max()), 1e-6) * ROOM
-        near, far = (distance - (high[2] - middle[2])) * (1 - gap), 6 * half
+        near = 0.5 * half if cut is None else distance - (cut - middle[2])
+        far = 6 * half
         clip = np.diag([1 / reach, 1 / reach, -2 / (far - near), 1.0])
         clip[2, 3] = -(far + near) / (far - near)
     else:
@@ -103,7 +106,8 @@ def lens_from(
         # Each corner must lie within the frame at its own distance.
         distance = float((flat * ROOM / slope + (seen[2] - middle[2])).max())
         nearest = max(distance - (high[2] - middle[2]), 1e-3 * half)
-        near, far = (1 - gap) * nearest, distance + 4 * half
+        near = 0.9 * nearest if cut is None else max(distance - (cut - middle[2]), 0.9 * nearest)
+        far = distance + 4 * half
         clip = np.diag([1 / slope, 1 / slope, -(far + near) / (far - near), 0.0])
         clip[2, 3], clip[3, 2] = -2 * far * near / (far - near), -1.0
     pose = np.eye(4)
@@ -131,14 +135,15 @@ def seen(cloud: Cloud, pose: np.ndarray, clip: np.ndarray, depth: np.ndarray) ->
     return np.where(inside & shown & (cosine > STEEP), cosine, 0.0)
 
 
-def insides(cloud: Cloud, cosines: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ways (3,) to look inside and the points (n, 3) to frame there, which no view of (C, N) cosines sees."""
+def insides(cloud: Cloud, cosines: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """Ways (3,) to look inside, and how far along each begins what no view of (C, N) cosines sees."""
     hidden = ~(cosines > 0).any(0)
+    size = float(np.ptp(cloud.corners, axis=0).max())
     found = []
     for way in directions():
         facing = hidden & (cloud.normals @ way > STEEP)
         if facing.mean() >= INSIDE:
-            found.append((way, cloud.points[facing]))
+            found.append((way, float((cloud.points[facing] @ way).max()) + GAP * size))
     return found
 
 

@@ -131,7 +131,9 @@ class VELATURA_OT_texture_object(reblend.OfViews, bpy.types.Operator):
         cameras = [thing for thing in context.selected_objects if thing.type == "CAMERA"]
         if not cameras:
             raise ValueError("Select the cameras to paint from too, or let the views be automatic")
-        return [(capture.lens_of(camera, depsgraph, side, side), (side, side), "") for camera in cameras]
+        return [
+            scouting.View(lens=capture.lens_of(camera, depsgraph, side, side), size=(side, side)) for camera in cameras
+        ]
 
 
 def read(thing, depsgraph, layer, forms):
