@@ -119,8 +119,7 @@ def look(
 
 
 def _unseen(frame: capture.Frame, mask: np.ndarray, others: Sequence[capture.Frame]) -> np.ndarray:
-    """The pixels of a mask that show what other frames do not: the rest of a view inside shows what is painted already,
-    and would be as coarse there as views are beside each other. Touches no Blender data."""
+    """The pixels of a mask that show what other frames do not: all else is painted already. Touches no Blender data."""
     lens, (height, width) = frame.lens, frame.depth.shape
     start, way = capture.rays(lens, width, height)
     far = -np.where(np.isfinite(frame.depth), frame.depth, 0).astype(float) - start[..., 2]

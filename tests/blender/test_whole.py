@@ -11,7 +11,7 @@ import pytest
 from measures import energy, outside, seam_ratio, surface_of
 from scenes import add, select, state, suzanne
 from shapes import MESHES, ball, mirrored
-from velatura_blender import capture, place, sending, uvs, viewpoints, views, whole_panel
+from velatura_blender import capture, place, scouting, sending, uvs, viewpoints, views, whole_panel
 from velatura_blender.session import session
 
 pytestmark = [
@@ -62,13 +62,23 @@ def test_what_is_inside_is_seen_by_views_that_cut_away_what_is_before_it(scene, 
     assert painted[on].mean() >= 0.97 and np.median(off[on & painted]) < 0.02
 
 
-def test_a_view_inside_paints_only_what_the_others_do_not_show(scene, fake, monkeypatch, tmp_path):
-    select(suzanne())
-    textured(monkeypatch, fake, tmp_path)
-    run = views.run_of(bpy.data.objects["Suzanne"], scene)
-    sent = [np.asarray(sight.mask) > 0 for sight in sending.sights(run.key, set())]
-    assert all(mask.sum() > 4000 for mask in sent[:-1])
-    assert 100 < sent[-1].sum() < 1500  # two eyes, but for what is seen between the lids
+@pytest.mark.parametrize("orthographic", [True, False])
+def test_a_view_inside_paints_only_what_the_others_do_not_show(orthographic):
+    """A wall, before whose left half another view has a lid."""
+    corners = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    pose, clip = viewpoints.lens_from(np.array([0.0, -1.0, 0.0]), corners, orthographic=orthographic)
+    lens = capture.Lens(world_to_camera=pose, camera_to_clip=clip, orthographic=orthographic)
+    wall = np.full((64, 64), -pose[2, 3], np.float32)
+    lid = wall.copy()
+    lid[:, :32] -= 0.5
+    inside, other = (
+        capture.Frame(lens=lens, depth=depth, objects=np.zeros((64, 64), np.int32), names=("Wall",))
+        for depth in (wall, lid)
+    )
+    mask = np.ones((64, 64), bool)
+    mask[:5] = False
+    left = scouting._unseen(inside, mask, [other])
+    assert left[5:, :32].all() and left.sum() == 59 * 32
 
 
 def test_nobody_looks_inside_where_all_is_seen_from_outside():
