@@ -1,5 +1,8 @@
 """Objects that jobs are for are found again when the results come."""
 
+import base64
+import json
+import zlib
 from functools import partial
 
 import bpy
@@ -54,3 +57,13 @@ def test_it_is_found_in_a_file_that_is_opened_again(scene, tmp_path):
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
     assert resume.read(*words).keywords["things"][0].find() == bpy.data.objects["Wall"]
+
+
+@pytest.mark.parametrize("packed", [b"no packed bytes", zlib.compress(bytes(1 << 20)), zlib.compress(b"odd")])
+def test_uvs_that_no_object_can_have_are_refused_and_their_job_is_none(scene, packed):
+    thing = add("cube", "Cube")
+    words = held.write(held.hold(thing)) | {"layer": "New", "faces": "", "uvs": base64.b64encode(packed).decode()}
+    with pytest.raises(ValueError, match=r"packed|buffer size"):
+        held.read(words)
+    name, _ = resume.written(partial(put_nothing, things=[]))
+    assert resume.read(name, json.dumps({"things": [words]})) is None
