@@ -59,3 +59,18 @@ def fake(monkeypatch):
         monkeypatch.setenv("VELATURA_ENGINE", engine.address)
         monkeypatch.setenv("VELATURA_TOKEN", "secret")
         yield engine
+
+
+@pytest.fixture
+def window(scene, fake, monkeypatch):
+    """As if there were one, with a job that takes a moment; the tests pump."""
+    from velatura.testing import Script
+    from velatura_blender import host
+    from velatura_blender.session import session
+
+    session.disconnect()
+    monkeypatch.setattr(host, "has_window", lambda: True)
+    fake.once(Script(steps=5, delay=0.02))
+    yield scene
+    session.forget()
+    session.disconnect()

@@ -10,22 +10,11 @@ from scenes import accepted, add, come, place_camera, select, sent, state, suzan
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
-from velatura_blender import canvas, host, place
+from velatura_blender import canvas, place
 from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
-
-
-@pytest.fixture
-def window(scene, fake, monkeypatch):
-    """As if there were one, with a job that takes a moment; the tests pump."""
-    session.disconnect()
-    monkeypatch.setattr(host, "has_window", lambda: True)
-    fake.once(Script(steps=5, delay=0.02))
-    yield scene
-    session.forget()
-    session.disconnect()
 
 
 def ask(operator, **more):

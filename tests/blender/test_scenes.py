@@ -6,23 +6,11 @@ import pytest
 from scenes import add, after_the_button, come, place_camera, select
 from shapes import mirrored
 from velatura import pixels
-from velatura.testing import Script
-from velatura_blender import host, place, resume
+from velatura_blender import place, resume
 from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
-
-
-@pytest.fixture
-def window(scene, fake, monkeypatch):
-    """As if there were one, with a job that takes a moment; the tests pump."""
-    session.disconnect()
-    monkeypatch.setattr(host, "has_window", lambda: True)
-    fake.once(Script(steps=5, delay=0.02))
-    yield scene
-    session.forget()
-    session.disconnect()
 
 
 ASKED = {
