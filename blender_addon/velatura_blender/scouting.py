@@ -110,7 +110,7 @@ def look(
     for frame, view in zip(frames, wanted, strict=True):
         mask = frame.mask(there.names)
         if view.inside:
-            (mask,) = yield from beside([partial(_unseen, frame, mask, around)])
+            (mask,) = yield from beside([partial(hidden_from, frame, mask, around)])
         if mask.any():
             found.append((frame, mask, view.words))
     if not found:
@@ -118,7 +118,7 @@ def look(
     return found
 
 
-def _unseen(frame: capture.Frame, mask: np.ndarray, others: Sequence[capture.Frame]) -> np.ndarray:
+def hidden_from(frame: capture.Frame, mask: np.ndarray, others: Sequence[capture.Frame]) -> np.ndarray:
     """The pixels of a mask that show what other frames do not: all else is painted already. Touches no Blender data."""
     lens, (height, width) = frame.lens, frame.depth.shape
     start, way = capture.rays(lens, width, height)

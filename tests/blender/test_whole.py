@@ -77,7 +77,7 @@ def test_a_view_inside_paints_only_what_the_others_do_not_show(orthographic):
     )
     mask = np.ones((64, 64), bool)
     mask[:5] = False
-    left = scouting._unseen(inside, mask, [other])
+    left = scouting.hidden_from(inside, mask, [other])
     assert left[5:, :32].all() and left.sum() == 59 * 32
 
 
