@@ -16,26 +16,10 @@ from . import host
 from .client import VelaturaError, errors
 from .session import session
 
-TICK = 0.05  # seconds
+TICK = 0.02  # seconds
 
-PIECE = 0.02  # seconds of work that the window can wait for
 Steps = Generator[None, None, str]
 """Ends with what was done, in words."""
-
-
-class Breath:
-    """Whether it is time to let the window go on, for what is made of many short pieces."""
-
-    def __init__(self) -> None:
-        self._since = time.perf_counter()
-
-    def is_due(self) -> bool:
-        """It is, as long as a piece may be; and the next one begins when this is asked again."""
-        now = time.perf_counter()
-        due = now - self._since >= PIECE
-        if due:
-            self._since = now
-        return due
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,11 +142,16 @@ errands = Errands()
 
 
 def _tick() -> float | None:
+    told = _told()
     for errand in list(errands.running):
         errands.further(errand)
-    if errands.running:
+    if _told() != told:
         host.redraw()
     return TICK if errands.running else None
+
+
+def _told() -> list[tuple[str, float]]:
+    return [(errand.message, errand.fraction) for errand in errands.running]
 
 
 @bpy.app.handlers.persistent

@@ -8,8 +8,8 @@ import numpy as np
 from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, unseen, vantage
 from .held import hold
 from .operators import Asking, Settled
+from .pace import beside
 from .session import session
-from .sheets import beside
 
 SCOUT = 384  # pixels; longer side of the picture in which the marked part is looked for
 OWN = ("way", "size", "strength", "surroundings", "follow_depth", "match", "edges")

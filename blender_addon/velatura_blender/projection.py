@@ -7,8 +7,9 @@ import bpy
 
 from . import asking, canvas, capture, held, host, lent, place, preferences, resume, unseen, uvs
 from .operators import Asking, seeds
+from .pace import beside
 from .session import session
-from .sheets import beside, sheet, sheets_in_turn
+from .sheets import sheet, sheets_in_turn
 
 PLAIN = (
     "is made by other nodes, or lies in another UV map, and becomes a plain colour where nothing is painted: stop, and "

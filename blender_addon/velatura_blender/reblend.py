@@ -10,8 +10,9 @@ import bpy
 
 from . import asking, asking_views, canvas, place, preferences, resume, sending, uvs, view_hints, views
 from .operators import Asking
+from .pace import beside
 from .session import session
-from .sheets import beside, sheets_in_turn
+from .sheets import sheets_in_turn
 
 KEPT = "its texture is kept in the history"
 """What becomes of a texture that nothing can wear."""

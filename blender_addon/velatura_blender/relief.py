@@ -7,8 +7,8 @@ import numpy as np
 
 from . import asking, asking_relief, capture, host, place, preferences, resume
 from .operators import EDITING, Asking
+from .pace import beside
 from .session import session
-from .sheets import beside
 
 DEPTHS = [
     ("NEAR", "White Is Near", "As estimators draw it; black is nothing"),

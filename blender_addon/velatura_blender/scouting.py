@@ -13,8 +13,7 @@ from functools import partial
 import numpy as np
 
 from . import capture, viewpoints
-from .errands import Breath
-from .sheets import beside
+from .pace import Breath, beside
 
 SIDE = 256  # pixels; side of the depth maps by which views are chosen. Coarser ones cannot tell a ball from its lid
 
@@ -90,8 +89,7 @@ def _tried(
         depth = capture.see(lens, solids, SIDE, SIDE).depth
         lenses.append(lens)
         cosines[number] = viewpoints.seen(cloud, pose, clip, depth)
-        if breath.is_due():
-            yield
+        yield from breath.pause()
     return lenses, cosines
 
 
@@ -103,8 +101,7 @@ def look(
     frames = []
     for view in wanted:
         frames.append(capture.see(view.lens, there.solids, *view.size))
-        if breath.is_due():
-            yield
+        yield from breath.pause()
     around = [frame for frame, view in zip(frames, wanted, strict=True) if not view.inside]
     found = []
     for frame, view in zip(frames, wanted, strict=True):

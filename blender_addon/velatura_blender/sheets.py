@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from . import icons
 from .client import png
-
-Made = TypeVar("Made")
-MOMENT = 0.005
-"""Seconds that are waited between two looks whether all is ready."""
+from .pace import Pieces, beside
 
 
 @dataclass(frozen=True)
@@ -39,18 +34,6 @@ def sheet(pixels: np.ndarray) -> Sheet:
     return Sheet(channels, png.encode(raster, level=1), icons.small(pixels))
 
 
-def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Generator[None, None, list[Sheet]]:
+def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Pieces[list[Sheet]]:
     """Make the pictures of these functions ready, in a thread of their own. The functions may not touch Blender."""
     return beside([lambda picture=picture: sheet(picture()) for picture in pictures])
-
-
-def beside(calls: Sequence[Callable[[], Made]]) -> Generator[None, None, list[Made]]:
-    """What these functions make, one after the other, in a thread of their own. They may not touch Blender."""
-    pool = ThreadPoolExecutor(1)
-    try:
-        coming = [pool.submit(call) for call in calls]
-        while wait(coming, MOMENT).not_done:
-            yield
-        return [each.result() for each in coming]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

@@ -6,7 +6,7 @@ from functools import partial
 import bpy
 
 from . import asking, asking_views, drafts, lent, place, reblend, resume, views
-from .sheets import beside
+from .pace import beside
 
 
 @resume.baked

@@ -23,10 +23,9 @@ from . import (
     uvs,
     view_hints,
 )
-from .errands import Breath
 from .operators import EDITING
+from .pace import Breath, beside
 from .session import session
-from .sheets import beside
 
 TITLE = "Texture Object"
 CAMERAS = [

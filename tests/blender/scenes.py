@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 from mathutils import Vector
-from velatura_blender import host, sheets
+from velatura_blender import host, pace
 from velatura_blender.errands import Errands, errands
 from velatura_blender.session import session
 
@@ -156,7 +156,7 @@ def accepted():
 def after_the_button(monkeypatch, change):
     """Have something changed when the first piece is done, as it is when an artist presses the button; what it begins
     beside Blender's thread is not ready then, however quick it is."""
-    start, wait, waited = Errands.start, sheets.wait, []
+    start, wait, waited = Errands.start, pace.wait, []
 
     def not_yet(coming, moment):
         waited.append(moment)
@@ -168,7 +168,7 @@ def after_the_button(monkeypatch, change):
         change()
         return errand
 
-    monkeypatch.setattr(sheets, "wait", not_yet)
+    monkeypatch.setattr(pace, "wait", not_yet)
     monkeypatch.setattr(Errands, "start", and_change)
 
 
