@@ -14,6 +14,7 @@ import numpy as np
 from mathutils.bvhtree import BVHTree
 
 from . import meshes, offscreen
+from .pace import Breath, Pieces, finished
 
 SOLID = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 Shape = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -54,6 +55,11 @@ class Lens:
     world_to_camera: np.ndarray
     camera_to_clip: np.ndarray
     orthographic: bool
+
+    def before(self, places: np.ndarray) -> np.ndarray:
+        """Places (..., 3) in the world as they are before it, float32: reckoned in double precision."""
+        matrix = self.world_to_camera
+        return (places @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +110,23 @@ def frame(
 
 def see(lens: Lens, pieces: Sequence[Piece], width: int, height: int, *, gpu: bool = True) -> Frame:
     """Depth and objects as a lens sees these pieces."""
+    return finished(look(lens, pieces, (width, height), Breath(), gpu=gpu))
+
+
+def look(
+    lens: Lens, pieces: Sequence[Piece], size: tuple[int, int], breath: Breath, *, gpu: bool = True
+) -> Pieces[Frame]:
+    """The same, in pieces where it is drawn; `size` is (width, height)."""
     names = tuple(dict.fromkeys(piece.name for piece in pieces))
+    numbers = [names.index(piece.name) for piece in pieces]
     if gpu and offscreen.ready():
-        numbered = [(names.index(piece.name), *_seen_from(lens, piece)) for piece in pieces]
-        depth, objects = offscreen.draw(numbered, lens.camera_to_clip, width, height)
+        things = [_drawable(lens, piece, number) for piece, number in zip(pieces, numbers, strict=True)]
+        seen = yield from offscreen.draw(offscreen.DEPTH, things, lens.camera_to_clip, size, breath)
+        hit = seen[..., 3] > 0.5
+        depth = np.where(hit, seen[..., 0], np.float32(np.inf))
+        objects = np.where(hit, np.rint(seen[..., 1]), -1).astype(np.int32)
     else:
-        depth, objects = _cast(lens, pieces, names, width, height)
+        depth, objects = _cast(lens, pieces, numbers, *size)
     return Frame(lens=lens, depth=depth, objects=objects, names=names)
 
 
@@ -176,14 +193,14 @@ def surface(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph, layer: str)
     return None if found is None else next(pieces([found]))
 
 
-def readings(depsgraph: bpy.types.Depsgraph, forms: Forms) -> Iterator[Reading]:
-    """Everything solid as Blender has it; `forms` takes in what is read."""
+def readings(depsgraph: bpy.types.Depsgraph, forms: Forms, *, shaded: bool = False) -> Iterator[Reading]:
+    """Everything solid as Blender has it; `forms` takes in what is read, `shaded` with normals."""
     for instance in visible(depsgraph):
         shown = instance.object
         if shown.type not in SOLID:
             continue
         owner = instance.parent if instance.is_instance else shown
-        form, _ = _form(shown, "", forms)
+        form, _ = _form(shown, "", forms, shaded=shaded)
         if form is not None:
             yield Reading(name=owner.original.name, form=form, matrix=np.array(instance.matrix_world, np.float64))
 
@@ -212,7 +229,9 @@ def pieces(found: Iterable[Reading]) -> Iterator[Piece]:
         yield placed((form.positions, triangles[id(form)], uvs), each.matrix, each.name)
 
 
-def _form(shown: bpy.types.Object, layer: str, forms: Forms) -> tuple[meshes.Form | None, np.ndarray | None]:
+def _form(
+    shown: bpy.types.Object, layer: str, forms: Forms, *, shaded: bool = False
+) -> tuple[meshes.Form | None, np.ndarray | None]:
     """The form of an evaluated thing, None where it has no faces, and UVs (L, 2) of a layer, None without it."""
     key = shown.data.as_pointer()
     if key in forms and not layer:
@@ -220,7 +239,7 @@ def _form(shown: bpy.types.Object, layer: str, forms: Forms) -> tuple[meshes.For
     mesh = shown.to_mesh()
     try:
         if key not in forms:
-            forms[key] = meshes.form(mesh) if mesh is not None and len(mesh.polygons) else None
+            forms[key] = meshes.form(mesh, shaded=shaded) if mesh is not None and len(mesh.polygons) else None
         there = forms[key] is not None and layer in mesh.uv_layers
         return forms[key], meshes.laid(mesh, layer) if there else None
     finally:
@@ -237,29 +256,25 @@ def placed(shape: Shape, matrix: np.ndarray, name: str) -> Piece:
     return Piece(name=name, positions=places, triangles=triangles, uvs=uvs)
 
 
-def _seen_from(lens: Lens, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in camera space, in double precision before they are rounded for the graphics card, and triangles."""
-    matrix = lens.world_to_camera
-    return (piece.positions @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32), piece.triangles
+def _drawable(lens: Lens, piece: Piece, number: int) -> offscreen.Drawable:
+    return offscreen.Drawable(number=number, triangles=piece.triangles, rows={"place": lens.before(piece.positions)})
 
 
 def _cast(
-    lens: Lens, pieces: Sequence[Piece], names: Sequence[str], width: int, height: int
+    lens: Lens, pieces: Sequence[Piece], numbers: Sequence[int], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same by casting a ray through each pixel's centre."""
+    """Depth and numbers by casting a ray through each pixel's centre."""
     depth = np.full((height, width), np.inf, np.float32)
     objects = np.full((height, width), -1, np.int32)
     if not pieces:
         return depth, objects
-    places, triangles, owners, first = [], [], [], 0
+    places, triangles, first = [], [], 0
     for piece in pieces:
-        positions, corners = _seen_from(lens, piece)
-        places.append(positions)
-        triangles.append(corners + first)
-        owners.append(np.full(len(corners), names.index(piece.name), np.int32))
-        first += len(positions)
+        places.append(lens.before(piece.positions))
+        triangles.append(piece.triangles + first)
+        first += len(piece.positions)
     tree = BVHTree.FromPolygons(np.concatenate(places).tolist(), np.concatenate(triangles).tolist(), all_triangles=True)
-    owner = np.concatenate(owners)
+    owner = np.repeat(numbers, [len(each) for each in triangles])
     start, way = rays(lens, width, height)
     for row in range(height):
         for column in range(width):

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import bpy
-import gpu
 import numpy as np
-from gpu_extras.batch import batch_for_shader
-from mathutils import Matrix
 from mathutils.bvhtree import BVHTree
 
 from . import capture, meshes, offscreen, place, texels
+from .pace import Breath, Pieces
 
-VERTEX = "void main() { depth = -place.z; laid = uv; gl_Position = to_clip * vec4(place, 1.0); }"
-FRAGMENT = "void main() { seen = vec4(depth, gl_FrontFacing ? number : -number, laid); }"
+SHADER = offscreen.Shader(
+    vertex="void main() { depth = -place.z; laid = uv; gl_Position = to_clip * vec4(place, 1.0); }",
+    fragment="void main() { seen = vec4(depth, gl_FrontFacing ? number : -number, laid); }",
+    given={"uv": 2},
+    between={"depth": 1, "laid": 2},
+)
 NOTHING = (128, 128, 128)
 """Colour of what is behind everything."""
 PLAIN = (0.8, 0.8, 0.8)
@@ -120,63 +122,47 @@ def _color(shown: bpy.types.Object, slot: int) -> tuple[int, int, int]:
     return tuple(place.base_color(worn, PLAIN).tolist())
 
 
-Corners = tuple[list[np.ndarray], list[np.ndarray]]
-"""Of each patch the corners of its triangles (T, 3, 3) before a lens, and their UVs (T, 3, 2), float32."""
+Corners = list[offscreen.Drawable]
+"""Of each patch the corners of its triangles before a lens, their UVs, and its number, from 1."""
 
 
 def corners(lens: capture.Lens, pieces: Sequence[Patch]) -> Corners:
     """Where patches are before a lens. Touches no Blender data."""
-    turn = lens.world_to_camera
-    there = [(piece.positions @ turn[:3, :3].T + turn[:3, 3]).astype(np.float32)[piece.triangles] for piece in pieces]
-    uvs = [np.zeros((*piece.triangles.shape, 2)) if piece.uvs is None else piece.uvs for piece in pieces]
-    return there, [each.astype(np.float32) for each in uvs]
+    found = []
+    for number, piece in enumerate(pieces, 1):
+        uvs = np.zeros((*piece.triangles.shape, 2)) if piece.uvs is None else piece.uvs
+        rows = {
+            "place": lens.before(piece.positions)[piece.triangles].reshape(-1, 3),
+            "uv": uvs.reshape(-1, 2).astype(np.float32),
+        }
+        each = np.arange(piece.triangles.size).reshape(-1, 3)
+        found.append(offscreen.Drawable(number=number, triangles=each, rows=rows))
+    return found
 
 
-def see(lens: capture.Lens, given: Corners, width: int, height: int, *, drawn: bool = True) -> Seen:
-    """What a lens sees of patches whose `corners` before it are given; `drawn` on the graphics card where there is
-    one."""
-    way = _draw if drawn and offscreen.ready() else _cast
-    depth, signed, laid = way(*given, lens, width, height)
-    patch = np.abs(signed) - 1
-    return Seen(lens=lens, depth=depth, patch=patch, front=signed > 0, uvs=laid)
+def see(
+    lens: capture.Lens, given: Corners, size: tuple[int, int], breath: Breath, *, drawn: bool = True
+) -> Pieces[Seen]:
+    """What a lens sees of patches whose `corners` before it are given, in pieces; `size` is (width, height). `drawn` on
+    the graphics card where there is one."""
+    if drawn and offscreen.ready():
+        seen = yield from offscreen.draw(SHADER, given, lens.camera_to_clip, size, breath)
+        signed, laid = np.rint(seen[..., 1]).astype(np.int32), seen[..., 2:]
+        depth = np.where(signed != 0, seen[..., 0], np.float32(np.inf))
+    else:
+        depth, signed, laid = _cast(given, lens, *size)
+    return Seen(lens=lens, depth=depth, patch=np.abs(signed) - 1, front=signed > 0, uvs=laid)
 
 
-def _draw(there, uvs, lens, width, height):
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "to_clip")
-    info.push_constant("FLOAT", "number")
-    info.vertex_in(0, "VEC3", "place")
-    info.vertex_in(1, "VEC2", "uv")
-    between = gpu.types.GPUStageInterfaceInfo("velatura_flat")
-    between.smooth("FLOAT", "depth")
-    between.smooth("VEC2", "laid")
-    info.vertex_out(between)
-    info.fragment_out(0, "VEC4", "seen")
-    info.vertex_source(VERTEX)
-    info.fragment_source(FRAGMENT)
-    shader = gpu.shader.create_from_info(info)
-
-    def draw() -> None:
-        shader.bind()
-        shader.uniform_float("to_clip", Matrix(lens.camera_to_clip.tolist()))
-        for number, (corners, laid) in enumerate(zip(there, uvs, strict=True), 1):
-            given = {"place": corners.reshape(-1, 3), "uv": laid.reshape(-1, 2)}
-            shader.uniform_float("number", float(number))
-            batch_for_shader(shader, "TRIS", given).draw(shader)
-
-    seen = offscreen.read(draw, width, height)
-    signed = np.rint(seen[..., 1]).astype(np.int32)
-    return np.where(signed != 0, seen[..., 0], np.float32(np.inf)), signed, seen[..., 2:]
-
-
-def _cast(there, uvs, lens, width, height):
-    """The same by casting a ray through each pixel's centre."""
+def _cast(things, lens, width, height):
+    """Depth, signed numbers and UVs by casting a ray through each pixel's centre."""
     depth, signed = np.full((height, width), np.inf, np.float32), np.zeros((height, width), np.int32)
     laid = np.zeros((height, width, 2), np.float32)
-    if not there:
+    if not things:
         return depth, signed, laid
-    corners, given = np.concatenate(there), np.concatenate(uvs)
-    owner = np.repeat(np.arange(len(there)), [len(each) for each in there])
+    corners, given = (np.concatenate([thing.rows[name] for thing in things]) for name in ("place", "uv"))
+    corners, given = corners.reshape(-1, 3, 3), given.reshape(-1, 3, 2)
+    owner = np.repeat([thing.number for thing in things], [len(thing.triangles) for thing in things])
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     tree = BVHTree.FromPolygons(
         corners.reshape(-1, 3).tolist(), np.arange(len(corners) * 3).reshape(-1, 3).tolist(), all_triangles=True
@@ -191,7 +177,7 @@ def _cast(there, uvs, lens, width, height):
             parts = np.linalg.lstsq(np.stack([b - a, c - a], 1), np.array(hit) - a, rcond=None)[0]
             laid[row, column] = given[index][0] + parts @ (given[index][1:] - given[index][0])
             depth[row, column] = -hit.z
-            signed[row, column] = (owner[index] + 1) * (1 if normals[index] @ way[row, column] < 0 else -1)
+            signed[row, column] = owner[index] * (1 if normals[index] @ way[row, column] < 0 else -1)
     return depth, signed, laid
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, unseen, vantage
 from .held import hold
 from .operators import Asking, Settled
-from .pace import beside
+from .pace import Breath, beside
 from .session import session
 
 SCOUT = 384  # pixels; longer side of the picture in which the marked part is looked for
@@ -154,13 +154,13 @@ def change(own, found, marked, covered, view):
 def from_view(own, found, weights, view, kept):
     """Paint over what is seen of the part, in pieces."""
     lens, size, patches = view
-    values, name = own.values, found.thing.name
+    values, name, breath = own.values, found.thing.name, Breath()
     (pieces,) = yield from beside([patches])
     mine = [n for n, piece in enumerate(pieces) if (piece.name, piece.slot, piece.whole) == (name, found.slot, True)]
     if not mine or pieces[mine[0]].uvs is None:
         raise ValueError(f"{name} is hidden, or a modifier drops its UV map: show it, keep the map")
     (there,) = yield from beside([partial(flat.corners, lens, pieces)])
-    seen = flat.see(lens, there, *size)
+    seen = yield from flat.see(lens, there, size, breath)
     (part,) = yield from beside([partial(_part, seen, mine[0], weights)])
     if not part.any():
         raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
@@ -168,7 +168,7 @@ def from_view(own, found, weights, view, kept):
     wish = own.wish(bpy.context, size)
     left_out = wish.left_out | unseen.found(bpy.context.evaluated_depsgraph_get(), [lens])
     (there,) = yield from beside([partial(flat.corners, lens, pieces)])
-    seen = flat.see(lens, there, *size)
+    seen = yield from flat.see(lens, there, size, breath)
     (mask,) = yield from beside([partial(_part, seen, mine[0], weights)])
     if not mask.any():
         raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")

@@ -70,12 +70,14 @@ def laid(mesh: bpy.types.Mesh, layer: str) -> np.ndarray:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """What a mesh is made of: `positions` (V, 3) float32, the vertices that its `corners` (L,) are at, the corners of
-    triangles, `loops` (T, 3), and how many `faces` it has."""
+    triangles, `loops` (T, 3), and how many `faces` it has. `normals` (L, 3) float32 are those that corners are shaded
+    with, where they were asked for."""
 
     positions: np.ndarray
     corners: np.ndarray
     loops: np.ndarray
     faces: int
+    normals: np.ndarray | None = None
 
     @property
     def triangles(self) -> np.ndarray:
@@ -87,10 +89,13 @@ class Form:
         return self.faces == other.faces and np.array_equal(self.corners, other.corners)
 
 
-def form(mesh: bpy.types.Mesh, like: Form | None = None) -> Form:
-    """A mesh's form. Which corners make triangles takes longest to read: that is taken from `like`, where faces are the
-    same, as with modifiers that only deform."""
-    known = Form(positions=positions(mesh), corners=corners(mesh), loops=NONE, faces=len(mesh.polygons))
+def form(mesh: bpy.types.Mesh, like: Form | None = None, *, shaded: bool = False) -> Form:
+    """A mesh's form, with the normals that it is `shaded` with where those are asked for. Which corners make triangles
+    takes longest to read: that is taken from `like`, where faces are the same, as with modifiers that only deform."""
+    normals = numbers(mesh.corner_normals, "vector", np.float32, 3) if shaded else None
+    known = Form(
+        positions=positions(mesh), corners=corners(mesh), loops=NONE, faces=len(mesh.polygons), normals=normals
+    )
     return replace(known, loops=like.loops if like is not None and known.has_faces_of(like) else loops(mesh))
 
 

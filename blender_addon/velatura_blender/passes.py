@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-import gpu
 import numpy as np
-from gpu_extras.batch import batch_for_shader
-from mathutils import Matrix
 
-from . import capture, meshes, offscreen
+from . import capture, offscreen
+from .pace import Breath, Pieces, beside, finished
 
 NOTHING = 1e10
 """Depth where nothing is, metres, as Cycles writes it."""
-VERTEX = "void main() { way = facing; gl_Position = to_clip * vec4(place, 1.0); }"
-FRAGMENT = "void main() { seen = vec4(gl_FrontFacing ? way : -way, 1.0); }"
-Facing = tuple[np.ndarray, np.ndarray]
-"""Corners of triangles (3 T, 3) and their directions (3 T, 3), float64, in the world or in camera space."""
+SHADER = offscreen.Shader(
+    vertex="void main() { way = facing; gl_Position = to_clip * vec4(place, 1.0); }",
+    fragment="void main() { seen = vec4(gl_FrontFacing ? way : -way, number); }",
+    given={"facing": 3},
+    between={"way": 3},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passes:
-    """A frame with its normals (H, W, 3) float32: the camera's axes, length 1, 0 where nothing is."""
+    """A frame with its normals (H, W, 3) float32: the camera's axes, length 1, 0 where nothing is; None: not wanted."""
 
     frame: capture.Frame
-    normal: np.ndarray
+    normal: np.ndarray | None
 
     def world_normal(self) -> np.ndarray:
         """Normals in the world's axes, as Blender's own pass has them."""
@@ -38,89 +38,45 @@ class Passes:
 
 def take(lens: capture.Lens, depsgraph: bpy.types.Depsgraph, width: int, height: int, *, card: bool = True) -> Passes:
     """Depth, objects and normals as a lens sees them; without a graphics `card` normals come from the depth."""
-    frame = capture.see(lens, list(capture.solids(depsgraph)), width, height, gpu=card)
+    found = list(capture.readings(depsgraph, {}, shaded=True))
+    return finished(look(lens, found, (width, height), Breath(), card=card))
+
+
+def look(
+    lens: capture.Lens,
+    found: Sequence[capture.Reading],
+    size: tuple[int, int],
+    breath: Breath,
+    *,
+    normals: bool = True,
+    card: bool = True,
+) -> Pieces[Passes]:
+    """The same of what was read, `shaded` where `normals` are wanted, in pieces; `size` is (width, height)."""
+    (pieces,) = yield from beside([lambda: list(capture.pieces(found))])
+    frame = yield from capture.look(lens, pieces, size, breath, gpu=card)
+    if not normals:
+        return Passes(frame=frame, normal=None)
     if not (card and offscreen.ready()):
         return Passes(frame=frame, normal=_of_depth(frame))
-    return Passes(frame=frame, normal=_drawn(lens, list(facings(depsgraph)), width, height))
+    (facing,) = yield from beside([lambda: list(facings(lens, found))])
+    seen = yield from offscreen.draw(SHADER, facing, lens.camera_to_clip, size, breath)
+    way = seen[..., :3] * (seen[..., 3:] > 0.5)
+    return Passes(frame=frame, normal=way / np.maximum(np.linalg.norm(way, axis=2, keepdims=True), 1e-12))
 
 
-def facings(depsgraph: bpy.types.Depsgraph) -> Iterator[Facing]:
-    """The corners of everything solid that is seen, with the directions that shading uses, in the world."""
-    shapes: dict[int, Facing | None] = {}
-    for instance in capture.visible(depsgraph):
-        shown = instance.object
-        if shown.type not in capture.SOLID:
-            continue
-        key = shown.data.as_pointer()
-        if key not in shapes:
-            shapes[key] = _corners(shown)
-        shape = shapes[key]
-        if shape is None:
-            continue
-        matrix = np.array(instance.matrix_world, np.float64)
-        turn = matrix[:3, :3]
+def facings(lens: capture.Lens, found: Sequence[capture.Reading]) -> Iterator[offscreen.Drawable]:
+    """What was read, `shaded`, before a lens, with the directions that shading uses. Touches no Blender data."""
+    for each in found:
+        form, turn = each.form, each.matrix[:3, :3]
         if abs(np.linalg.det(turn)) < 1e-30:
             continue  # flat: it has no area from anywhere
-        places, ways = shape[0] @ turn.T + matrix[:3, 3], shape[1] @ np.linalg.inv(turn)
-        if np.linalg.det(turn) < 0:  # mirrored: the triangles' other side is the outer one
-            places, ways = (part.reshape(-1, 3, 3)[:, ::-1].reshape(-1, 3) for part in (places, ways))
-        yield places, ways
-
-
-def _corners(shown: bpy.types.Object) -> Facing | None:
-    mesh = shown.to_mesh()
-    try:
-        if mesh is None or not len(mesh.polygons):
-            return None
-        loops = meshes.loops(mesh).ravel()
-        places = meshes.positions(mesh)[meshes.corners(mesh)[loops]]
-        ways = meshes.numbers(mesh.corner_normals, "vector", np.float32, 3)[loops]
-        return places.astype(np.float64), ways.astype(np.float64)
-    finally:
-        shown.to_mesh_clear()
-
-
-def _shader() -> gpu.types.GPUShader:
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "to_clip")
-    info.vertex_in(0, "VEC3", "place")
-    info.vertex_in(1, "VEC3", "facing")
-    between = gpu.types.GPUStageInterfaceInfo("velatura_facing")
-    between.smooth("VEC3", "way")
-    info.vertex_out(between)
-    info.fragment_out(0, "VEC4", "seen")
-    info.vertex_source(VERTEX)
-    info.fragment_source(FRAGMENT)
-    return gpu.shader.create_from_info(info)
-
-
-def _drawn(lens: capture.Lens, things: list[Facing], width: int, height: int) -> np.ndarray:
-    """Normals (H, W, 3) in the camera's axes, drawn on the graphics card."""
-    shader, turn = _shader(), lens.world_to_camera
-    target = gpu.types.GPUOffScreen(width, height, format="RGBA32F")
-    try:
-        with target.bind():
-            buffer = gpu.state.active_framebuffer_get()
-            buffer.clear(color=(0.0, 0.0, 0.0, 0.0), depth=1.0)
-            gpu.state.depth_test_set("LESS_EQUAL")
-            gpu.state.depth_mask_set(True)
-            gpu.state.blend_set("NONE")
-            shader.bind()
-            shader.uniform_float("to_clip", Matrix(lens.camera_to_clip.tolist()))
-            for places, ways in things:
-                place = (places @ turn[:3, :3].T + turn[:3, 3]).astype(np.float32)
-                facing = (ways @ turn[:3, :3].T).astype(np.float32)
-                facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-12)
-                batch_for_shader(shader, "TRIS", {"place": place, "facing": facing}).draw(shader)
-            pixels = buffer.read_color(0, 0, width, height, 4, 0, "FLOAT")
-            gpu.state.depth_test_set("NONE")
-            gpu.state.depth_mask_set(False)
-    finally:
-        target.free()
-    pixels.dimensions = width * height * 4
-    seen = np.array(pixels, np.float32).reshape(height, width, 4)[::-1]
-    way = seen[..., :3] * (seen[..., 3:] > 0.5)
-    return way / np.maximum(np.linalg.norm(way, axis=2, keepdims=True), 1e-12)
+        places = form.positions.astype(np.float64) @ turn.T + each.matrix[:3, 3]
+        ways = form.normals.astype(np.float64) @ np.linalg.inv(turn) @ lens.world_to_camera[:3, :3].T
+        ways /= np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-12)
+        # Where it is mirrored the triangles' other side is the outer one.
+        triangles = form.loops if np.linalg.det(turn) > 0 else form.loops[:, ::-1]
+        rows = {"place": lens.before(places)[form.corners], "facing": ways.astype(np.float32)}
+        yield offscreen.Drawable(number=1, triangles=triangles, rows=rows)
 
 
 def _of_depth(frame: capture.Frame) -> np.ndarray:

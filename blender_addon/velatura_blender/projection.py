@@ -7,7 +7,7 @@ import bpy
 
 from . import asking, canvas, capture, held, host, lent, place, preferences, resume, unseen, uvs
 from .operators import Asking, seeds
-from .pace import beside
+from .pace import Breath, beside
 from .session import session
 from .sheets import sheet, sheets_in_turn
 
@@ -49,7 +49,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 def project(wish, lens, solids, surfaces, on, left_out, side):
     """Look, read the looks that are painted over, and send the job, in pieces; its task."""
     (pieces,) = yield from beside([lambda: list(capture.pieces(solids))])
-    seen = capture.see(lens, pieces, *wish.size)
+    seen = yield from capture.look(lens, pieces, wish.size, Breath())
     mask = seen.mask([each.name for each in surfaces])
     if not mask.any():
         raise ValueError("The camera sees none of the selected objects: move it, or select others")

@@ -86,7 +86,7 @@ def _tried(
     for number, (way, cut) in enumerate(ways):
         pose, clip = viewpoints.lens_from(way, cloud.corners, orthographic=orthographic, cut=cut)
         lens = capture.Lens(world_to_camera=pose, camera_to_clip=clip, orthographic=orthographic)
-        depth = capture.see(lens, solids, SIDE, SIDE).depth
+        depth = (yield from capture.look(lens, solids, (SIDE, SIDE), breath)).depth
         lenses.append(lens)
         cosines[number] = viewpoints.seen(cloud, pose, clip, depth)
         yield from breath.pause()
@@ -100,8 +100,7 @@ def look(
     Raises ValueError where all are."""
     frames = []
     for view in wanted:
-        frames.append(capture.see(view.lens, there.solids, *view.size))
-        yield from breath.pause()
+        frames.append((yield from capture.look(view.lens, there.solids, view.size, breath)))
     around = [frame for frame, view in zip(frames, wanted, strict=True) if not view.inside]
     found = []
     for frame, view in zip(frames, wanted, strict=True):

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, cycles_depth, place_camera, select, state, suzanne
-from velatura_blender import capture
+from velatura_blender import capture, offscreen, pace
 
 
 def graph():
@@ -70,6 +70,23 @@ def test_casting_rays_gives_the_same_as_the_graphics_card(scene):
     assert (drawn.objects == cast.objects).mean() > 0.998
     both = np.isfinite(drawn.depth) & np.isfinite(cast.depth)
     assert np.median(np.abs(drawn.depth[both] / cast.depth[both] - 1)) < 1e-5
+
+
+def test_what_is_drawn_in_pieces_is_what_is_drawn_at_once(scene, monkeypatch):
+    build()
+    pieces, lens = list(capture.solids(graph())), capture.lens_of(scene.camera, graph(), 96, 96)
+    whole = capture.see(lens, pieces, 96, 96)
+    monkeypatch.setattr(offscreen, "AT_ONCE", 100)
+    monkeypatch.setattr(pace, "PIECE", 0)
+    walk, pauses = capture.look(lens, pieces, (96, 96), pace.Breath()), 0
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(walk)
+            pauses += 1
+            capture.see(lens, pieces[:1], 64, 64)  # Blender draws too meanwhile
+    assert pauses > sum(len(piece.triangles) for piece in pieces) // 100
+    np.testing.assert_array_equal(end.value.value.depth, whole.depth)
+    np.testing.assert_array_equal(end.value.value.objects, whole.objects)
 
 
 def test_the_mask_shows_one_object_and_hidden_ones_are_not_seen(scene):

@@ -10,7 +10,7 @@ from scenes import add, after_the_button, come, faces_of_texels, place_camera, s
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
-from velatura_blender import canvas, capture, flat, place, texels, vantage
+from velatura_blender import canvas, capture, flat, pace, place, texels, vantage
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -54,6 +54,10 @@ def choose(thing, wanted):
 def edit(**more):
     asked = {"prompt": "moss", "size": 128, "seed": 5, "wait": True, "part": "FACES"} | more
     return bpy.ops.velatura.local_edit(**asked)
+
+
+def seen_flat(lens, pieces, size, **more):
+    return pace.finished(flat.see(lens, flat.corners(lens, pieces), size, pace.Breath(), **more))
 
 
 @pytest.fixture
@@ -436,7 +440,7 @@ def test_the_graphics_card_and_rays_see_the_same(scene):
     looks = lambda each, slot: found.look if each == thing else None  # noqa: E731
     pieces = flat.patches(depsgraph, looks, {})()
     lens = capture.lens_of(scene.camera, depsgraph, 48, 48)
-    one, other = (flat.see(lens, flat.corners(lens, pieces), 48, 48, drawn=drawn) for drawn in (True, False))
+    one, other = (seen_flat(lens, pieces, (48, 48), drawn=drawn) for drawn in (True, False))
     both = (one.patch == other.patch) & (one.front == other.front)
     assert both.mean() > 0.995 and {*np.unique(one.patch)} == {-1, 0, 1}
     np.testing.assert_allclose(one.uvs[both], other.uvs[both], atol=1e-4)
@@ -475,8 +479,8 @@ def test_zooming_shows_the_same_from_the_same_place(scene):
     closer, size = vantage.zoomed(lens, part, 160, 0.0)
     assert size == (160, 80)
     pieces = flat.patches(depsgraph, lambda *_: None, {})()
-    one = flat.see(lens, flat.corners(lens, pieces), 512, 384).depth[120:200, 200:360]
-    other = flat.see(closer, flat.corners(closer, pieces), 160, 80).depth
+    one = seen_flat(lens, pieces, (512, 384)).depth[120:200, 200:360]
+    other = seen_flat(closer, pieces, (160, 80)).depth
     same = np.isfinite(one) == np.isfinite(other)
     assert same.mean() > 0.9 and thing.name == pieces[0].name
     both = np.isfinite(one) & np.isfinite(other)
