@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -16,6 +17,7 @@ import numpy as np
 from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes, unseen
 from .client import jobs_pb2
 from .errands import errands
+from .pace import Pieces, beside
 from .session import PATIENCE, session
 
 TITLE = "Restyle Animation"
@@ -35,9 +37,7 @@ def steps(
             continue
         lacks, aside = lacks or spec[0].labels.get(unseen.LABEL, ""), aside + spec[2]
         artifact, alpha = (yield from paint(spec[0], number, count, len(numbers))), spec[1]
-        pixels = asking.picture(artifact)[..., :3]
-        pixels = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], 2)
-        frames.write(frames.path_of(folder, frames.PICTURE, number), pixels, asking.recipe_of(artifact))
+        yield from beside([partial(keep, artifact, alpha, frames.path_of(folder, frames.PICTURE, number))])
         painted += 1
     show(folder, numbers)
     kept = len(numbers) - painted
@@ -49,38 +49,55 @@ def steps(
 
 def prepare(
     wanted: takes.Wanted, folder: Path, number: int, *, anew: bool
-) -> Generator[None, None, tuple[jobs_pb2.JobSpec, np.ndarray | None, int] | None]:
+) -> Pieces[tuple[jobs_pb2.JobSpec, np.ndarray | None, int] | None]:
     """A frame's job, its alpha where it has any, and how many files were set aside for it; None where it is there
     already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
-        size = wanted.wish.size
-        wish = replace(wanted.wish, controls=painting.hints(bpy.context, size))
-        seen = takes.look(wanted, layer)
-        made_of = takes.print_of(wanted, wish)
-        there = frames.print_of(frames.path_of(folder, frames.PICTURE, number))
-        fresh, kinds = anew or there != made_of, (frames.PICTURE, *(frames.PASSES if wanted.passes else ()))
-        aside = frames.set_aside(folder, number, kinds) if there != made_of else 0
-        if wanted.passes and seen is not None:
-            write_passes(wanted, seen, folder, number, fresh=fresh)
-        if not fresh:
-            return None
+        wish = replace(wanted.wish, controls=painting.hints(bpy.context, wanted.wish.size))
+        before = takes.read(wanted, layer)
+    made_of = yield from takes.print_of(wanted, wish, before)
+    there, aside = frames.print_of(frames.path_of(folder, frames.PICTURE, number)), 0
+    if there != made_of:
+        kinds = (frames.PICTURE, *(frames.PASSES if wanted.passes else ()))
+        aside = frames.set_aside(folder, number, kinds)
+    elif not anew:
+        yield from complete(wanted, before, folder, number)
+        return None
+    seen = yield from takes.look(wanted, before)
+    with shots.at_frame(scene, number):
+        left_out = painting.left_out(bpy.context, wanted.wish.size)
+        now = takes.read(wanted, layer)
         color = yield from takes.picture(wanted)
-        left_out = painting.left_out(bpy.context, size) | takes.left_out(wanted)
-        notes = asking_restyle.labels({**shots.notes(scene), **unseen.labels(left_out), asking_restyle.PRINT: made_of})
+    made_of = yield from takes.print_of(wanted, wish, now)
+    seen = yield from takes.looked_again(wanted, before, seen, now)
+    if wanted.passes:
+        yield from write_passes(wanted, seen, folder, number, frames.PASSES)
+    notes = asking_restyle.labels(
+        {**now.notes, **unseen.labels(left_out | now.left_out), asking_restyle.PRINT: made_of}
+    )
     shot = takes.shot_of(wanted, seen, color)
-    spec = asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)
+    (spec,) = yield from beside([lambda: asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)])
     return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None, aside
 
 
-def write_passes(wanted: takes.Wanted, seen: passes.Passes, folder: Path, number: int, *, fresh: bool) -> None:
-    """Depth in metres, normals in the world's axes and the mask; those that are there are left where not `fresh`."""
+def complete(wanted: takes.Wanted, sight: takes.Sight, folder: Path, number: int) -> Pieces[None]:
+    """Write those passes that are not there of a frame whose picture is."""
+    lack = [kind for kind in frames.PASSES if not frames.path_of(folder, kind, number).exists()]
+    if wanted.passes and lack:
+        seen = yield from takes.look(wanted, sight)
+        yield from write_passes(wanted, seen, folder, number, lack)
+
+
+def write_passes(
+    wanted: takes.Wanted, seen: passes.Passes, folder: Path, number: int, kinds: Sequence[str]
+) -> Pieces[None]:
+    """Those of depth in metres, normals in the world's axes and the mask that are named."""
     depth = np.where(np.isfinite(seen.frame.depth), seen.frame.depth, np.float32(passes.NOTHING))
-    kinds = {"depth": depth, "normal": seen.world_normal(), "mask": takes.mask_of(wanted, seen).astype(np.float32)}
-    for kind, values in kinds.items():
-        file = frames.path_of(folder, kind, number)
-        if fresh or not file.exists():
-            passes.write_exr(file, values)
+    made = {"depth": depth, "normal": seen.world_normal(), "mask": takes.mask_of(wanted, seen).astype(np.float32)}
+    for kind in kinds:
+        yield
+        passes.write_exr(frames.path_of(folder, kind, number), made[kind])
 
 
 def paint(spec: jobs_pb2.JobSpec, number: int, count: int, total: int) -> Generator[None, None, jobs_pb2.Artifact]:
@@ -96,6 +113,13 @@ def paint(spec: jobs_pb2.JobSpec, number: int, count: int, total: int) -> Genera
         if not job.done:
             job.cancel()
     return job.result(0).artifacts[0]
+
+
+def keep(artifact: jobs_pb2.Artifact, alpha: np.ndarray | None, file: Path) -> None:
+    """Write a frame's picture. Raises ValueError where it cannot be. Touches no Blender data."""
+    pixels = asking.picture(artifact)[..., :3]
+    pixels = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], 2)
+    frames.write(file, pixels, asking.recipe_of(artifact))
 
 
 def tell(words: str, fraction: float) -> None:

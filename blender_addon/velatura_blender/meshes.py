@@ -88,6 +88,11 @@ class Form:
         """Whether corners and faces are those of another one, wherever its vertices are."""
         return self.faces == other.faces and np.array_equal(self.corners, other.corners)
 
+    def is_as(self, other: Form) -> bool:
+        """Whether both are the same."""
+        names = ("positions", "corners", "loops", "normals")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+
 
 def form(mesh: bpy.types.Mesh, like: Form | None = None, *, shaded: bool = False) -> Form:
     """A mesh's form, with the normals that it is `shaded` with where those are asked for. Which corners make triangles

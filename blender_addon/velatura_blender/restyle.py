@@ -11,6 +11,7 @@ from . import asking, asking_restyle, film, frames, host, place, preferences, re
 from .errands import errands
 from .held import hold
 from .operators import Asking, act
+from .pace import beside
 from .session import session
 
 STILL, FILM = "Restyle", film.TITLE
@@ -145,13 +146,15 @@ class VELATURA_OT_restyle_animation(Restyling, bpy.types.Operator):
 
 def still(wanted):
     """Steps of one picture: what is rendered is sent, and placed when it comes."""
-    scene, layer = wanted.place()
-    layer.update()
-    seen = takes.look(wanted, layer)
+    _, layer = wanted.place()
+    before = takes.read(wanted, layer, solids=False)
+    seen = yield from takes.look(wanted, before)  # what it cannot show is said before anything is rendered
+    now = takes.read(wanted, layer, solids=False)
     color = yield from takes.picture(wanted)
-    shot, notes = takes.shot_of(wanted, seen, color), asking_restyle.labels(shots.notes(scene))
-    left_out = wanted.wish.left_out | takes.left_out(wanted)
-    spec = asking_restyle.restyle(wanted.wish, shot, wanted.strength, notes)
+    seen = yield from takes.looked_again(wanted, before, seen, now)
+    shot, notes = takes.shot_of(wanted, seen, color), asking_restyle.labels(now.notes)
+    left_out = wanted.wish.left_out | now.left_out
+    (spec,) = yield from beside([lambda: asking_restyle.restyle(wanted.wish, shot, wanted.strength, notes)])
     put = partial(put_restyle, title=wanted.wish.prompt, before=_shown())
     if (color[..., 3] < 255).any():  # such a job is not written down when the file is saved
         put = partial(put_restyle, **put.keywords, alpha=np.ascontiguousarray(color[..., 3]))

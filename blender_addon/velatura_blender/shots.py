@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import gpu
 import numpy as np
 
 from . import capture, drawing, host, offscreen, place
+from .pace import Pieces, beside
 
 FIRST = ("media_type", "file_format", "color_mode", "color_depth")
 """Properties that decide which values others can have."""
@@ -96,6 +97,7 @@ def _for_a_picture(scene: bpy.types.Scene, size: tuple[int, int]) -> Iterator[No
             render.image_settings.media_type = "IMAGE"
         render.image_settings.file_format = "PNG"
         render.image_settings.color_mode, render.image_settings.color_depth = "RGBA", "8"
+        render.image_settings.compression = 0  # it is read at once, and to deflate it takes long
         if hasattr(render.image_settings, "color_management"):
             render.image_settings.color_management = "FOLLOW_SCENE"
         if host.has_window():
@@ -149,7 +151,7 @@ def _own_result() -> Iterator[None]:
             made.render_slots.active_index = active
 
 
-def rendered(scene: bpy.types.Scene, size: tuple[int, int]) -> Generator[None, None, np.ndarray]:
+def rendered(scene: bpy.types.Scene, size: tuple[int, int]) -> Pieces[np.ndarray]:
     """What a final render of this size shows, (H, W, 4) uint8 as it is displayed, straight alpha, row 0 on top.
 
     In the window the interface is locked meanwhile, as renders can lock it, and Escape stops it. Raises ValueError
@@ -166,12 +168,14 @@ def rendered(scene: bpy.types.Scene, size: tuple[int, int]) -> Generator[None, N
                 bpy.data.images[RESULT].save_render(name, scene=scene)
             except (RuntimeError, KeyError) as error:
                 raise ValueError(f"The render came to nothing: {error}") from None
-        return _read(Path(name))
+        read = _read(Path(name))
+        (found,) = yield from beside([read.texels])
+        return found
     finally:
         Path(name).unlink(missing_ok=True)
 
 
-def _render(scene: bpy.types.Scene) -> Generator[None, None, None]:
+def _render(scene: bpy.types.Scene) -> Pieces[None]:
     stopped: list[bool] = []
 
     def note(*_: Any) -> None:
@@ -195,12 +199,12 @@ def _render(scene: bpy.types.Scene) -> Generator[None, None, None]:
         raise ValueError("The render was stopped")
 
 
-def _read(file: Path) -> np.ndarray:
+def _read(file: Path) -> place.Raw:
     loaded = bpy.data.images.load(str(file), check_existing=False)
     try:
         if not all(loaded.size):
             raise ValueError("The render came to nothing: its picture cannot be read")
-        return place.read(loaded)
+        return place.raw(loaded)
     finally:
         bpy.data.images.remove(loaded)
 

@@ -5,12 +5,12 @@ from itertools import pairwise
 import bpy
 import numpy as np
 import pytest
-from scenes import add, daylight, select, state
+from scenes import add, after_the_button, daylight, select, state
 from velatura import pixels, recipe
 from velatura.errors import Unreachable
 from velatura.testing import Script, picture, server
+from velatura_blender import capture, film, frames, host, place, shots
 from velatura_blender import errands as errands_of
-from velatura_blender import film, frames, host, place, shots
 from velatura_blender.errands import errands
 from velatura_blender.session import session
 
@@ -117,6 +117,21 @@ def test_what_is_sent_is_the_render_with_its_true_depth(stage, fake):
     made = bpy.data.images["moss restyled"]
     np.testing.assert_array_equal(place.read(made)[..., :3].ravel(), np.frombuffer(picture(128, 80, 3), np.uint8))
     assert made.packed_file and stage.velatura.history[0].name == "moss restyled"
+
+
+def test_what_moves_while_depth_is_drawn_is_sent_as_it_was_rendered(stage, fake, monkeypatch):
+    def move():
+        bpy.data.objects["Box"].animation_data_clear()
+        bpy.data.objects["Box"].location = (-1, 0.5, 0.4)
+
+    after_the_button(monkeypatch, move)
+    restyle()
+    sent, graph = asked(fake), bpy.context.evaluated_depsgraph_get()
+    lens = capture.lens_of(stage.camera, graph, 128, 80, square=True)
+    truth = capture.see(lens, list(capture.solids(graph)), 128, 80)
+    np.testing.assert_array_equal(pixels.to_array(sent.depth.image)[..., 0], truth.depth)
+    box = pixels.to_array(sent.init.image)[truth.mask(["Box"])]
+    assert len(box) > 100 and np.ptp(box.mean(1)) > 5  # shaded sides, where the ground is of one colour
 
 
 def test_the_render_is_the_one_that_blender_itself_writes(stage, fake, tmp_path):
