@@ -43,12 +43,16 @@ class Wish:
     guidance: float | None = None
     knobs: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     controls: tuple[diffuse_pb2.Control, ...] = ()
+    hints: object = None
+    """What more of them are to be made of; they have to be made before anything is asked."""
     adapters: tuple[diffuse_pb2.Adapter, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """What is in sight and its hints do not show: why, by names. The engine is not asked with it."""
 
     def said(self) -> dict[str, object]:
         """As arguments of `spec.diffuse`."""
+        if self.hints is not None:
+            raise TypeError("the hints are not made yet")
         (width, height), prompt, negative = self.size, self.prompt, self.negative
         if self.style is not None:
             prompt, negative = self.style.dress(prompt, negative)

@@ -14,7 +14,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, frames, painting, passes, preferences, shots, takes, unseen
+from . import asking, asking_restyle, frames, hints, passes, preferences, shots, takes, unseen
 from .client import jobs_pb2
 from .errands import errands
 from .pace import Pieces, beside
@@ -54,8 +54,9 @@ def prepare(
     already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
-        wish = replace(wanted.wish, controls=painting.hints(bpy.context, wanted.wish.size))
+        wish = replace(wanted.wish, hints=hints.read(bpy.context, wanted.wish.size))
         before = takes.read(wanted, layer)
+    wish = yield from hints.settled(wish)
     made_of = yield from takes.print_of(wanted, wish, before)
     there, aside = frames.print_of(frames.path_of(folder, frames.PICTURE, number)), 0
     if there != made_of:
@@ -66,7 +67,7 @@ def prepare(
         return None
     seen = yield from takes.look(wanted, before)
     with shots.at_frame(scene, number):
-        left_out = painting.left_out(bpy.context, wanted.wish.size)
+        left_out = hints.left_out(bpy.context, wanted.wish.size)
         now = takes.read(wanted, layer)
         color = yield from takes.picture(wanted)
     made_of = yield from takes.print_of(wanted, wish, now)

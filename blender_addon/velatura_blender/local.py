@@ -5,7 +5,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import asking, asking_local, canvas, flat, host, place, preferences, resume, texels, unseen, vantage
+from . import asking, asking_local, canvas, flat, hints, host, place, preferences, resume, texels, unseen, vantage
 from .held import hold
 from .operators import Asking, Settled
 from .pace import Breath, beside
@@ -165,7 +165,7 @@ def from_view(own, found, weights, view, kept):
     if not part.any():
         raise ValueError("From here nothing of the marked part is seen: turn the view so that it faces you")
     lens, size = vantage.zoomed(lens, part > 0, values["size"], values["surroundings"])
-    wish = own.wish(bpy.context, size)
+    wish = yield from hints.settled(own.wish(bpy.context, size))
     left_out = wish.left_out | unseen.found(bpy.context.evaluated_depsgraph_get(), [lens])
     (there,) = yield from beside([partial(flat.corners, lens, pieces)])
     seen = yield from flat.see(lens, there, size, breath)
@@ -201,7 +201,7 @@ def in_texture(own, found, weights, islands, kept):
     box, size = (0, 0, *weights.shape[::-1]), weights.shape[::-1]
     if not tile:
         box, size = texels.around(weights, values["surroundings"], values["size"])
-    wish = own.wish(bpy.context, size)
+    wish = yield from hints.settled(own.wish(bpy.context, size))
 
     def job():
         picture = texels.filled(pixels.texels()[..., :3], islands)

@@ -7,7 +7,7 @@ from types import GeneratorType
 
 import bpy
 
-from . import asking, host, lent, painting, place, preferences, resume, unseen, wiring
+from . import asking, hints, host, lent, painting, place, preferences, resume, unseen, wiring
 from .client import VelaturaError
 from .errands import errands
 from .session import session
@@ -154,10 +154,10 @@ class VELATURA_OT_texture(Asking, bpy.types.Operator):
         side = self.value(context, "size")
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
-        spec = asking.texture(wish, self.value(context, "tiling"))
-        on = lent.unwrapped(things)
-        put = partial(put_texture, things=on, title=wish.prompt, repeat=self.value(context, "repeat"))
-        return session.run("Texture", spec, put, left_out=wish.left_out)
+        tiling, repeat, on = self.value(context, "tiling"), self.value(context, "repeat"), lent.unwrapped(things)
+        wish = yield from hints.settled(wish)
+        put = partial(put_texture, things=on, title=wish.prompt, repeat=repeat)
+        return session.run("Texture", asking.texture(wish, tiling), put, left_out=wish.left_out)
 
 
 @resume.resumable
@@ -190,15 +190,11 @@ class VELATURA_OT_material(Asking, bpy.types.Operator):
         side = self.value(context, "size")
         wish = self.wish(context, (side, side))
         session.connect(preferences.endpoint(context))
-        spec = asking.material(wish, self.value(context, "tiling"))
-        put = partial(
-            put_material,
-            things=lent.unwrapped(things),
-            title=wish.prompt,
-            repeat=self.value(context, "repeat"),
-            displace=self.value(context, "displace"),
-        )
-        return session.run("Material", spec, put, left_out=wish.left_out)
+        more = {name: self.value(context, name) for name in ("repeat", "displace")}
+        tiling, on = self.value(context, "tiling"), lent.unwrapped(things)
+        wish = yield from hints.settled(wish)
+        put = partial(put_material, things=on, title=wish.prompt, **more)
+        return session.run("Material", asking.material(wish, tiling), put, left_out=wish.left_out)
 
 
 @resume.resumable

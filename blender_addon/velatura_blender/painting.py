@@ -4,8 +4,8 @@ from pathlib import Path
 
 import bpy
 
-from . import capture, history, knobs, masks, offer, place, styles, unseen
-from .client import pixels, spec
+from . import hints, history, knobs, masks, offer, styles
+from .client import spec
 from .session import session
 
 OWN = -1.0
@@ -31,8 +31,6 @@ HINTS = [
     ("IMAGE", "Picture", "A picture, as it is or through a preprocessor"),
     ("SCENE", "Scene", "What the scene's camera sees: its true depth, and what can be made of it"),
 ]
-OF_SCENE = {"depth": "depth", "normal": "normal_from_depth", "lineart": "lineart_from_depth"}
-"""What makes these kinds of hints from the scene's depth, where no other preprocessor is chosen."""
 
 
 def folder():
@@ -193,55 +191,13 @@ def extras(context, size, value, controls=None):
         "schedule": settings.schedule,
         "guidance": None if guidance < 0 else guidance,
         "knobs": knobs.values(settings.knobs, sampler) if sampler else {},
-        "controls": hints(context, size) if controls is None else controls,
-        "left_out": left_out(context, size) if controls is None else {},
+        "hints": hints.read(context, size) if controls is None else None,
+        "controls": controls or (),
+        "left_out": hints.left_out(context, size) if controls is None else {},
         "adapters": tuple(
             spec.adapter(each.model, each.weight) for each in settings.adapters if each.use and each.model
         ),
     }
-
-
-def hints(context, size):
-    """The hints that are switched on, as messages. Raises ValueError that says which one lacks something."""
-    made, seen = [], None
-    for number, unit in enumerate(context.scene.velatura.controls, 1):
-        if not unit.use:
-            continue
-        more = {"strength": unit.strength, "start": unit.start, "end": unit.end}
-        more["preprocessor"] = unit.preprocessor
-        if unit.preprocessor:
-            more["knobs"] = knobs.values(unit.knobs, unit.preprocessor)
-        if unit.source == "SCENE":
-            more["preprocessor"] = unit.preprocessor or OF_SCENE.get(unit.kind, "")
-            if not more["preprocessor"]:
-                raise ValueError(f"Hint {number}: choose a preprocessor that makes «{unit.kind}» of the scene's depth")
-            seen = depth_of_scene(context, size) if seen is None else seen
-            more["depth"] = seen
-        elif unit.image is not None:
-            more["image"] = pixels.from_array(place.read(unit.image)[..., :3])
-        elif not unit.preprocessor or context.scene.velatura.source == "WORDS":
-            raise ValueError(f"Hint {number} has no picture: choose one, or switch the hint off")
-        made.append(spec.control(unit.kind, **more))
-    return tuple(made)
-
-
-def left_out(context, size):
-    """What is before the scene's camera and its hints do not show, by names."""
-    units, camera = context.scene.velatura.controls, context.scene.camera
-    if camera is None or not any(unit.use and unit.source == "SCENE" for unit in units):
-        return {}
-    depsgraph = context.evaluated_depsgraph_get()
-    return unseen.found(depsgraph, [capture.lens_of(camera, depsgraph, *size)])
-
-
-def depth_of_scene(context, size):
-    """What the scene's camera sees, for a picture of this size. Raises ValueError where there is nothing."""
-    if context.scene.camera is None:
-        raise ValueError("The scene has no camera: add one and look through it (Ctrl Alt 0)")
-    seen = capture.frame(context.scene.camera, context.evaluated_depsgraph_get(), *size)
-    if (seen.objects < 0).all():
-        raise ValueError("The camera sees nothing: move it, or choose a picture for the hint")
-    return pixels.depth_map(seen.depth)
 
 
 def part_of(settings, picture):

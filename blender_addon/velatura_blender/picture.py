@@ -4,7 +4,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, host, painting, place, preferences, resume
+from . import asking, hints, host, painting, place, preferences, resume
 from .operators import Asking
 from .session import session
 
@@ -38,7 +38,7 @@ class VELATURA_OT_generate(Asking, bpy.types.Operator):
                 image=given, strength=self.value(context, "strength"), mask=part,
                 grow=settings.mask_grow, feather=settings.mask_feather,
             )  # fmt: skip
-        wish = self.wish(context, (width, height or width))
+        wish = yield from hints.settled(self.wish(context, (width, height or width)))
         session.connect(preferences.endpoint(context))
         put = partial(
             put_picture,

@@ -5,7 +5,7 @@ from functools import partial
 
 import bpy
 
-from . import asking, canvas, capture, held, host, lent, place, preferences, resume, unseen, uvs
+from . import asking, canvas, capture, held, hints, host, lent, place, preferences, resume, unseen, uvs
 from .operators import Asking, seeds
 from .pace import Breath, beside
 from .session import session
@@ -48,6 +48,7 @@ class VELATURA_OT_project(Asking, bpy.types.Operator):
 
 def project(wish, lens, solids, surfaces, on, left_out, side):
     """Look, read the looks that are painted over, and send the job, in pieces; its task."""
+    wish = yield from hints.settled(wish)
     (pieces,) = yield from beside([lambda: list(capture.pieces(solids))])
     seen = yield from capture.look(lens, pieces, wish.size, Breath())
     mask = seen.mask([each.name for each in surfaces])

@@ -5,7 +5,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import asking, asking_local, canvas, host, place, preferences, resume
+from . import asking, asking_local, canvas, hints, host, place, preferences, resume
 from .held import hold
 from .operators import Asking
 from .session import session
@@ -61,7 +61,7 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
     def ask(self, context):
         """Send it."""
         image, owner = self.picture(context)
-        wish = self.wish(context, tuple(image.size))
+        wish = yield from hints.settled(self.wish(context, tuple(image.size)))
         band, axes = self.value(context, "band"), self.value(context, "axes")
         shortest = min(side for side, axis in zip(image.size, "xy", strict=True) if axis in axes)
         if 2 * band >= shortest:
@@ -135,7 +135,7 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
     def ask(self, context):
         """Send it."""
         side = self.value(context, "size")
-        wish = self.wish(context, (side, side))
+        wish = yield from hints.settled(self.wish(context, (side, side)))
         session.connect(preferences.endpoint(context))
         said = {name: self.value(context, name) for name in ("count", "shared", "difference", "axes")}
         spec = asking_local.tile_set(wish, **said)

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, film, frames, host, place, preferences, resume, shots, takes
+from . import asking, asking_restyle, film, frames, hints, host, place, preferences, resume, shots, takes
 from .errands import errands
 from .held import hold
 from .operators import Asking, act
@@ -147,6 +147,7 @@ class VELATURA_OT_restyle_animation(Restyling, bpy.types.Operator):
 def still(wanted):
     """Steps of one picture: what is rendered is sent, and placed when it comes."""
     _, layer = wanted.place()
+    wanted = replace(wanted, wish=(yield from hints.settled(wanted.wish)))
     before = takes.read(wanted, layer, solids=False)
     seen = yield from takes.look(wanted, before)  # what it cannot show is said before anything is rendered
     now = takes.read(wanted, layer, solids=False)

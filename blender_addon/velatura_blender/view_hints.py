@@ -1,6 +1,6 @@
 """Hints of the panel for the views of a whole object: each is made of every view's own depth."""
 
-from . import knobs, painting
+from . import hints, knobs
 from .client import spec
 
 DEPTH = "depth"
@@ -21,7 +21,7 @@ def controls(units):
             if unit.start > 0 or unit.end < 1:
                 raise ValueError(f"Hint {number}: views follow their depth all along: set Start to 0 and End to 1")
             continue
-        preprocessor = unit.preprocessor or painting.OF_SCENE.get(unit.kind, "")
+        preprocessor = unit.preprocessor or hints.OF_SCENE.get(unit.kind, "")
         if not preprocessor:
             raise ValueError(f"Hint {number}: choose a preprocessor that makes «{unit.kind}» of the scene's depth")
         more = {"knobs": knobs.values(unit.knobs, unit.preprocessor)} if unit.preprocessor else {}

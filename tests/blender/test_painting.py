@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-from scenes import add, select, suzanne
+from scenes import add, after_the_button, select, suzanne
 from velatura import pixels
 from velatura.testing import picture
 from velatura_blender import knobs, masks, offer, painting, place, styles
@@ -149,6 +149,25 @@ def test_hints_come_from_pictures_and_from_the_scenes_true_depth(known, fake):
     assert (normal.kind, normal.preprocessor) == ("normal", "normal_from_depth")
     depth = pixels.to_array(normal.depth.image)[..., 0]
     assert depth.shape == (64, 64) and 4 < depth[32, 32] < 6 and np.isinf(depth[0, 0])
+
+
+def test_hints_show_the_scene_and_the_picture_as_they_were_when_the_button_was_pressed(known, fake, monkeypatch):
+    cube, photo = add("cube", "Cube"), plain()
+    for source, image in (("SCENE", None), ("IMAGE", photo)):
+        hint = known.controls.add()
+        hint.kind, hint.source, hint.image = "depth", source, image
+
+    def change():
+        cube.location.z += 100
+        photo.pixels.foreach_set(np.zeros(32 * 16 * 4, np.float32))
+        known.controls.clear()
+
+    after_the_button(monkeypatch, change)
+    generate()
+    scene, picture_ = asked(fake).controls
+    depth = pixels.to_array(scene.depth.image)[..., 0]
+    assert 4 < depth[32, 32] < 6
+    assert (pixels.to_array(picture_.image) == (200, 100, 50)).all()
 
 
 def test_hints_and_adapters_go_with_textures_too(known, fake):
