@@ -28,6 +28,7 @@ def steps(
 ) -> Generator[None, None, str]:
     """Paint the frames that are not there yet, with `anew` all; says what was done."""
     painted, aside, lacks = 0, 0, ""
+    wanted = yield from takes.settled(wanted)
     for count, number in enumerate(numbers):
         tell(f"Frame {number}: rendering, {count + 1} of {len(numbers)}", count / len(numbers))
         spec = yield from prepare(wanted, folder, number, anew=anew)
@@ -54,7 +55,7 @@ def prepare(
     already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
-        wish = replace(wanted.wish, hints=hints.read(bpy.context, wanted.wish.size))
+        wish = replace(wanted.wish, controls=(), hints=hints.read(bpy.context, wanted.wish.size))
         before = takes.read(wanted, layer)
     wish = yield from hints.settled(wish)
     made_of = yield from takes.print_of(wanted, wish, before)

@@ -177,7 +177,7 @@ def from_view(own, found, weights, view, kept):
         known[image.session_uid] = place.raw(image)
         yield
     wear = [None if piece.look is None else piece.look.image.session_uid for piece in pieces]
-    follow = values["follow_depth"] and asking_local.follows_depth(session.catalog.models, wish.model)
+    follow = values["follow_depth"] and asking_local.follows_depth((yield from session.known()).models, wish.model)
 
     def job():
         pixels = {number: read.texels()[..., :3] for number, read in known.items()}

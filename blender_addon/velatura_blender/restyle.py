@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, film, frames, hints, host, place, preferences, resume, shots, takes
+from . import asking, asking_restyle, film, frames, host, place, preferences, resume, shots, takes
 from .errands import errands
 from .held import hold
 from .operators import Asking, act
@@ -82,10 +82,10 @@ class Restyling(Asking):
             if not only:
                 raise ValueError("Select the objects that may change, or switch off Selected Only")
         session.connect(preferences.endpoint(context))
-        normals = self.value(context, "normals") and asking_restyle.can_follow(session.catalog, wish.model, "normal")
         return takes.Wanted(
             wish=wish, scene=scene.session_uid, layer=context.view_layer.name, origin=self.value(context, "origin"),
-            strength=self.value(context, "change"), depth=self.value(context, "depth"), normals=normals, only=only,
+            strength=self.value(context, "change"), depth=self.value(context, "depth"),
+            normals=self.value(context, "normals"), only=only,
             **more,
         )  # fmt: skip
 
@@ -147,7 +147,7 @@ class VELATURA_OT_restyle_animation(Restyling, bpy.types.Operator):
 def still(wanted):
     """Steps of one picture: what is rendered is sent, and placed when it comes."""
     _, layer = wanted.place()
-    wanted = replace(wanted, wish=(yield from hints.settled(wanted.wish)))
+    wanted = yield from takes.settled(wanted)
     before = takes.read(wanted, layer, solids=False)
     seen = yield from takes.look(wanted, before)  # what it cannot show is said before anything is rendered
     now = takes.read(wanted, layer, solids=False)

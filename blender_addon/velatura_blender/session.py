@@ -27,6 +27,7 @@ from .client import (
     errors,
     jobs_pb2,
 )
+from .pace import Pieces
 from .tasks import Placing, Task, hear
 
 TICK = 0.05  # seconds, while there is work
@@ -248,6 +249,12 @@ class Session:
         self.looking = threading.Thread(target=look, daemon=True)
         self.looking.start()
         _keep_ticking()
+
+    def known(self) -> Pieces[catalog_pb2.Catalog]:
+        """What the engine has, in pieces while it is still being asked; empty where none answers."""
+        while self.looking is not None:
+            yield
+        return self.catalog
 
     def _adopt(self, learned: Learned) -> None:
         if learned.error is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import bpy
 import numpy as np
 
-from . import asking, asking_restyle, capture, held, passes, shots, unseen
+from . import asking, asking_restyle, capture, held, hints, passes, shots, unseen
 from .pace import Breath, Pieces, beside
+from .session import session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,13 @@ class Sight:
             return False
         forms = {(id(one.form), id(two.form)): (one.form, two.form) for one, two in pairs}
         return all(one.is_as(two) for one, two in forms.values())
+
+
+def settled(wanted: Wanted) -> Pieces[Wanted]:
+    """What is wanted of what the engine has, with its hints made, in pieces."""
+    wish = yield from hints.settled(wanted.wish)
+    normals = wanted.normals and asking_restyle.can_follow((yield from session.known()), wish.model, "normal")
+    return replace(wanted, wish=wish, normals=normals)
 
 
 def read(wanted: Wanted, layer: bpy.types.ViewLayer, *, solids: bool = True) -> Sight:

@@ -1,16 +1,19 @@
 """Local edit in real Blender, against an engine that paints by arithmetic, and projects with the real kernel."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from scenes import add, after_the_button, come, faces_of_texels, place_camera, select, state, suzanne
+from scenes import accepted, add, after_the_button, come, faces_of_texels, place_camera, select, state, suzanne
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
 from velatura_blender import canvas, capture, flat, pace, place, texels, vantage
+from velatura_blender import session as sessions
+from velatura_blender.errands import errands
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -192,6 +195,18 @@ def test_the_view_shows_the_textures_as_they_are_and_only_the_part_around_the_ma
         around = colors[int((1 - uv[1]) * SIDE) - 1 :, int(uv[0] * SIDE) - 1 :][:3, :3].reshape(-1, 3)
         assert (near.min(0) - 12 <= around.max(0)).all() and (near.max(0) + 12 >= around.min(0)).all(), (texel, near)
         assert abs(depth[int(row), int(column)] - w) < 0.05
+
+
+def test_depth_leads_also_where_the_engine_is_only_just_being_asked_what_it_has(window, fake, monkeypatch):
+    box, learn = build(), sessions._learn
+    dress(box)
+    choose(box, lambda polygon: polygon.normal.y < -0.9)
+    monkeypatch.setattr(sessions, "_learn", lambda endpoint: time.sleep(0.5) or learn(endpoint))
+    assert session.engine is None and edit(wait=False) == {"FINISHED"}
+    (errand,) = errands.running
+    errands.wait(errand, 20)
+    accepted()
+    assert fake.specs[0].steps[0].diffuse.HasField("depth")
 
 
 def test_depth_leads_only_where_it_is_wanted(scene, fake):
