@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scenes import add, select, state
 from velatura.testing import Script
-from velatura_blender import place
+from velatura_blender import looks, place
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -62,7 +62,7 @@ def test_what_the_engine_left_alone_is_the_same_to_the_bit_in_floats_too(scene, 
     seamless(image="Photo", band=8)
     after = numbers(bpy.data.images["Photo.001"])
     assert np.array_equal(after[:, 8:], before[:, 8:])
-    np.testing.assert_allclose(place.linear(np.float32([9, 99, 200]) / 255), after[5, 3, :3], atol=1e-3)
+    np.testing.assert_allclose(looks.linear(np.float32([9, 99, 200]) / 255), after[5, 3, :3], atol=1e-3)
 
 
 def test_an_objects_texture_is_made_seamless_and_worn_in_a_copy_of_its_material(scene, fake):
