@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BAND = 16
+"""Rows that are reckoned with at once: what is between two steps stays in the processor's cache."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Raw:
@@ -23,18 +26,19 @@ class Raw:
 
     def texels(self) -> np.ndarray:
         """Pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve."""
-        given, channels = self.numbers[::-1], self.numbers.shape[2]
-        if self.is_float:
-            parts = [srgb(given[..., : 3 if channels >= 3 else 1]), *([given[..., -1:]] if channels in (2, 4) else [])]
-            given = to_bytes(np.concatenate(parts, 2))
-        else:  # they are bytes behind a point, and as such quickly read
-            given = given * np.float32(255)
-            given += 0.5
-            given = given.astype(np.uint8)
-        found = np.full((*given.shape[:2], 4), 255, np.uint8)
-        found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
-        if channels in (2, 4):
-            found[..., 3] = given[..., -1]
+        (height, width, channels), given = self.numbers.shape, self.numbers[::-1]
+        colors = 3 if channels >= 3 else 1
+        order = [*(range(3) if colors == 3 else (0, 0, 0)), *([channels - 1] if channels in (2, 4) else [])]
+        found = np.full((height, width, 4), 255, np.uint8)
+        for top in range(0, height, BAND):
+            part = given[top : top + BAND]
+            if self.is_float:
+                part = to_bytes(np.concatenate([srgb(part[..., :colors]), part[..., colors:]], 2))
+            else:  # they are bytes behind a point, and as such quickly read
+                part = part * np.float32(255)
+                part += 0.5
+            for channel, origin in enumerate(order):
+                found[top : top + BAND, :, channel] = part[..., origin]
         return found
 
 
