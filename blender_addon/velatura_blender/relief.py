@@ -230,17 +230,22 @@ def lens_message(context, picture):
 def put_mesh(result, picture, eye):
     """A new object that wears the picture. `eye` is where the camera stands that looks along Y; None: the mesh is in
     the world already."""
-    artifact = result.artifacts[0]
-    (sheet,) = yield from beside([partial(asking_relief.opened, artifact.file)])
-    positions = sheet.positions
-    if eye is not None:  # from x right, y up, seen along -z
-        positions = np.stack([positions[:, 0], -positions[:, 2], positions[:, 1]], 1)
-    thing = build(f"{picture} mesh", positions, sheet.triangles, sheet.uvs)
-    thing.data[place.RECIPE] = asking.recipe_of(artifact)
+    ((form, recipe),) = yield from beside([partial(_read, result.artifacts[0], eye is not None)])
+    thing = build(f"{picture} mesh", form)
+    thing.data[place.RECIPE] = recipe
     if eye is not None:
         thing.location = eye
-    wear(thing, picture, thing.data[place.RECIPE])
-    return f"Mesh «{thing.name}», {len(positions)} vertices, {len(sheet.triangles)} triangles"
+    wear(thing, picture, recipe)
+    return f"Mesh «{thing.name}», {len(form.positions)} vertices, {len(form.corners)} triangles"
+
+
+def _read(artifact, turned):
+    """The mesh that came, and its recipe; with `turned` from x right, y up, seen along -z. Touches no Blender data."""
+    sheet = asking_relief.opened(artifact.file)
+    positions = sheet.positions
+    if turned:
+        positions = np.stack([positions[:, 0], -positions[:, 2], positions[:, 1]], 1)
+    return asking_relief.form(positions, sheet.triangles, sheet.uvs), asking.recipe_of(artifact)
 
 
 @resume.resumable
@@ -257,9 +262,9 @@ def put_plane(shares, picture, eye, side, height, recipe=""):
     if image is None:
         raise ValueError(f"The picture «{picture}» is gone")
     width, tall = (side * each / max(image.size) / 2 for each in image.size)
-    positions = np.array([(-width, 0, -tall), (width, 0, -tall), (width, 0, tall), (-width, 0, tall)], np.float32)
-    uvs = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
-    thing = build(f"{picture} plane", positions, np.array([[0, 1, 2, 3]], np.int32), uvs)
+    positions = np.array([(-width, 0, -tall), (width, 0, -tall), (width, 0, tall), (-width, 0, tall)])
+    form = asking_relief.form(positions, np.array([[0, 1, 2, 3]]), np.array([(0, 0), (1, 0), (1, 1), (0, 1)]))
+    thing = build(f"{picture} plane", form)
     thing.location = eye
     deep = np.repeat(np.rint(shares * 65535).astype(np.uint16)[..., None], 3, 2)
     depth = place.image(f"{picture} depth", deep, recipe, data=True)
@@ -274,22 +279,20 @@ def put_plane(shares, picture, eye, side, height, recipe=""):
     return f"Plane «{thing.name}»; its modifiers Divide and Depth can be changed"
 
 
-def build(name, positions, faces, uvs):
-    """A new object of faces with as many corners each (F, N); `uvs` (V, 2) are the vertices'. It is selected and made
-    active, unless something is being edited."""
+def build(name, form):
+    """A new object of an `asking_relief.Form`. It is selected and made active, unless something is being edited."""
     mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(positions))
-    # Attributes are written as Blender keeps them, which takes a fraction of the time of rows.
-    mesh.attributes["position"].data.foreach_set("vector", np.ascontiguousarray(positions, np.float32).ravel())
-    corners = np.ascontiguousarray(faces, np.int32).ravel()
-    mesh.loops.add(len(corners))
-    mesh.attributes[".corner_vert"].data.foreach_set("value", corners)
-    mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, len(corners), faces.shape[1], dtype=np.int32))
-    mesh.update(calc_edges=True)
-    mesh.validate()
-    layer = mesh.uv_layers.new(name=LAYER, do_init=False)
-    layer.uv.foreach_set("vector", np.ascontiguousarray(uvs[corners], np.float32).ravel())
+    mesh.vertices.add(len(form.positions))
+    mesh.edges.add(len(form.edges))
+    mesh.loops.add(form.corners.size)
+    mesh.polygons.add(len(form.corners))
+    # Attributes are written as Blender keeps them, which takes a fraction of the time of rows, and of finding edges.
+    mesh.attributes["position"].data.foreach_set("vector", form.positions.ravel())
+    for kept, values in ((".edge_verts", form.edges), (".corner_vert", form.corners), (".corner_edge", form.sides)):
+        mesh.attributes[kept].data.foreach_set("value", values.ravel())
+    mesh.polygons.foreach_set("loop_start", np.arange(0, form.corners.size, form.corners.shape[1], dtype=np.int32))
+    mesh.update()
+    mesh.uv_layers.new(name=LAYER, do_init=False).uv.foreach_set("vector", form.uvs.ravel())
     mesh.shade_smooth()
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)

@@ -20,8 +20,8 @@ class Sheet:
     """A picture of 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history.
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
-    On that thread it also reads the file when the picture is first looked at: one that is only stored in a third of the
-    time. So a picture is deflated where that makes it less than half as long; paint has grain, and hardly shrinks.
+    On that thread it also reads the file when the picture is first looked at: one that is only stored in half the time.
+    So a picture is deflated where that makes it less than half as long; paint has grain, and hardly shrinks.
     """
 
     channels: int

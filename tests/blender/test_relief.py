@@ -1,6 +1,7 @@
 """Pictures with depth as surfaces in real Blender: meshes by the engine, planes by modifiers."""
 
 import json
+import struct
 
 import bpy
 import kernel
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from scenes import add, daylight, place_camera, render, state
 from velatura import errors, pixels
+from velatura.testing import painter
 from velatura_blender import asking_relief, place, relief, resume
 from velatura_blender.session import session
 
@@ -109,6 +111,69 @@ def test_the_add_on_reads_the_engines_ply(files):
     assert sheet.triangles.max() == len(sheet.positions) - 1
     with pytest.raises(ValueError, match="update the two"):
         asking_relief.opened((files / "steps.ply").read_bytes()[:-1])
+
+
+def ply(faces, place=0.0):
+    """A mesh file of five vertices in a row, the first one at x `place`, and of these faces (F, 3)."""
+    points = [(place, 0, -1), *((x, x % 2, -1) for x in range(1, 5))]
+    head = painter.QUAD.partition(b"end_header\n")[0].replace(b"vertex 4", b"vertex 5")
+    head = head.replace(b"face 2", b"face %d" % len(faces))
+    body = b"".join(struct.pack("<5f3B", *point, 0, 0, 0, 0, 0) for point in points)
+    return head + b"end_header\n" + body + b"".join(struct.pack("<B3i", 3, *face) for face in faces)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (ply([(0, 1, 5)]), "corners that are not there"),
+        (ply([(0, 1, 2), (3, -1, 4)]), "corners that are not there"),
+        (ply([(0, 1, 2)], np.nan), "not numbers"),
+    ],
+)
+def test_a_mesh_that_blender_would_have_to_mend_by_guessing_is_refused(content, words):
+    with pytest.raises(ValueError, match=words):
+        asking_relief.opened(content)
+
+
+def test_a_mesh_without_a_face_is_refused():
+    sheet = asking_relief.opened(ply([(0, 0, 1)]))
+    with pytest.raises(ValueError, match="no faces"):
+        asking_relief.form(sheet.positions, sheet.triangles, sheet.uvs)
+
+
+def test_faces_that_are_none_or_there_twice_are_left_out_and_blender_finds_nothing_to_mend(scene):
+    faces = [(0, 1, 2), (1, 1, 2), (2, 1, 3), (2, 0, 1), (3, 4, 3), (2, 4, 3), (3, 1, 2)]
+    sheet = asking_relief.opened(ply(faces))
+    mesh = relief.build("Odd", asking_relief.form(sheet.positions, sheet.triangles, sheet.uvs)).data
+    assert [tuple(face.vertices) for face in mesh.polygons] == [(0, 1, 2), (2, 1, 3), (2, 4, 3)]
+    assert sorted(tuple(edge.vertices) for edge in mesh.edges) == [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (1, 3),
+        (2, 3),
+        (2, 4),
+        (3, 4),
+    ]
+    assert not mesh.validate(verbose=True)
+
+
+@pytest.mark.parametrize("corners", [3, 4])
+def test_edges_are_those_that_blender_itself_would_find(scene, files, corners):
+    if corners == 3:
+        sheet = asking_relief.opened((files / "steps.ply").read_bytes())
+        places, faces, uvs = sheet.positions, sheet.triangles, sheet.uvs
+    else:
+        places, faces, uvs = np.eye(3)[[0, 1, 2, 0, 1, 2]], np.array([(0, 1, 2, 3), (2, 1, 4, 5)]), np.zeros((6, 2))
+    thing = relief.build("Ours", asking_relief.form(places, faces, uvs))
+    own = bpy.data.meshes.new("Own")
+    own.from_pydata(places.tolist(), [], faces.tolist())
+    found, wanted = ([tuple(sorted(edge.vertices)) for edge in mesh.edges] for mesh in (thing.data, own))
+    assert sorted(found) == sorted(wanted) and not thing.data.validate(verbose=True)
+    around = [[thing.data.loops[n] for n in face.loop_indices] for face in thing.data.polygons]
+    for face in around:
+        for loop, following in zip(face, [*face[1:], face[0]], strict=True):
+            assert set(found[loop.edge_index]) == {loop.vertex_index, following.vertex_index}
 
 
 def test_a_picture_becomes_a_mesh_at_the_cursor_that_wears_it(scene, fake):
@@ -241,7 +306,7 @@ def test_seen_from_its_camera_the_mesh_is_the_picture(scene, files, tmp_path):
     image = place.image("Blocks", np.load(files / "picture.npy") // 2 + 64)
     sheet = asking_relief.opened((files / "steps.ply").read_bytes())
     turned = np.stack([sheet.positions[:, 0], -sheet.positions[:, 2], sheet.positions[:, 1]], 1)
-    thing = relief.build("Steps", turned, sheet.triangles, sheet.uvs)
+    thing = relief.build("Steps", asking_relief.form(turned, sheet.triangles, sheet.uvs))
     relief.wear(thing, image.name)
     shader = next(node for node in thing.data.materials[0].node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Specular IOR Level"].default_value = 0
