@@ -7,6 +7,7 @@ import bpy
 from . import asking, host, painting, place, preferences, resume
 from .operators import Asking
 from .session import session
+from .sheets import painted_in_turn
 
 
 class VELATURA_OT_generate(Asking, bpy.types.Operator):
@@ -63,10 +64,8 @@ class VELATURA_OT_generate(Asking, bpy.types.Operator):
 @resume.resumable
 def put_picture(result, title, before="", material=""):
     """An image for each picture, shown where the former one was, as a node where a material was edited."""
-    images = [
-        place.image(place.title(title), asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
-        for artifact in result.artifacts
-    ]
+    ready = yield from painted_in_turn(result.artifacts)
+    images = [place.image(place.title(title), *each) for each in ready]
     host.show_image(images[0], before)
     edited = bpy.data.materials.get(material)
     if edited is not None and host.nodes_of(edited):

@@ -33,7 +33,7 @@ def title(words: str, most: int = 48) -> str:
 
 
 def image(name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: bool = False) -> bpy.types.Image:
-    """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
+    """A new packed image of (H, W, 1, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
 
     A fourth channel is kept beside the colours. Blender reads it when it is first looked at.
     """

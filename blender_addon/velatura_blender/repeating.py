@@ -8,7 +8,9 @@ import numpy as np
 from . import asking, asking_local, canvas, host, place, preferences, resume
 from .held import hold
 from .operators import Asking
+from .pace import beside
 from .session import session
+from .sheets import painted_in_turn, sheet
 
 
 class VelaturaRepeating(bpy.types.PropertyGroup):
@@ -104,14 +106,19 @@ def _readable(image):
 @resume.resumable
 def put_seamless(result, image, thing, slot):
     """A new image whose edges meet, on the object that it was asked of; says what was done."""
-    before, artifact = canvas.found(bpy.data.images, image), result.artifacts[0]
-    painted, recipe = asking.picture(artifact)[..., :3], asking.recipe_of(artifact)
-    if before is None or tuple(before.size) != painted.shape[1::-1]:
-        made = place.image(image[0], painted, recipe)
+    artifact, before = result.artifacts[0], canvas.found(bpy.data.images, image)
+    present = None if before is None or not all(before.size) else place.raw(before)
+    alpha = None if before is None or not canvas.has_bytes(before) else before.channels in (2, 4)
+    ((paint, share, ready, recipe),) = yield from beside([partial(_over, artifact, present, alpha)])
+    before = canvas.found(bpy.data.images, image)
+    if share is None or before is None or before.size[:] != paint.shape[1::-1]:
+        made = place.image(image[0], ready if share is None else paint, recipe)
         host.show_image(made, "")
         return f"«{made.name}» repeats, seed {artifact.seed}; what it was made of is gone, or has another size"
-    changed = (painted != place.read(before)[..., :3]).any(2)
-    made = canvas.copy_with(before, painted, changed.astype(np.float32), recipe)
+    if ready is not None and canvas.has_bytes(before) and place.raw(before).is_as(present):
+        made = canvas.copy_from(before, ready, recipe)
+    else:  # floats, or somebody painted on it meanwhile
+        made = canvas.copy_with(before, paint, share, recipe)
     host.show_image(made, before.name)
     owner = None if thing is None else thing.find()
     worn = owner.material_slots[slot].material if owner is not None and slot < len(owner.material_slots) else None
@@ -120,6 +127,18 @@ def put_seamless(result, image, thing, slot):
     elif thing is not None:
         return f"«{made.name}» repeats, seed {artifact.seed}; {thing.name} does not show {before.name} any more"
     return f"«{made.name}» repeats, seed {artifact.seed}"
+
+
+def _over(artifact, present, alpha):
+    """The paint (H, W, 3) that came, where it is another picture than `present` (H, W), that picture with it made ready
+    where `alpha` says whether it has one, and the recipe. Where none of that size is present the paint alone is made
+    ready. Touches no Blender data."""
+    paint, recipe = asking.picture(artifact)[..., :3], asking.recipe_of(artifact)
+    if present is None or present.numbers.shape[:2] != paint.shape[:2]:
+        return paint, None, sheet(paint), recipe
+    there = present.texels()
+    share = (paint != there[..., :3]).any(2).astype(np.float32)
+    return paint, share, None if alpha is None else canvas.over_bytes(there, paint, share, alpha=alpha), recipe
 
 
 class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
@@ -145,11 +164,8 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
 @resume.resumable
 def put_tiles(result, title):
     """An image for each tile, the first one shown; says what was done."""
-    name = place.title(title)
-    made = [
-        place.image(f"{name} tile {number}", asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
-        for number, artifact in enumerate(result.artifacts, 1)
-    ]
+    ready, name = (yield from painted_in_turn(result.artifacts)), place.title(title)
+    made = [place.image(f"{name} tile {number}", *each) for number, each in enumerate(ready, 1)]
     host.show_image(made[0], "")
     return f"{len(made)} tiles that fit beside each other, from seed {result.artifacts[0].seed}"
 
