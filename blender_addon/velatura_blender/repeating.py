@@ -7,7 +7,7 @@ import numpy as np
 
 from . import asking, asking_local, canvas, host, place, preferences, resume
 from .held import hold
-from .operators import Asking
+from .operators import Asking, sent
 from .pace import beside
 from .session import session
 from .sheets import painted_in_turn, sheet
@@ -61,9 +61,8 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
     band: bpy.props.IntProperty(name="Band", default=48, min=8, max=4096, options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def ask(self, context):
-        """Send it."""
+        """Read what there is, and send it; in pieces."""
         image, owner = self.picture(context)
-        wish = self.wish(context, tuple(image.size))
         band, axes = self.value(context, "band"), self.value(context, "axes")
         shortest = min(side for side, axis in zip(image.size, "xy", strict=True) if axis in axes)
         if 2 * band >= shortest:
@@ -71,12 +70,17 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
                 f"Two bands of {band} pixels leave nothing of {image.name}, which has {shortest}: set Band to less "
                 f"than {shortest / 2:g}, or paint a Seamless Texture anew"
             )
-        session.connect(preferences.endpoint(context))
-        spec = asking_local.seamless(wish, place.read(image)[..., :3], band, axes)
         kept = {"image": canvas.key(image), "thing": None, "slot": 0}
         if owner is not None:
             kept |= {"thing": hold(owner.thing), "slot": owner.slot}
-        return session.run("Make Seamless", spec, partial(put_seamless, **kept), left_out=wish.left_out)
+        read = place.raw(image)
+        session.connect(preferences.endpoint(context))
+        wish = self.wish(context, tuple(image.size))
+
+        def job():
+            return asking_local.seamless(wish, read.texels()[..., :3], band, axes)
+
+        return (yield from sent("Make Seamless", job, partial(put_seamless, **kept), wish.left_out))
 
     def picture(self, context):
         """The image, and whose texture it is where it was asked of an object. Raises ValueError where there is none."""

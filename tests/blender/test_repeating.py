@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 import pytest
-from scenes import add, select, state
+from scenes import add, after_the_button, select, state
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
@@ -71,6 +71,14 @@ def test_what_the_engine_left_alone_is_the_same_to_the_bit_in_floats_too(scene, 
     after = numbers(bpy.data.images["Photo.001"])
     assert np.array_equal(after[:, 8:], before[:, 8:])
     np.testing.assert_allclose(looks.linear(np.float32(PAINT) / 255), after[5, 3, :3], atol=1e-3)
+
+
+def test_a_picture_is_sent_as_it_was_when_the_button_was_pressed(scene, fake, monkeypatch):
+    image = picture()
+    before = place.read(image)[..., :3]
+    after_the_button(monkeypatch, lambda: image.pixels.foreach_set(np.zeros(SIDE * SIDE * 4, np.float32)))
+    seamless(image="Photo")
+    np.testing.assert_array_equal(pixels.to_array(fake.specs[0].steps[0].diffuse.init.image), before)
 
 
 def test_strokes_that_come_while_it_is_placed_are_in_the_new_one_too(scene, fake, monkeypatch, mended):
