@@ -130,6 +130,7 @@ ASKED = {
     "tile_set": {"prompt": "moss", "size": 64, "count": 2},
     "make_seamless": {"prompt": "moss", "image": "Photo", "band": 8},
     "restyle": {"prompt": "moss", "size": 64, "origin": "VIEWPORT"},
+    "relief_plane": {"image": "Photo"},
 }
 
 

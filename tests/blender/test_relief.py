@@ -7,7 +7,7 @@ import bpy
 import kernel
 import numpy as np
 import pytest
-from scenes import add, daylight, place_camera, render, state
+from scenes import add, after_the_button, daylight, place_camera, render, sent, state
 from velatura import errors, pixels
 from velatura.testing import painter
 from velatura_blender import asking_relief, place, relief, resume
@@ -221,7 +221,7 @@ def test_through_the_scenes_camera_the_mesh_lies_in_the_world(scene, fake):
 def test_white_may_be_near_or_far(scene):
     ramp = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8)[:, None], (HEIGHT, 1, 3))
     image = place.image("Ramp", ramp, data=True)
-    near, far = (relief.depth_of(image, kind).values for kind in ("NEAR", "FAR"))
+    near, far = (relief.depth_of(image, kind)().values for kind in ("NEAR", "FAR"))
     assert np.allclose(near, ramp[..., 0] / 255, atol=1e-6) and np.allclose(near + far, 1)
 
 
@@ -242,6 +242,41 @@ def test_a_plane_is_displaced_by_its_depth_and_asks_no_engine(scene):
     assert image.name == "Photo" and bpy.data.images["Near"].is_dirty is not None
 
 
+@pytest.mark.parametrize("name", ["relief_mesh", "relief_plane"])
+def test_picture_and_depth_are_taken_as_they_were_when_the_button_was_pressed(scene, fake, monkeypatch, name):
+    image, depth = picture(), floats("Near", np.full((HEIGHT, WIDTH), 0.25))
+    shown = place.read(image)[..., :3]
+
+    def change():
+        for each in (image, depth):
+            each.pixels.foreach_set(np.ones(WIDTH * HEIGHT * 4, np.float32))
+
+    after_the_button(monkeypatch, change)
+    getattr(bpy.ops.velatura, name)(image="Photo", depth="Near", wait=True)
+    if name == "relief_mesh":
+        asked = fake.specs[0].steps[0].relief
+        np.testing.assert_array_equal(pixels.to_array(asked.image), shown)
+        values = pixels.to_array(asked.depth.image)[..., 0]
+    else:
+        made = bpy.data.objects["Photo plane"].modifiers["Depth"].texture.image
+        values = relief.depth_of(made, "NEAR")().values
+    np.testing.assert_allclose(values, np.full((HEIGHT, WIDTH), 0.25), atol=1e-5)
+
+
+def test_a_plane_by_a_depth_at_hand_comes_in_pieces_and_is_undone_in_one_step(window, monkeypatch):
+    picture().use_fake_user = True
+    floats("Near", np.full((HEIGHT, WIDTH), 0.25)).use_fake_user = True
+    bpy.ops.ed.undo_push(message="before")
+    pressed = []
+    after_the_button(monkeypatch, lambda: pressed.append("Photo plane" in bpy.data.objects))
+    assert bpy.ops.velatura.relief_plane(image="Photo", depth="Near") == {"FINISHED"} and pressed == [False]
+    sent()
+    assert "Photo plane" in bpy.data.objects and "Photo plane" in session.message
+    bpy.ops.ed.undo()
+    assert "Photo plane" not in bpy.data.objects and not bpy.data.textures
+    assert sorted(image.name for image in bpy.data.images) == ["Near", "Photo"]
+
+
 def test_metres_displace_a_plane_from_the_farthest_to_the_nearest(scene):
     values = relief.nearness(asking_relief.Depth(values=np.array([[1, 2, 3, np.inf, 0]], np.float32), metric=True))
     assert np.allclose(values, [[1, 0.5, 0, 0, 0]])
@@ -252,8 +287,8 @@ def test_without_depth_a_plane_is_displaced_by_the_engines_estimate(scene, fake)
     assert bpy.ops.velatura.relief_plane(image="Photo", wait=True) == {"FINISHED"}
     assert fake.specs[0].steps[0].preprocess.preprocessor == "depth_estimate"
     depth = bpy.data.objects["Photo plane"].modifiers["Depth"].texture.image
-    sent = np.array([x * 255 // (WIDTH - 1) / 255 for x in range(WIDTH)])
-    assert np.allclose(relief.depth_of(depth, "NEAR").values[0], sent, atol=1e-4)
+    came = np.array([x * 255 // (WIDTH - 1) / 255 for x in range(WIDTH)])
+    assert np.allclose(relief.depth_of(depth, "NEAR")().values[0], came, atol=1e-4)
 
 
 def test_a_file_becomes_a_mesh_too(scene, fake, tmp_path):
