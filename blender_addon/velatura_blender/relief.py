@@ -256,7 +256,7 @@ def _read(artifact, turned):
 @resume.resumable
 def put_estimated_plane(result, picture, eye, side, height):
     """A new plane that wears the picture, displaced by the depth that came."""
-    (artifact,) = result.artifacts
+    artifact = result.artifacts[0]
     (recipe,) = yield from beside([partial(asking.recipe_of, artifact)])
 
     def shares():
