@@ -41,6 +41,18 @@ class Sheet:
     uvs: np.ndarray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A mesh as Blender keeps it: positions (V, 3) float32 and edges (E, 2) int32; of faces with as many corners each
+    the vertices `corners` and the edges to the next corner `sides`, both (F, N) int32, and `uvs` (F, N, 2) float32."""
+
+    positions: np.ndarray
+    edges: np.ndarray
+    corners: np.ndarray
+    sides: np.ndarray
+    uvs: np.ndarray
+
+
 def mesh(picture: np.ndarray, depth: Depth | None, shape: Shape) -> jobs_pb2.JobSpec:
     """A mesh of a picture (H, W, 3) uint8; without depth the engine estimates it."""
     given = None if depth is None else pixels.depth_map(depth.values, disparity=not depth.metric)
@@ -59,7 +71,8 @@ def estimate(picture: np.ndarray) -> jobs_pb2.JobSpec:
 
 
 def opened(content: bytes) -> Sheet:
-    """The mesh in a PLY file as the engine writes it. Raises ValueError for another file."""
+    """The mesh in a PLY file as the engine writes it. Raises ValueError for another file, and for one whose faces name
+    vertices that are not there, or whose numbers are none."""
     head, found, body = content.partition(b"end_header\n")
     count: dict[str, int] = {}
     for line in head.decode("ascii", "replace").splitlines():
@@ -72,8 +85,40 @@ def opened(content: bytes) -> Sheet:
     if not found or len(body) != first + count.get("face", 0) * face.itemsize:
         raise ValueError("The engine sent a mesh that this version cannot read: update the two")
     vertices = np.frombuffer(body[:first], vertex)
+    triangles = np.ascontiguousarray(np.frombuffer(body[first:], face)["vertices"])
+    if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(vertices):
+        raise ValueError("The engine sent a mesh whose faces have corners that are not there: ask for it again")
+    if not (np.isfinite(vertices["place"]).all() and np.isfinite(vertices["uv"]).all()):
+        raise ValueError("The engine sent a mesh with places that are not numbers: ask for it again")
     return Sheet(
         positions=np.ascontiguousarray(vertices["place"]),
-        triangles=np.ascontiguousarray(np.frombuffer(body[first:], face)["vertices"]),
+        triangles=triangles,
         uvs=np.ascontiguousarray(vertices["uv"]),
     )
+
+
+def form(positions: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> Form:
+    """A mesh as Blender keeps it, with nothing left to mend: of faces (F, N) those are left out that have a vertex
+    twice, and all but the first that have the same ones. `uvs` (V, 2) are the vertices'. Raises ValueError where no
+    face is left."""
+    corners = np.ascontiguousarray(faces[_sound(faces)], np.int32)
+    if not len(corners):
+        raise ValueError("The mesh has no faces: choose another depth, or a larger Cut")
+    ends = np.sort(np.stack([corners, np.roll(corners, -1, 1)], -1).reshape(-1, 2), 1).astype(np.int64)
+    keys, sides = np.unique(ends[:, 0] << 32 | ends[:, 1], return_inverse=True)
+    return Form(
+        positions=np.ascontiguousarray(positions, np.float32),
+        edges=np.stack([keys >> 32, keys & 0xFFFFFFFF], 1).astype(np.int32),
+        corners=corners,
+        sides=sides.reshape(corners.shape).astype(np.int32),
+        uvs=np.ascontiguousarray(uvs[corners], np.float32),
+    )
+
+
+def _sound(faces: np.ndarray) -> np.ndarray:
+    """Which faces (F, N) have no vertex twice, and other ones than all before them."""
+    ranked = np.sort(faces, 1)
+    order = np.lexsort(ranked.T)  # the same ones beside each other, the first of them first
+    again = np.zeros(len(faces), bool)
+    again[order[1:]] = (ranked[order[1:]] == ranked[order[:-1]]).all(1)
+    return ~again & (ranked[:, 1:] != ranked[:, :-1]).all(1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from . import host, meshes, place, texels, unseen
+from . import host, looks, meshes, place, texels, unseen
 from .sheets import Sheet, sheet
 
 
@@ -235,7 +235,7 @@ def digest(picture: np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(picture), digest_size=16).hexdigest()
 
 
-def look_since(shown: place.Shown, before: str, side: int) -> np.ndarray | None:
+def look_since(shown: looks.Shown, before: str, side: int) -> np.ndarray | None:
     """What is shown as a texture (H, W, 3) uint8, if that is another look than the one whose digest is `before`; else
     None. Touches no Blender data."""
     present = shown.texture(side)
@@ -291,7 +291,7 @@ def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, reci
     there, part = found[touched, :3], share[touched][:, None].astype(np.float32)
     wanted = paint[touched].astype(np.float32) / 255
     if image.is_float:
-        wanted = place.linear(wanted)
+        wanted = looks.linear(wanted)
     found[touched, :3] = there + (wanted - there) * part
     made = bpy.data.images.new(
         image.name, width, height, alpha=channels in (2, 4), float_buffer=image.is_float,

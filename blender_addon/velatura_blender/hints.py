@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from . import capture, knobs, place, unseen
+from . import capture, knobs, looks, place, unseen
 from .client import pixels, spec
 from .pace import Breath, beside
 
@@ -18,7 +18,7 @@ class Hint:
 
     kind: str
     said: dict
-    picture: place.Raw | None
+    picture: looks.Raw | None
     of_scene: bool
 
     def message(self, depth):

@@ -2,41 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 import numpy as np
 
-from . import place
+from . import looks, place
 
 STEPS = 16  # straight pieces of a curve between two points
+Reckon = Callable[[], np.ndarray]
+"""Makes the mask of what was read, and touches no Blender data."""
 
 
-def of_alpha(picture: bpy.types.Image) -> np.ndarray:
+def part_of(settings: bpy.types.PropertyGroup, picture: looks.Raw) -> Reckon:
+    """What is to be painted anew in an image, as the scene's settings say now. Raises ValueError where what they name
+    is missing, and there where it holds nothing."""
+    height, width = picture.numbers.shape[:2]
+    if settings.mask_source == "ALPHA":
+        reckon = transparent(picture)
+        missing = "Nothing of the picture is transparent: erase what is to be painted anew (Paint mode, Erase Alpha)"
+    elif settings.mask_source == "IMAGE":
+        if settings.mask_image is None:
+            raise ValueError("Choose the mask picture: white is painted anew")
+        reckon, missing = white(settings.mask_image, width, height), "The mask picture is black everywhere"
+    else:
+        if settings.mask is None:
+            raise ValueError("Choose a mask: draw one in the Image editor's Mask mode")
+        reckon, missing = enclosed(settings.mask, width, height), "The mask encloses nothing of the picture"
+
+    def found() -> np.ndarray:
+        mask = reckon()
+        if not mask.any():
+            raise ValueError(missing)
+        return mask
+
+    return found
+
+
+def transparent(picture: looks.Raw) -> Reckon:
     """What is transparent."""
-    return 255 - place.read(picture)[..., 3]
+    return lambda: 255 - picture.texels()[..., 3]
 
 
-def of_image(mask: bpy.types.Image, width: int, height: int) -> np.ndarray:
-    """What is white in another picture of the same size. Raises ValueError for another size."""
+def white(mask: bpy.types.Image, width: int, height: int) -> Reckon:
+    """What is white now in another picture of the same size. Raises ValueError for another size."""
     if tuple(mask.size) != (width, height):
         raise ValueError(
             f"{mask.name} is {mask.size[0]} × {mask.size[1]}, the picture {width} × {height}: a mask has its size"
         )
-    return place.read(mask)[..., :3].max(2)
+    read = place.raw(mask)
+    return lambda: read.texels()[..., :3].max(2)
 
 
-def of_splines(mask: bpy.types.Mask, width: int, height: int) -> np.ndarray:
-    """What the closed curves of a mask's layers enclose; layers that subtract take away."""
-    found = np.zeros((height, width), np.uint8)
-    for layer in mask.layers:
-        if layer.hide_render:
-            continue
-        inside = np.zeros((height, width), bool)
-        for spline in layer.splines:
-            if spline.use_fill and len(spline.points) > 1:
-                inside |= _filled(_outline(spline) * _stretch(width, height), width, height)
-        drawn = np.where(inside ^ layer.invert, round(255 * layer.alpha), 0).astype(np.uint8)
-        found = np.minimum(found, 255 - drawn) if "SUBTRACT" in layer.blend else np.maximum(found, drawn)
-    return found
+def enclosed(mask: bpy.types.Mask, width: int, height: int) -> Reckon:
+    """What the closed curves of a mask's layers enclose now; layers that subtract take away."""
+    layers = [
+        (
+            [_outline(spline) for spline in layer.splines if spline.use_fill and len(spline.points) > 1],
+            layer.invert,
+            round(255 * layer.alpha),
+            "SUBTRACT" in layer.blend,
+        )
+        for layer in mask.layers
+        if not layer.hide_render
+    ]
+
+    def reckon() -> np.ndarray:
+        found = np.zeros((height, width), np.uint8)
+        for outlines, inverted, strength, takes in layers:
+            inside = np.zeros((height, width), bool)
+            for outline in outlines:
+                inside |= _filled(outline * _stretch(width, height), width, height)
+            drawn = np.where(inside ^ inverted, strength, 0).astype(np.uint8)
+            found = np.minimum(found, 255 - drawn) if takes else np.maximum(found, drawn)
+        return found
+
+    return reckon
 
 
 def _stretch(width: int, height: int) -> np.ndarray:

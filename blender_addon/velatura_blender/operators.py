@@ -10,6 +10,7 @@ import bpy
 from . import asking, hints, host, lent, painting, place, preferences, resume, unseen, wiring
 from .client import VelaturaError
 from .errands import errands
+from .pace import beside
 from .session import session
 from .sheets import sheets_in_turn
 
@@ -58,6 +59,12 @@ def _pieces(asked, tasks):
     """Steps of an errand that end with a task, which `tasks` takes."""
     tasks.append((yield from asked))
     return tasks[0].message or f"{tasks[0].title} …"
+
+
+def sent(title, job, put, left_out=None):
+    """The task of the job that `job` makes beside Blender's thread, in pieces; it may touch nothing of Blender's."""
+    (spec,) = yield from beside([job])
+    return session.run(title, spec, put, left_out=left_out)
 
 
 class Asking:

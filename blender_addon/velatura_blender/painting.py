@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from . import hints, history, knobs, masks, offer, styles
+from . import hints, history, knobs, offer, styles
 from .client import spec
 from .session import session
 
@@ -198,25 +198,6 @@ def extras(context, size, value, controls=None):
             spec.adapter(each.model, each.weight) for each in settings.adapters if each.use and each.model
         ),
     }
-
-
-def part_of(settings, picture):
-    """The mask of what is to be painted anew in an image. Raises ValueError where it holds nothing."""
-    width, height = picture.size
-    if settings.mask_source == "ALPHA":
-        found = masks.of_alpha(picture)
-        missing = "Nothing of the picture is transparent: erase what is to be painted anew (Paint mode, Erase Alpha)"
-    elif settings.mask_source == "IMAGE":
-        if settings.mask_image is None:
-            raise ValueError("Choose the mask picture: white is painted anew")
-        found, missing = masks.of_image(settings.mask_image, width, height), "The mask picture is black everywhere"
-    else:
-        if settings.mask is None:
-            raise ValueError("Choose a mask: draw one in the Image editor's Mask mode")
-        found, missing = masks.of_splines(settings.mask, width, height), "The mask encloses nothing of the picture"
-    if not found.any():
-        raise ValueError(missing)
-    return found
 
 
 CLASSES = (VelaturaControl, VelaturaAdapter)

@@ -4,9 +4,10 @@ from functools import partial
 
 import bpy
 
-from . import asking, hints, host, painting, place, preferences, resume
-from .operators import Asking
+from . import asking, hints, host, masks, painting, place, preferences, resume
+from .operators import Asking, sent
 from .session import session
+from .sheets import painted_in_turn
 
 
 class VELATURA_OT_generate(Asking, bpy.types.Operator):
@@ -24,30 +25,27 @@ class VELATURA_OT_generate(Asking, bpy.types.Operator):
     )
 
     def ask(self, context):
-        """Send it."""
-        settings = context.scene.velatura
+        """Read what there is, and send it; in pieces."""
+        settings, picture, source = context.scene.velatura, None, None
         width, height = self.value(context, "size"), self.value(context, "height")
         edges, kind = self.value(context, "edges"), self.value(context, "source")
-        source = picture = None
         if kind != "WORDS":
             picture = self.picture(context)
             width, height = picture.size
-            given = place.read(picture)[..., :3]
-            part = painting.part_of(settings, picture) if kind == "MASK" else None
-            source = asking.Source(
-                image=given, strength=self.value(context, "strength"), mask=part,
-                grow=settings.mask_grow, feather=settings.mask_feather,
+            read = place.raw(picture)
+            source = partial(
+                source_of, read, masks.part_of(settings, read) if kind == "MASK" else None,
+                strength=self.value(context, "strength"), grow=settings.mask_grow, feather=settings.mask_feather,
             )  # fmt: skip
-        wish = yield from hints.settled(self.wish(context, (width, height or width)))
+        before, material = picture.name if picture is not None else "", host.edited_material(context)
         session.connect(preferences.endpoint(context))
-        put = partial(
-            put_picture,
-            title=wish.prompt,
-            before=picture.name if picture is not None else "",
-            material=host.edited_material(context),
-        )
-        spec = asking.painting(wish, "" if edges == "NONE" else edges, source)
-        return session.run("Picture", spec, put, left_out=wish.left_out)
+        wish = yield from hints.settled(self.wish(context, (width, height or width)))
+
+        def job():
+            return asking.painting(wish, "" if edges == "NONE" else edges, None if source is None else source())
+
+        put = partial(put_picture, title=wish.prompt, before=before, material=material)
+        return (yield from sent("Picture", job, put, wish.left_out))
 
     def picture(self, context):
         """The image to start from."""
@@ -60,13 +58,16 @@ class VELATURA_OT_generate(Asking, bpy.types.Operator):
         return shown
 
 
+def source_of(read, part, **more):
+    """What to start from, of a picture that was read; `part` reckons its mask. Touches no Blender data."""
+    return asking.Source(image=read.texels()[..., :3], mask=None if part is None else part(), **more)
+
+
 @resume.resumable
 def put_picture(result, title, before="", material=""):
     """An image for each picture, shown where the former one was, as a node where a material was edited."""
-    images = [
-        place.image(place.title(title), asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
-        for artifact in result.artifacts
-    ]
+    ready = yield from painted_in_turn(result.artifacts)
+    images = [place.image(place.title(title), *each) for each in ready]
     host.show_image(images[0], before)
     edited = bpy.data.materials.get(material)
     if edited is not None and host.nodes_of(edited):

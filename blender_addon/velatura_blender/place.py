@@ -6,7 +6,6 @@ its own materials: switching a slot's link back to "Data" brings them back.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from functools import partial
 import bpy
 import numpy as np
 
-from . import host, icons
+from . import host, icons, looks
 from .sheets import Sheet, sheet
 
 LAYER = "Velatura UV"
@@ -34,7 +33,7 @@ def title(words: str, most: int = 48) -> str:
 
 
 def image(name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: bool = False) -> bpy.types.Image:
-    """A new packed image of (H, W, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
+    """A new packed image of (H, W, 1, 3 or 4), row 0 on top: uint8 in sRGB, or with `data` plain numbers, also uint16.
 
     A fourth channel is kept beside the colours. Blender reads it when it is first looked at.
     """
@@ -146,12 +145,12 @@ def look_of(thing: bpy.types.Object, layer: str, side: int) -> Callable[[], np.n
     return lambda: np.broadcast_to(color, (side, side, 3)).copy()
 
 
-def shown(thing: bpy.types.Object, layer: str) -> Shown | None:
+def shown(thing: bpy.types.Object, layer: str) -> looks.Shown | None:
     """The image that an object wears in a layer, as it is now; None where its look is another one."""
     worn = look(thing)
     if worn is None or worn.layer != layer:
         return None
-    return Shown(raw=raw(worn.image), scale=tuple(worn.scale), shift=tuple(worn.shift))
+    return looks.Shown(raw=raw(worn.image), scale=tuple(worn.scale), shift=tuple(worn.shift))
 
 
 def shows_more(thing: bpy.types.Object, layer: str) -> bool:
@@ -169,7 +168,7 @@ def base_color(worn: bpy.types.Material | None, other: Sequence[float]) -> np.nd
     if worn is not None:
         shader = _shader_of(worn)
         color = worn.diffuse_color if shader is None else shader.inputs["Base Color"].default_value
-    return _to_bytes(_srgb(np.array(color[:3])))
+    return looks.to_bytes(looks.srgb(np.array(color[:3])))
 
 
 def look(thing: bpy.types.Object, worn: bpy.types.Material | None = None) -> Look | None:
@@ -212,109 +211,17 @@ def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
     return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Raw:
-    """An image's numbers as Blender has them: float32 (H, W, C), row 0 at the bottom. To read them is quick, and
-    `texels` reckons."""
-
-    numbers: np.ndarray
-    is_float: bool
-
-    def is_as(self, other: Raw) -> bool:
-        """Whether both are the same."""
-        return self.is_float == other.is_float and np.array_equal(self.numbers, other.numbers)
-
-    def texels(self) -> np.ndarray:
-        """Pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve. Touches no Blender data."""
-        given, channels = self.numbers[::-1], self.numbers.shape[2]
-        if self.is_float:
-            parts = [_srgb(given[..., : 3 if channels >= 3 else 1]), *([given[..., -1:]] if channels in (2, 4) else [])]
-            given = _to_bytes(np.concatenate(parts, 2))
-        else:  # they are bytes behind a point, and as such quickly read
-            given = given * np.float32(255)
-            given += 0.5
-            given = given.astype(np.uint8)
-        found = np.full((*given.shape[:2], 4), 255, np.uint8)
-        found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
-        if channels in (2, 4):
-            found[..., 3] = given[..., -1]
-        return found
-
-
-def raw(picture: bpy.types.Image) -> Raw:
+def raw(picture: bpy.types.Image) -> looks.Raw:
     """An image's numbers as they are now."""
     (width, height), channels = picture.size, picture.channels
     numbers = np.empty(width * height * channels, np.float32)
     picture.pixels.foreach_get(numbers)
-    return Raw(numbers=numbers.reshape(height, width, channels), is_float=picture.is_float)
+    return looks.Raw(numbers=numbers.reshape(height, width, channels), is_float=picture.is_float)
 
 
 def read(picture: bpy.types.Image) -> np.ndarray:
     """An image's pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve."""
     return raw(picture).texels()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Shown:
-    """An image that an object wears, and how it is laid: `scale` and `shift` of UVs."""
-
-    raw: Raw
-    scale: tuple[float, ...]
-    shift: tuple[float, ...]
-
-    def is_as(self, other: Shown | None) -> bool:
-        """Whether both are the same."""
-        laid = other is not None and (self.scale, self.shift) == (other.scale, other.shift)
-        return laid and self.raw.is_as(other.raw)
-
-    def texture(self, side: int) -> np.ndarray:
-        """It as a texture, as `look_of` says. Touches no Blender data."""
-        pixels = self.raw.texels()[..., :3]
-        if (self.scale, self.shift) == ((1, 1), (0, 0)):
-            return _resized(pixels, side)
-        return _laid(pixels, side, self.scale, self.shift)
-
-
-def _srgb(linear: np.ndarray) -> np.ndarray:
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def linear(srgb: np.ndarray) -> np.ndarray:
-    """Colours 0..1 off the sRGB curve."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _to_bytes(values: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
-def _laid(pixels: np.ndarray, side: int, scale: Sequence[float], shift: Sequence[float]) -> np.ndarray:
-    """A picture (H, W, 3) uint8 repeated over a square texture, each texel the mean of what falls into it."""
-    height, width = pixels.shape[:2]
-    fine = min(max(math.ceil(max(abs(scale[0]) * width, abs(scale[1]) * height) / side), 1), 4)  # samples a texel
-    place = (np.arange(side * fine) + 0.5) / (side * fine)
-    columns = np.floor((place * scale[0] + shift[0]) % 1 * width).astype(int) % width
-    rows = height - 1 - np.floor((place[::-1] * scale[1] + shift[1]) % 1 * height).astype(int) % height
-    total = np.zeros((side, side, 3), np.float32)
-    for down in range(fine):
-        for across in range(fine):
-            total += pixels[rows[down::fine, None], columns[None, across::fine]]
-    return np.rint(total / fine**2).astype(np.uint8)
-
-
-def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
-    """At least `side` and at most 8192 pixels each way, bilinear."""
-    for axis in (0, 1):
-        length = pixels.shape[axis]
-        wanted = min(max(side, length), 8192)
-        if wanted != length:
-            place = np.clip((np.arange(wanted) + 0.5) * length / wanted - 0.5, 0, length - 1)
-            low = np.floor(place).astype(int)
-            part = (place - low).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-            high = np.minimum(low + 1, length - 1)
-            pixels = pixels.take(low, axis) * (1 - part) + pixels.take(high, axis) * part
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
 
 
 def uv_layer(thing: bpy.types.Object, *, fresh: bool = False) -> tuple[str, bool]:

@@ -6,9 +6,11 @@ import bpy
 import numpy as np
 
 from . import asking, asking_relief, capture, host, place, preferences, resume
-from .operators import EDITING, Asking
+from .errands import errands
+from .operators import EDITING, Asking, act, refused, sent
 from .pace import beside
 from .session import session
+from .sheets import sheets_in_turn
 
 DEPTHS = [
     ("NEAR", "White Is Near", "As estimators draw it; black is nothing"),
@@ -98,7 +100,7 @@ class Relieving:
         return filled(found)
 
     def seen(self, context):
-        """The depth, or None where it is to be estimated. Raises ValueError for one that tells nothing."""
+        """What reckons the depth, or None where it is to be estimated. Raises ValueError where there is none."""
         if self.depth:
             image = bpy.data.images.get(self.depth)
             if image is None:
@@ -122,7 +124,7 @@ class VELATURA_OT_relief_mesh(Relieving, bpy.types.Operator):
     triangles: bpy.props.IntProperty(name="Triangles", default=100_000, min=0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def ask(self, context):
-        """Send it."""
+        """Read what there is, and send it; in pieces."""
         picture, depth = self.picture(context), self.seen(context)
         through = self.value(context, "lens") == "SCENE"
         shape = asking_relief.Shape(
@@ -133,8 +135,12 @@ class VELATURA_OT_relief_mesh(Relieving, bpy.types.Operator):
         )  # fmt: skip
         session.connect(preferences.endpoint(context))
         eye = None if through else list(context.scene.cursor.location)
-        put = partial(put_mesh, picture=picture.name, eye=eye)
-        return session.run("Mesh", asking_relief.mesh(place.read(picture)[..., :3], depth, shape), put)
+        read, put = place.raw(picture), partial(put_mesh, picture=picture.name, eye=eye)
+
+        def job():
+            return asking_relief.mesh(read.texels()[..., :3], None if depth is None else depth(), shape)
+
+        return sent("Mesh", job, put)
 
 
 class VELATURA_OT_relief_plane(Relieving, bpy.types.Operator):
@@ -147,22 +153,18 @@ class VELATURA_OT_relief_plane(Relieving, bpy.types.Operator):
     height: bpy.props.FloatProperty(name="Height", default=0.4, options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def execute(self, context):
-        """With depth at hand it is made at once, and no engine is asked."""
+        """With depth at hand no engine is asked."""
         try:
             depth = None if context.mode.startswith("EDIT") else self.seen(context)
-            if depth is None:
-                return Asking.execute(self, context)
-            picture = self.picture(context)
-            message = put_plane(nearness(depth), **self.asked(context, picture))
         except ValueError as error:
-            session.say(str(error))
-            session.failed = True
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        host.undo_step("Plane")
-        session.say(message)
-        self.report({"INFO"}, message)
-        return {"FINISHED"}
+            return refused(self, error)
+        if depth is None:
+            return Asking.execute(self, context)
+        return act(self, context, lambda: self.begin(context, depth), errands.wait)
+
+    def begin(self, context, depth):
+        """Make it of this depth."""
+        return errands.start("Plane", plane(depth, **self.asked(context, self.picture(context))))
 
     def asked(self, context, picture):
         """What is to be placed."""
@@ -170,13 +172,13 @@ class VELATURA_OT_relief_plane(Relieving, bpy.types.Operator):
         return {"picture": picture.name, "eye": list(context.scene.cursor.location), **more}
 
     def ask(self, context):
-        """Have the depth estimated."""
+        """Have the depth estimated; in pieces."""
         if context.mode.startswith("EDIT"):
             raise ValueError(EDITING)
         picture = self.picture(context)
         session.connect(preferences.endpoint(context))
-        put = partial(put_estimated_plane, **self.asked(context, picture))
-        return session.run("Plane", asking_relief.estimate(place.read(picture)[..., :3]), put)
+        read, put = place.raw(picture), partial(put_estimated_plane, **self.asked(context, picture))
+        return sent("Plane", lambda: asking_relief.estimate(read.texels()[..., :3]), put)
 
 
 def filled(image):
@@ -187,22 +189,25 @@ def filled(image):
 
 
 def depth_of(image, kind):
-    """The depth that an image shows. Raises ValueError where its numbers are none, or show nothing."""
-    (width, height), channels = image.size, image.channels
-    flat = np.empty(width * height * channels, np.float32)
-    image.pixels.foreach_get(flat)
-    values = np.ascontiguousarray(flat.reshape(height, width, channels)[::-1, :, 0])
-    if np.isnan(values).any():
-        raise ValueError(f"{image.name} has pixels that are not numbers: mend the depth first")
-    if kind == "METRES":
-        if not image.is_float:
-            raise ValueError(f"{image.name} holds 8 bits, not metres: open the depth as a float image, such as EXR")
-        return asking_relief.Depth(values=values, metric=True)
-    values = np.clip(values, 0, 1)
-    values = values if kind == "NEAR" else 1 - values
-    if not values.any():
-        raise ValueError(f"{image.name} shows nothing that is near: choose another depth, or what it shows")
-    return asking_relief.Depth(values=values)
+    """What reckons the depth that an image shows now, and touches no Blender data. Raises ValueError for bytes that are
+    to be metres, and there where numbers are none, or show nothing."""
+    read, name = place.raw(image), image.name
+    if kind == "METRES" and not read.is_float:
+        raise ValueError(f"{name} holds 8 bits, not metres: open the depth as a float image, such as EXR")
+
+    def reckon():
+        values = np.ascontiguousarray(read.numbers[::-1, :, 0])
+        if np.isnan(values).any():
+            raise ValueError(f"{name} has pixels that are not numbers: mend the depth first")
+        if kind == "METRES":
+            return asking_relief.Depth(values=values, metric=True)
+        values = np.clip(values, 0, 1)
+        values = values if kind == "NEAR" else 1 - values
+        if not values.any():
+            raise ValueError(f"{name} shows nothing that is near: choose another depth, or what it shows")
+        return asking_relief.Depth(values=values)
+
+    return reckon
 
 
 def nearness(depth):
@@ -230,39 +235,50 @@ def lens_message(context, picture):
 def put_mesh(result, picture, eye):
     """A new object that wears the picture. `eye` is where the camera stands that looks along Y; None: the mesh is in
     the world already."""
-    artifact = result.artifacts[0]
-    (sheet,) = yield from beside([partial(asking_relief.opened, artifact.file)])
-    positions = sheet.positions
-    if eye is not None:  # from x right, y up, seen along -z
-        positions = np.stack([positions[:, 0], -positions[:, 2], positions[:, 1]], 1)
-    thing = build(f"{picture} mesh", positions, sheet.triangles, sheet.uvs)
-    thing.data[place.RECIPE] = asking.recipe_of(artifact)
+    ((form, recipe),) = yield from beside([partial(_read, result.artifacts[0], eye is not None)])
+    thing = build(f"{picture} mesh", form)
+    thing.data[place.RECIPE] = recipe
     if eye is not None:
         thing.location = eye
-    wear(thing, picture, thing.data[place.RECIPE])
-    return f"Mesh «{thing.name}», {len(positions)} vertices, {len(sheet.triangles)} triangles"
+    wear(thing, picture, recipe)
+    return f"Mesh «{thing.name}», {len(form.positions)} vertices, {len(form.corners)} triangles"
+
+
+def _read(artifact, turned):
+    """The mesh that came, and its recipe; with `turned` from x right, y up, seen along -z. Touches no Blender data."""
+    sheet = asking_relief.opened(artifact.file)
+    positions = sheet.positions
+    if turned:
+        positions = np.stack([positions[:, 0], -positions[:, 2], positions[:, 1]], 1)
+    return asking_relief.form(positions, sheet.triangles, sheet.uvs), asking.recipe_of(artifact)
 
 
 @resume.resumable
 def put_estimated_plane(result, picture, eye, side, height):
     """A new plane that wears the picture, displaced by the depth that came."""
-    values = asking.picture(result.artifacts[0], deep=True)[..., 0]
-    shares = values.astype(np.float32) / np.iinfo(values.dtype).max
-    return put_plane(shares, picture, eye, side, height, asking.recipe_of(result.artifacts[0]))
+    artifact = result.artifacts[0]
+    (recipe,) = yield from beside([partial(asking.recipe_of, artifact)])
+
+    def shares():
+        values = asking.picture(artifact, deep=True)[..., 0]
+        return values.astype(np.float32) / np.iinfo(values.dtype).max
+
+    return (yield from put_plane(shares, picture, eye, side, height, recipe))
 
 
 def put_plane(shares, picture, eye, side, height, recipe=""):
-    """A new plane that wears the picture and stands upright, facing -Y, displaced by nearness (H, W) 0..1."""
+    """In pieces, a new plane that wears the picture and stands upright, facing -Y, displaced by the nearness (H, W)
+    0..1 that `shares` reckons and that touches no Blender data. Raises ValueError where the picture is gone."""
+    (ready,) = yield from sheets_in_turn([lambda: _deep(shares())])
     image = bpy.data.images.get(picture)
     if image is None:
         raise ValueError(f"The picture «{picture}» is gone")
     width, tall = (side * each / max(image.size) / 2 for each in image.size)
-    positions = np.array([(-width, 0, -tall), (width, 0, -tall), (width, 0, tall), (-width, 0, tall)], np.float32)
-    uvs = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
-    thing = build(f"{picture} plane", positions, np.array([[0, 1, 2, 3]], np.int32), uvs)
+    positions = np.array([(-width, 0, -tall), (width, 0, -tall), (width, 0, tall), (-width, 0, tall)])
+    form = asking_relief.form(positions, np.array([[0, 1, 2, 3]]), np.array([(0, 0), (1, 0), (1, 1), (0, 1)]))
+    thing = build(f"{picture} plane", form)
     thing.location = eye
-    deep = np.repeat(np.rint(shares * 65535).astype(np.uint16)[..., None], 3, 2)
-    depth = place.image(f"{picture} depth", deep, recipe, data=True)
+    depth = place.image(f"{picture} depth", ready, recipe, data=True)
     divide = thing.modifiers.new("Divide", "SUBSURF")
     divide.subdivision_type, divide.levels, divide.render_levels = "SIMPLE", 7, 9
     lift = thing.modifiers.new("Depth", "DISPLACE")
@@ -274,22 +290,32 @@ def put_plane(shares, picture, eye, side, height, recipe=""):
     return f"Plane «{thing.name}»; its modifiers Divide and Depth can be changed"
 
 
-def build(name, positions, faces, uvs):
-    """A new object of faces with as many corners each (F, N); `uvs` (V, 2) are the vertices'. It is selected and made
-    active, unless something is being edited."""
+def _deep(shares):
+    """Numbers (H, W) 0..1 as grey (H, W, 1) uint16."""
+    return np.rint(shares * 65535).astype(np.uint16)[..., None]
+
+
+def plane(depth, **asked):
+    """Steps of a plane by the depth that `depth` reckons; what is asked of `put_plane`. It is one step to be undone."""
+    message = yield from put_plane(lambda: nearness(depth()), **asked)
+    host.undo_step("Plane")
+    return message
+
+
+def build(name, form):
+    """A new object of an `asking_relief.Form`. It is selected and made active, unless something is being edited."""
     mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(positions))
-    # Attributes are written as Blender keeps them, which takes a fraction of the time of rows.
-    mesh.attributes["position"].data.foreach_set("vector", np.ascontiguousarray(positions, np.float32).ravel())
-    corners = np.ascontiguousarray(faces, np.int32).ravel()
-    mesh.loops.add(len(corners))
-    mesh.attributes[".corner_vert"].data.foreach_set("value", corners)
-    mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, len(corners), faces.shape[1], dtype=np.int32))
-    mesh.update(calc_edges=True)
-    mesh.validate()
-    layer = mesh.uv_layers.new(name=LAYER, do_init=False)
-    layer.uv.foreach_set("vector", np.ascontiguousarray(uvs[corners], np.float32).ravel())
+    mesh.vertices.add(len(form.positions))
+    mesh.edges.add(len(form.edges))
+    mesh.loops.add(form.corners.size)
+    mesh.polygons.add(len(form.corners))
+    # Attributes are written as Blender keeps them, which takes a fraction of the time of rows, and of finding edges.
+    mesh.attributes["position"].data.foreach_set("vector", form.positions.ravel())
+    for kept, values in ((".edge_verts", form.edges), (".corner_vert", form.corners), (".corner_edge", form.sides)):
+        mesh.attributes[kept].data.foreach_set("value", values.ravel())
+    mesh.polygons.foreach_set("loop_start", np.arange(0, form.corners.size, form.corners.shape[1], dtype=np.int32))
+    mesh.update()
+    mesh.uv_layers.new(name=LAYER, do_init=False).uv.foreach_set("vector", form.uvs.ravel())
     mesh.shade_smooth()
     thing = bpy.data.objects.new(name, mesh)
     bpy.context.scene.collection.objects.link(thing)

@@ -7,8 +7,10 @@ import numpy as np
 
 from . import asking, asking_local, canvas, hints, host, place, preferences, resume
 from .held import hold
-from .operators import Asking
+from .operators import Asking, sent
+from .pace import beside
 from .session import session
+from .sheets import painted_in_turn, sheet
 
 
 class VelaturaRepeating(bpy.types.PropertyGroup):
@@ -59,9 +61,8 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
     band: bpy.props.IntProperty(name="Band", default=48, min=8, max=4096, options={"SKIP_SAVE"})  # type: ignore[valid-type]
 
     def ask(self, context):
-        """Send it."""
+        """Read what there is, and send it; in pieces."""
         image, owner = self.picture(context)
-        wish = yield from hints.settled(self.wish(context, tuple(image.size)))
         band, axes = self.value(context, "band"), self.value(context, "axes")
         shortest = min(side for side, axis in zip(image.size, "xy", strict=True) if axis in axes)
         if 2 * band >= shortest:
@@ -69,12 +70,17 @@ class VELATURA_OT_make_seamless(Repeating, bpy.types.Operator):
                 f"Two bands of {band} pixels leave nothing of {image.name}, which has {shortest}: set Band to less "
                 f"than {shortest / 2:g}, or paint a Seamless Texture anew"
             )
-        session.connect(preferences.endpoint(context))
-        spec = asking_local.seamless(wish, place.read(image)[..., :3], band, axes)
         kept = {"image": canvas.key(image), "thing": None, "slot": 0}
         if owner is not None:
             kept |= {"thing": hold(owner.thing), "slot": owner.slot}
-        return session.run("Make Seamless", spec, partial(put_seamless, **kept), left_out=wish.left_out)
+        read = place.raw(image)
+        session.connect(preferences.endpoint(context))
+        wish = yield from hints.settled(self.wish(context, tuple(image.size)))
+
+        def job():
+            return asking_local.seamless(wish, read.texels()[..., :3], band, axes)
+
+        return (yield from sent("Make Seamless", job, partial(put_seamless, **kept), wish.left_out))
 
     def picture(self, context):
         """The image, and whose texture it is where it was asked of an object. Raises ValueError where there is none."""
@@ -104,14 +110,19 @@ def _readable(image):
 @resume.resumable
 def put_seamless(result, image, thing, slot):
     """A new image whose edges meet, on the object that it was asked of; says what was done."""
-    before, artifact = canvas.found(bpy.data.images, image), result.artifacts[0]
-    painted, recipe = asking.picture(artifact)[..., :3], asking.recipe_of(artifact)
-    if before is None or tuple(before.size) != painted.shape[1::-1]:
-        made = place.image(image[0], painted, recipe)
+    artifact, before = result.artifacts[0], canvas.found(bpy.data.images, image)
+    present = None if before is None or not all(before.size) else place.raw(before)
+    alpha = None if before is None or not canvas.has_bytes(before) else before.channels in (2, 4)
+    ((paint, share, ready, recipe),) = yield from beside([partial(_over, artifact, present, alpha)])
+    before = canvas.found(bpy.data.images, image)
+    if share is None or before is None or before.size[:] != paint.shape[1::-1]:
+        made = place.image(image[0], ready if share is None else paint, recipe)
         host.show_image(made, "")
         return f"«{made.name}» repeats, seed {artifact.seed}; what it was made of is gone, or has another size"
-    changed = (painted != place.read(before)[..., :3]).any(2)
-    made = canvas.copy_with(before, painted, changed.astype(np.float32), recipe)
+    if ready is not None and canvas.has_bytes(before) and place.raw(before).is_as(present):
+        made = canvas.copy_from(before, ready, recipe)
+    else:  # floats, or somebody painted on it meanwhile
+        made = canvas.copy_with(before, paint, share, recipe)
     host.show_image(made, before.name)
     owner = None if thing is None else thing.find()
     worn = owner.material_slots[slot].material if owner is not None and slot < len(owner.material_slots) else None
@@ -120,6 +131,18 @@ def put_seamless(result, image, thing, slot):
     elif thing is not None:
         return f"«{made.name}» repeats, seed {artifact.seed}; {thing.name} does not show {before.name} any more"
     return f"«{made.name}» repeats, seed {artifact.seed}"
+
+
+def _over(artifact, present, alpha):
+    """The paint (H, W, 3) that came, where it is another picture than `present` (H, W), that picture with it made ready
+    where `alpha` says whether it has one, and the recipe. Where none of that size is present the paint alone is made
+    ready. Touches no Blender data."""
+    paint, recipe = asking.picture(artifact)[..., :3], asking.recipe_of(artifact)
+    if present is None or present.numbers.shape[:2] != paint.shape[:2]:
+        return paint, None, sheet(paint), recipe
+    there = present.texels()
+    share = (paint != there[..., :3]).any(2).astype(np.float32)
+    return paint, share, None if alpha is None else canvas.over_bytes(there, paint, share, alpha=alpha), recipe
 
 
 class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
@@ -135,9 +158,9 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
     def ask(self, context):
         """Send it."""
         side = self.value(context, "size")
-        wish = yield from hints.settled(self.wish(context, (side, side)))
         session.connect(preferences.endpoint(context))
         said = {name: self.value(context, name) for name in ("count", "shared", "difference", "axes")}
+        wish = yield from hints.settled(self.wish(context, (side, side)))
         spec = asking_local.tile_set(wish, **said)
         return session.run("Tile Set", spec, partial(put_tiles, title=wish.prompt), left_out=wish.left_out)
 
@@ -145,11 +168,8 @@ class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):
 @resume.resumable
 def put_tiles(result, title):
     """An image for each tile, the first one shown; says what was done."""
-    name = place.title(title)
-    made = [
-        place.image(f"{name} tile {number}", asking.picture(artifact)[..., :3], asking.recipe_of(artifact))
-        for number, artifact in enumerate(result.artifacts, 1)
-    ]
+    ready, name = (yield from painted_in_turn(result.artifacts)), place.title(title)
+    made = [place.image(f"{name} tile {number}", *each) for number, each in enumerate(ready, 1)]
     host.show_image(made[0], "")
     return f"{len(made)} tiles that fit beside each other, from seed {result.artifacts[0].seed}"
 

@@ -13,6 +13,7 @@ from .held import hold
 from .operators import Asking, act
 from .pace import beside
 from .session import session
+from .sheets import sheets_in_turn
 
 STILL, FILM = "Restyle", film.TITLE
 SOURCES = [
@@ -167,10 +168,13 @@ def still(wanted):
 def put_restyle(result, title, before="", alpha=None):
     """A new image, as transparent as the render was, shown where the last render or restyling was."""
     (artifact,) = result.artifacts
-    pixels = asking.picture(artifact)[..., :3]
-    if alpha is not None:
-        pixels = np.concatenate([pixels, alpha[..., None]], 2)
-    image = place.image(f"{place.title(title)} restyled", pixels, asking.recipe_of(artifact))
+
+    def picture():
+        colors = asking.picture(artifact)[..., :3]
+        return colors if alpha is None else np.concatenate([colors, alpha[..., None]], 2)
+
+    (ready,) = yield from sheets_in_turn([picture])
+    image = place.image(f"{place.title(title)} restyled", ready, asking.recipe_of(artifact))
     if alpha is not None:
         image.alpha_mode = "STRAIGHT"
     host.show_image(image, before)

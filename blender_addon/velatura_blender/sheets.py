@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from . import icons
-from .client import png
+from . import asking, icons
+from .client import jobs_pb2, png
 from .pace import Pieces, beside
+
+APART = 16  # rows from one that is tried to the next
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history.
+    """A picture of 1, 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history.
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
+    On that thread it also reads the file when the picture is first looked at: one that is only stored in half the time.
+    So a picture is deflated where that makes it less than half as long; paint has grain, and hardly shrinks.
     """
 
     channels: int
@@ -25,15 +31,30 @@ class Sheet:
 
 
 def sheet(pixels: np.ndarray) -> Sheet:
-    """Make pixels (H, W, 3 or 4) ready, row 0 on top: uint8, or uint16."""
+    """Make pixels (H, W, 1, 3 or 4) ready, row 0 on top: uint8, or uint16."""
     height, width, channels = pixels.shape
     little = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
     raster = png.Raster(
         width=width, height=height, channels=channels, bits=8 * pixels.dtype.itemsize, data=little.tobytes()
     )
-    return Sheet(channels, png.encode(raster, level=1), icons.small(pixels))
+    return Sheet(channels, png.encode(raster, level=_level(little)), icons.small(pixels))
+
+
+def _level(pixels: np.ndarray) -> int:
+    """How a picture (H, W, C) is to be deflated, judged by some of its rows."""
+    some = np.ascontiguousarray(pixels[::APART])
+    return 1 if 2 * len(zlib.compress(some, 1)) < some.nbytes else 0
 
 
 def sheets_in_turn(pictures: Sequence[Callable[[], np.ndarray]]) -> Pieces[list[Sheet]]:
     """Make the pictures of these functions ready, in a thread of their own. The functions may not touch Blender."""
     return beside([lambda picture=picture: sheet(picture()) for picture in pictures])
+
+
+def painted_in_turn(artifacts: Sequence[jobs_pb2.Artifact]) -> Pieces[list[tuple[Sheet, str]]]:
+    """The colours of pictures that came, made ready in a thread of their own, each with its recipe."""
+    return beside([partial(_of, artifact) for artifact in artifacts])
+
+
+def _of(artifact: jobs_pb2.Artifact) -> tuple[Sheet, str]:
+    return sheet(asking.picture(artifact)[..., :3]), asking.recipe_of(artifact)

@@ -17,7 +17,7 @@ import bpy
 import gpu
 import numpy as np
 
-from . import capture, drawing, host, offscreen, place
+from . import capture, drawing, host, looks, offscreen, place
 from .pace import Pieces, beside
 
 FIRST = ("media_type", "file_format", "color_mode", "color_depth")
@@ -199,7 +199,7 @@ def _render(scene: bpy.types.Scene) -> Pieces[None]:
         raise ValueError("The render was stopped")
 
 
-def _read(file: Path) -> place.Raw:
+def _read(file: Path) -> looks.Raw:
     loaded = bpy.data.images.load(str(file), check_existing=False)
     try:
         if not all(loaded.size):

@@ -1,7 +1,8 @@
 """Small scenes and what Cycles says of them."""
 
+import threading
 import time
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
 
 import bpy
 import numpy as np
@@ -154,21 +155,22 @@ def accepted():
 
 
 def after_the_button(monkeypatch, change):
-    """Have something changed when the first piece is done, as it is when an artist presses the button; what it begins
-    beside Blender's thread is not ready then, however quick it is."""
-    start, wait, waited = Errands.start, pace.wait, []
+    """Have something changed when the first piece is done, as it is when an artist presses the button; what that begins
+    beside Blender's thread waits for the change."""
+    start, changed = Errands.start, threading.Event()
 
-    def not_yet(coming, moment):
-        waited.append(moment)
-        return wait(coming, moment) if len(waited) > 1 else SimpleNamespace(not_done=coming)
+    class Held(ThreadPoolExecutor):
+        def submit(self, call):
+            return super().submit(lambda: call() if changed.wait(20) else None)
 
     def and_change(self, title, steps, **more):
         errand = start(self, title, steps, **more)
         assert not errand.done
         change()
+        changed.set()
         return errand
 
-    monkeypatch.setattr(pace, "wait", not_yet)
+    monkeypatch.setattr(pace, "ThreadPoolExecutor", Held)
     monkeypatch.setattr(Errands, "start", and_change)
 
 

@@ -11,7 +11,7 @@ from scenes import accepted, add, after_the_button, come, faces_of_texels, place
 from velatura import pixels
 from velatura.testing import Script, painter
 from velatura.v1 import jobs_pb2
-from velatura_blender import canvas, capture, flat, pace, place, texels, vantage
+from velatura_blender import canvas, capture, flat, looks, pace, place, texels, vantage
 from velatura_blender import session as sessions
 from velatura_blender.errands import errands
 from velatura_blender.session import session
@@ -120,7 +120,7 @@ def test_only_texels_of_the_chosen_faces_change_and_all_others_are_the_same_to_t
     deep = face == front
     deep[1:-1, 1:-1] &= (face[2:, 1:-1] == front) & (face[:-2, 1:-1] == front)
     np.testing.assert_allclose(
-        numbers(made)[deep][:, :3], np.broadcast_to(place.linear(wanted) if float_buffer else wanted, (deep.sum(), 3)),
+        numbers(made)[deep][:, :3], np.broadcast_to(looks.linear(wanted) if float_buffer else wanted, (deep.sum(), 3)),
         atol=2e-3 if float_buffer else 1e-6,
     )  # fmt: skip
     assert np.array_equal(numbers(made)[..., 3], before[..., 3])
@@ -540,7 +540,7 @@ def in_half(top, **more):
 def test_of_two_edits_that_are_asked_for_in_a_row_the_second_lies_over_the_first(board, paints, float_buffer):
     before = numbers(dress(board, float_buffer=float_buffer))
     wanted = np.float32(PAINT) / 255
-    wanted = place.linear(wanted) if float_buffer else wanted
+    wanted = looks.linear(wanted) if float_buffer else wanted
     in_half(True)
     in_half(False)
     board.name = "Shelf"

@@ -1,12 +1,14 @@
 """Everything beyond the words: hints, adapters, knobs of the catalog, styles, and pictures painted over pictures."""
 
+import threading
+
 import bpy
 import numpy as np
 import pytest
 from scenes import add, after_the_button, select, suzanne
 from velatura import pixels
 from velatura.testing import picture
-from velatura_blender import knobs, masks, offer, painting, place, styles
+from velatura_blender import knobs, looks, masks, offer, painting, place, styles
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -86,20 +88,58 @@ def square(mask, low, high):
 def test_what_a_masks_curves_enclose_is_painted_anew_in_a_wide_picture_too(scene):
     mask = bpy.data.masks.new("Mask")
     square(mask, 0.25, 0.5)
-    found = masks.of_splines(mask, 64, 64)
+    found = masks.enclosed(mask, 64, 64)()
     expected = np.zeros((64, 64), np.uint8)
     expected[32:48, 16:32] = 255  # rows count from the top, masks from the bottom
     np.testing.assert_array_equal(found, expected)
     wide = np.zeros((32, 64), np.uint8)  # the mask's square reaches 16 pixels beyond it, above and below
     wide[16:32, 16:32] = 255
-    np.testing.assert_array_equal(masks.of_splines(mask, 64, 32), wide)
+    np.testing.assert_array_equal(masks.enclosed(mask, 64, 32)(), wide)
+
+
+def paint(image, *color):
+    width, height = image.size
+    image.pixels.foreach_set(np.tile(np.float32(color), width * height))
+
+
+@pytest.mark.parametrize("kind", ["ALPHA", "IMAGE", "SPLINE"])
+def test_picture_and_mask_are_sent_as_they_were_when_the_button_was_pressed(known, fake, monkeypatch, kind):
+    holed = np.full((16, 32, 4), 255, np.uint8)
+    holed[4:8, 10:20, 3] = 0
+    photo = place.image("Photo", holed)
+    known.mask_source, known.mask = kind, bpy.data.masks.new("Curves")
+    known.mask_image = place.image("Mask", np.repeat(holed[..., 3:], 3, 2))
+    square(known.mask, 0.25, 0.5)
+    wanted = masks.part_of(known, place.raw(photo))()
+
+    def change():
+        paint(photo, 0, 0, 0, 1)
+        paint(known.mask_image, 0, 0, 0, 1)
+        known.mask.layers[0].invert = True
+
+    after_the_button(monkeypatch, change)
+    generate(source="MASK", image="Photo")
+    assert wanted.any() and not wanted.all()
+    np.testing.assert_array_equal(pixels.to_array(asked(fake).mask.image)[..., 0], wanted)
+    assert (pixels.to_array(asked(fake).init.image) == 255).all()
+
+
+def test_picture_and_mask_are_reckoned_beside_blenders_thread(known, fake, monkeypatch):
+    threads, texels, from_array = [], looks.Raw.texels, pixels.from_array
+    note = lambda: threads.append(threading.get_ident())  # noqa: E731
+    monkeypatch.setattr(looks.Raw, "texels", lambda raw: note() or texels(raw))
+    monkeypatch.setattr(pixels, "from_array", lambda *given, **more: note() or from_array(*given, **more))
+    plain()
+    known.mask_source, known.mask_image = "IMAGE", plain("Mask", color=(255, 255, 255))
+    generate(source="MASK", image="Photo")
+    assert len(threads) >= 3 and threading.get_ident() not in threads
 
 
 def test_layers_of_a_mask_add_and_take_away(scene):
     mask = bpy.data.masks.new("Mask")
     square(mask, 0.0, 1.0)
     square(mask, 0.25, 0.5).blend = "SUBTRACT"
-    found = masks.of_splines(mask, 64, 64)
+    found = masks.enclosed(mask, 64, 64)()
     assert (found[32:48, 16:32] == 0).all() and (found == 255).sum() == 64 * 64 - 16 * 16
 
 

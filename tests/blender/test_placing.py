@@ -4,9 +4,10 @@ import threading
 import time
 
 import bpy
+import numpy as np
 import pytest
 from scenes import select, state, suzanne
-from velatura_blender import asking, host, operators, place
+from velatura_blender import asking, canvas, host, operators, place, repeating, sheets
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -121,3 +122,35 @@ def test_a_file_that_is_opened_midway_ends_it(window, fake, held):
     assert session.tasks
     bpy.ops.wm.read_factory_settings(use_empty=True)
     assert not session.tasks and not session.pump() and not bpy.data.images
+
+
+ASKED = {
+    "texture": {"prompt": "moss", "size": 64},
+    "generate": {"prompt": "moss", "size": 64},
+    "tile_set": {"prompt": "moss", "size": 64, "count": 2},
+    "make_seamless": {"prompt": "moss", "image": "Photo", "band": 8},
+    "restyle": {"prompt": "moss", "size": 64, "origin": "VIEWPORT"},
+    "relief_plane": {"image": "Photo"},
+}
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+def test_pictures_are_opened_and_made_files_beside_blenders_thread(scene, fake, monkeypatch, name):
+    select(suzanne())
+    place.image("Photo", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    threads = {"opened": [], "made": []}
+
+    def noted(what, work):
+        def note(*given, **more):
+            threads[what].append(threading.get_ident())
+            return work(*given, **more)
+
+        return note
+
+    monkeypatch.setattr(asking, "picture", noted("opened", asking.picture))
+    monkeypatch.setattr(sheets, "sheet", noted("made", sheets.sheet))
+    for module in (place, canvas, repeating):
+        monkeypatch.setattr(module, "sheet", sheets.sheet)
+    assert getattr(bpy.ops.velatura, name)(wait=True, **ASKED[name]) == {"FINISHED"}
+    assert threads["opened"] and threads["made"]
+    assert threading.get_ident() not in threads["opened"] + threads["made"]

@@ -1,13 +1,15 @@
 """Pictures with depth as surfaces in real Blender: meshes by the engine, planes by modifiers."""
 
 import json
+import struct
 
 import bpy
 import kernel
 import numpy as np
 import pytest
-from scenes import add, daylight, place_camera, render, state
+from scenes import add, after_the_button, daylight, place_camera, render, sent, state
 from velatura import errors, pixels
+from velatura.testing import painter
 from velatura_blender import asking_relief, place, relief, resume
 from velatura_blender.session import session
 
@@ -111,6 +113,69 @@ def test_the_add_on_reads_the_engines_ply(files):
         asking_relief.opened((files / "steps.ply").read_bytes()[:-1])
 
 
+def ply(faces, place=0.0):
+    """A mesh file of five vertices in a row, the first one at x `place`, and of these faces (F, 3)."""
+    points = [(place, 0, -1), *((x, x % 2, -1) for x in range(1, 5))]
+    head = painter.QUAD.partition(b"end_header\n")[0].replace(b"vertex 4", b"vertex 5")
+    head = head.replace(b"face 2", b"face %d" % len(faces))
+    body = b"".join(struct.pack("<5f3B", *point, 0, 0, 0, 0, 0) for point in points)
+    return head + b"end_header\n" + body + b"".join(struct.pack("<B3i", 3, *face) for face in faces)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (ply([(0, 1, 5)]), "corners that are not there"),
+        (ply([(0, 1, 2), (3, -1, 4)]), "corners that are not there"),
+        (ply([(0, 1, 2)], np.nan), "not numbers"),
+    ],
+)
+def test_a_mesh_that_blender_would_have_to_mend_by_guessing_is_refused(content, words):
+    with pytest.raises(ValueError, match=words):
+        asking_relief.opened(content)
+
+
+def test_a_mesh_without_a_face_is_refused():
+    sheet = asking_relief.opened(ply([(0, 0, 1)]))
+    with pytest.raises(ValueError, match="no faces"):
+        asking_relief.form(sheet.positions, sheet.triangles, sheet.uvs)
+
+
+def test_faces_that_are_none_or_there_twice_are_left_out_and_blender_finds_nothing_to_mend(scene):
+    faces = [(0, 1, 2), (1, 1, 2), (2, 1, 3), (2, 0, 1), (3, 4, 3), (2, 4, 3), (3, 1, 2)]
+    sheet = asking_relief.opened(ply(faces))
+    mesh = relief.build("Odd", asking_relief.form(sheet.positions, sheet.triangles, sheet.uvs)).data
+    assert [tuple(face.vertices) for face in mesh.polygons] == [(0, 1, 2), (2, 1, 3), (2, 4, 3)]
+    assert sorted(tuple(edge.vertices) for edge in mesh.edges) == [
+        (0, 1),
+        (0, 2),
+        (1, 2),
+        (1, 3),
+        (2, 3),
+        (2, 4),
+        (3, 4),
+    ]
+    assert not mesh.validate(verbose=True)
+
+
+@pytest.mark.parametrize("corners", [3, 4])
+def test_edges_are_those_that_blender_itself_would_find(scene, files, corners):
+    if corners == 3:
+        sheet = asking_relief.opened((files / "steps.ply").read_bytes())
+        places, faces, uvs = sheet.positions, sheet.triangles, sheet.uvs
+    else:
+        places, faces, uvs = np.eye(3)[[0, 1, 2, 0, 1, 2]], np.array([(0, 1, 2, 3), (2, 1, 4, 5)]), np.zeros((6, 2))
+    thing = relief.build("Ours", asking_relief.form(places, faces, uvs))
+    own = bpy.data.meshes.new("Own")
+    own.from_pydata(places.tolist(), [], faces.tolist())
+    found, wanted = ([tuple(sorted(edge.vertices)) for edge in mesh.edges] for mesh in (thing.data, own))
+    assert sorted(found) == sorted(wanted) and not thing.data.validate(verbose=True)
+    around = [[thing.data.loops[n] for n in face.loop_indices] for face in thing.data.polygons]
+    for face in around:
+        for loop, following in zip(face, [*face[1:], face[0]], strict=True):
+            assert set(found[loop.edge_index]) == {loop.vertex_index, following.vertex_index}
+
+
 def test_a_picture_becomes_a_mesh_at_the_cursor_that_wears_it(scene, fake):
     image, depth = picture(), floats("Z", steps())
     scene.cursor.location = (1, 2, 3)
@@ -156,7 +221,7 @@ def test_through_the_scenes_camera_the_mesh_lies_in_the_world(scene, fake):
 def test_white_may_be_near_or_far(scene):
     ramp = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8)[:, None], (HEIGHT, 1, 3))
     image = place.image("Ramp", ramp, data=True)
-    near, far = (relief.depth_of(image, kind).values for kind in ("NEAR", "FAR"))
+    near, far = (relief.depth_of(image, kind)().values for kind in ("NEAR", "FAR"))
     assert np.allclose(near, ramp[..., 0] / 255, atol=1e-6) and np.allclose(near + far, 1)
 
 
@@ -177,6 +242,41 @@ def test_a_plane_is_displaced_by_its_depth_and_asks_no_engine(scene):
     assert image.name == "Photo" and bpy.data.images["Near"].is_dirty is not None
 
 
+@pytest.mark.parametrize("name", ["relief_mesh", "relief_plane"])
+def test_picture_and_depth_are_taken_as_they_were_when_the_button_was_pressed(scene, fake, monkeypatch, name):
+    image, depth = picture(), floats("Near", np.full((HEIGHT, WIDTH), 0.25))
+    shown = place.read(image)[..., :3]
+
+    def change():
+        for each in (image, depth):
+            each.pixels.foreach_set(np.ones(WIDTH * HEIGHT * 4, np.float32))
+
+    after_the_button(monkeypatch, change)
+    getattr(bpy.ops.velatura, name)(image="Photo", depth="Near", wait=True)
+    if name == "relief_mesh":
+        asked = fake.specs[0].steps[0].relief
+        np.testing.assert_array_equal(pixels.to_array(asked.image), shown)
+        values = pixels.to_array(asked.depth.image)[..., 0]
+    else:
+        made = bpy.data.objects["Photo plane"].modifiers["Depth"].texture.image
+        values = relief.depth_of(made, "NEAR")().values
+    np.testing.assert_allclose(values, np.full((HEIGHT, WIDTH), 0.25), atol=1e-5)
+
+
+def test_a_plane_by_a_depth_at_hand_comes_in_pieces_and_is_undone_in_one_step(window, monkeypatch):
+    picture().use_fake_user = True
+    floats("Near", np.full((HEIGHT, WIDTH), 0.25)).use_fake_user = True
+    bpy.ops.ed.undo_push(message="before")
+    pressed = []
+    after_the_button(monkeypatch, lambda: pressed.append("Photo plane" in bpy.data.objects))
+    assert bpy.ops.velatura.relief_plane(image="Photo", depth="Near") == {"FINISHED"} and pressed == [False]
+    sent()
+    assert "Photo plane" in bpy.data.objects and "Photo plane" in session.message
+    bpy.ops.ed.undo()
+    assert "Photo plane" not in bpy.data.objects and not bpy.data.textures
+    assert sorted(image.name for image in bpy.data.images) == ["Near", "Photo"]
+
+
 def test_metres_displace_a_plane_from_the_farthest_to_the_nearest(scene):
     values = relief.nearness(asking_relief.Depth(values=np.array([[1, 2, 3, np.inf, 0]], np.float32), metric=True))
     assert np.allclose(values, [[1, 0.5, 0, 0, 0]])
@@ -187,8 +287,8 @@ def test_without_depth_a_plane_is_displaced_by_the_engines_estimate(scene, fake)
     assert bpy.ops.velatura.relief_plane(image="Photo", wait=True) == {"FINISHED"}
     assert fake.specs[0].steps[0].preprocess.preprocessor == "depth_estimate"
     depth = bpy.data.objects["Photo plane"].modifiers["Depth"].texture.image
-    sent = np.array([x * 255 // (WIDTH - 1) / 255 for x in range(WIDTH)])
-    assert np.allclose(relief.depth_of(depth, "NEAR").values[0], sent, atol=1e-4)
+    came = np.array([x * 255 // (WIDTH - 1) / 255 for x in range(WIDTH)])
+    assert np.allclose(relief.depth_of(depth, "NEAR")().values[0], came, atol=1e-4)
 
 
 def test_a_file_becomes_a_mesh_too(scene, fake, tmp_path):
@@ -241,7 +341,7 @@ def test_seen_from_its_camera_the_mesh_is_the_picture(scene, files, tmp_path):
     image = place.image("Blocks", np.load(files / "picture.npy") // 2 + 64)
     sheet = asking_relief.opened((files / "steps.ply").read_bytes())
     turned = np.stack([sheet.positions[:, 0], -sheet.positions[:, 2], sheet.positions[:, 1]], 1)
-    thing = relief.build("Steps", turned, sheet.triangles, sheet.uvs)
+    thing = relief.build("Steps", asking_relief.form(turned, sheet.triangles, sheet.uvs))
     relief.wear(thing, image.name)
     shader = next(node for node in thing.data.materials[0].node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Specular IOR Level"].default_value = 0

@@ -3,9 +3,11 @@
 import bpy
 import numpy as np
 import pytest
-from scenes import add, select, state
-from velatura.testing import Script
-from velatura_blender import place
+from scenes import add, after_the_button, select, state
+from velatura import pixels
+from velatura.testing import Script, painter
+from velatura.v1 import jobs_pb2
+from velatura_blender import looks, place, repeating
 from velatura_blender.session import session
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -45,24 +47,72 @@ def test_a_picture_is_made_seamless_in_a_new_image_along_the_axes_asked(scene, f
     assert scene.velatura.history[0].image == made and scene.velatura.history[0].kind == "Make Seamless"
 
 
-def test_what_the_engine_left_alone_is_the_same_to_the_bit_in_floats_too(scene, fake, monkeypatch):
-    from velatura import pixels
-    from velatura.testing import painter
-    from velatura.v1 import jobs_pb2
+PAINT = (9, 99, 200)
 
+
+@pytest.fixture
+def mended(monkeypatch):
+    """Let the engine send an image's picture with its first 8 columns painted."""
+
+    def mend(image):
+        sent = np.concatenate([place.read(image)[..., :3], np.full((SIDE, SIDE, 1), 255, np.uint8)], 2)
+        sent[:, :8, :3] = PAINT
+        made = jobs_pb2.Artifact(kind="image", image=pixels.from_array(sent), seed=3)
+        monkeypatch.setattr(painter, "_outputs", lambda step, size: iter([made]))
+
+    return mend
+
+
+def test_what_the_engine_left_alone_is_the_same_to_the_bit_in_floats_too(scene, fake, mended):
     image = picture(float_buffer=True)
-    before, sent = numbers(image), place.read(image)[..., :3].copy()
-    sent[:, :8] = (9, 99, 200)
-    opaque = np.concatenate([sent, np.full((SIDE, SIDE, 1), 255, np.uint8)], 2)
-    monkeypatch.setattr(
-        painter,
-        "_outputs",
-        lambda step, size: iter([jobs_pb2.Artifact(kind="image", image=pixels.from_array(opaque), seed=3)]),
-    )
+    before = numbers(image)
+    mended(image)
     seamless(image="Photo", band=8)
     after = numbers(bpy.data.images["Photo.001"])
     assert np.array_equal(after[:, 8:], before[:, 8:])
-    np.testing.assert_allclose(place.linear(np.float32([9, 99, 200]) / 255), after[5, 3, :3], atol=1e-3)
+    np.testing.assert_allclose(looks.linear(np.float32(PAINT) / 255), after[5, 3, :3], atol=1e-3)
+
+
+def test_a_picture_is_sent_as_it_was_when_the_button_was_pressed(scene, fake, monkeypatch):
+    image = picture()
+    before = place.read(image)[..., :3]
+    after_the_button(monkeypatch, lambda: image.pixels.foreach_set(np.zeros(SIDE * SIDE * 4, np.float32)))
+    seamless(image="Photo")
+    np.testing.assert_array_equal(pixels.to_array(fake.specs[0].steps[0].diffuse.init.image), before)
+
+
+def test_strokes_that_come_while_it_is_placed_are_in_the_new_one_too(scene, fake, monkeypatch, mended):
+    image, read, stroked = picture(), place.raw, []
+    mended(image)
+
+    def read_and_stroke(shown):
+        found = read(shown)
+        if session.tasks and session.tasks[0].job.done and not stroked:
+            stroked.append(True)
+            image.pixels.foreach_set(np.tile(np.float32([1, 0, 0, 1]), SIDE * SIDE))
+        return found
+
+    monkeypatch.setattr(place, "raw", read_and_stroke)
+    seamless(image="Photo", band=8)
+    found = place.read(bpy.data.images["Photo.001"])[..., :3]
+    assert (found[:, :8] == PAINT).all() and (found[:, 8:] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("float_buffer", [False, True])
+def test_an_image_that_goes_while_it_is_placed_loses_nothing(scene, fake, monkeypatch, float_buffer):
+    image, over = picture(float_buffer=float_buffer), repeating.beside
+
+    def remove_meanwhile(calls):
+        found = yield from over(calls)
+        if session.tasks and session.tasks[0].job.done:
+            bpy.data.images.remove(image)
+        return found
+
+    monkeypatch.setattr(repeating, "beside", remove_meanwhile)
+    seamless(image="Photo")
+    came = np.frombuffer(painter.picture(SIDE, SIDE, 3), np.uint8).reshape(SIDE, SIDE, 3)
+    np.testing.assert_array_equal(place.read(bpy.data.images["Photo"])[..., :3], came)
+    assert "is gone" in session.message
 
 
 def test_an_objects_texture_is_made_seamless_and_worn_in_a_copy_of_its_material(scene, fake):

@@ -9,8 +9,7 @@ import pytest
 from scenes import select, suzanne
 from velatura import Engine
 from velatura.testing import Script
-from velatura_blender import errands as errands_module
-from velatura_blender import host, icons, resume
+from velatura_blender import host, icons, pace, resume
 from velatura_blender import session as session_module
 from velatura_blender.errands import errands
 from velatura_blender.session import session
@@ -48,7 +47,7 @@ def run_errands():
 
 
 def test_a_whole_object_is_asked_in_pieces_as_it_was_when_the_button_was_pressed(window, fake, monkeypatch):
-    monkeypatch.setattr(errands_module, "PIECE", 0.0)
+    monkeypatch.setattr(pace, "PIECE", 0.0)
     assert bpy.ops.velatura.texture_object(prompt="moss", size=64) == {"FINISHED"}
     assert errands.running and not session.tasks
     bpy.data.objects["Suzanne"].location.x = 50

@@ -1,6 +1,7 @@
 """Pictures are made ready beside Blender's own thread, as files that it takes as they are."""
 
 import threading
+import zlib
 
 import bpy
 import numpy as np
@@ -68,3 +69,32 @@ def test_an_image_of_a_file_is_packed_has_its_pixels_and_comes_back_with_the_sce
     values = np.empty(40 * 24 * 4, np.float32)
     found.pixels.foreach_get(values)
     np.testing.assert_array_equal(np.rint(values * 255).reshape(24, 40, 4)[::-1], PIXELS)
+
+
+def is_stored(file):
+    """Whether a PNG file holds its rows as they are."""
+    (packed,) = (content for name, content in png.chunks(file) if name == b"IDAT")
+    return len(packed) >= len(zlib.decompress(packed))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_hardly_shrinks_is_stored_and_what_does_is_deflated(scene, kind):
+    most = np.iinfo(kind).max
+    smooth = np.broadcast_to(np.linspace(0, most, 64).astype(kind)[:, None, None], (64, 300, 3))
+    grain = np.random.default_rng(2).integers(0, most // 3, (64, 300, 3), kind)
+    for pixels, stored in ((smooth, False), (grain, True)):
+        ready = sheets.sheet(pixels)
+        assert is_stored(ready.file) == stored
+        made = place.image("Made", ready, data=True)
+        values = np.empty(64 * 300 * made.channels, np.float32)
+        made.pixels.foreach_get(values)
+        found = np.rint(values * np.float32(most)).reshape(64, 300, -1)[::-1, :, :3]
+        np.testing.assert_array_equal(found, pixels)
+
+
+def test_a_picture_with_grain_in_half_of_its_rows_is_judged_by_both_halves():
+    pixels = np.zeros((64, 300, 3), np.uint8)
+    pixels[32:] = np.random.default_rng(3).integers(0, 256, (32, 300, 3), np.uint8)
+    assert is_stored(sheets.sheet(pixels).file)
+    pixels[40:] = 0
+    assert not is_stored(sheets.sheet(pixels).file)
