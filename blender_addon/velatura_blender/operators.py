@@ -8,7 +8,7 @@ from types import GeneratorType
 import bpy
 
 from . import asking, hints, host, lent, painting, place, preferences, resume, unseen, wiring
-from .client import VelaturaError
+from .client import VelaturaError, png
 from .errands import errands
 from .pace import beside
 from .session import session
@@ -215,12 +215,13 @@ def put_material(result, things, title, repeat, displace):
     recipe = asking.recipe_of(found["albedo"])
 
     def picture(name):
-        return lambda: asking.picture(found[name], deep=name == "height")[..., :3]
+        return lambda: asking.picture(found[name], deep=name == "height")[..., : 1 if name in wiring.SINGLE else 3]
 
     ready = dict(zip(found, (yield from sheets_in_turn([picture(name) for name in found])), strict=True))
     called = {name: place.title(title) if name == "albedo" else f"{place.title(title)} {name}" for name in found}
     images = {name: place.image(called[name], ready[name], recipe, data=name != "albedo") for name in found}
-    share = found["height"].scores.get("relief", 0.0) / images["height"].size[0] / repeat  # of the UV square's side
+    side = png.size(ready["height"].file)[0]
+    share = found["height"].scores.get("relief", 0.0) / side / repeat  # of the UV square's side
 
     def material(layer, size):
         return wiring.surface(

@@ -17,6 +17,9 @@ EXPORTED = "glTF Material Output"
 ROWS = ("albedo", "metallic", "roughness", "normal", "height", "occlusion")
 """From the top of the node editor to its bottom."""
 
+SINGLE = ("metallic", "roughness", "height", "occlusion")
+"""Maps of one number each, which are kept as such."""
+
 
 def surface(
     name: str,

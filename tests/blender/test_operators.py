@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, daylight, render, select, state, suzanne
-from velatura import errors, pixels
+from velatura import errors, pixels, png
 from velatura.testing import Script
 from velatura_blender import capture, place
 from velatura_blender.session import session
@@ -70,6 +70,8 @@ def test_a_material_is_one_job_of_a_hidden_tile_and_its_maps(scene, fake):
     spaces = {image.colorspace_settings.name for name, image in images.items() if name.startswith("moss ")}
     assert spaces == {"Non-Color"} and images["moss"].colorspace_settings.name == "sRGB"
     assert all(image.packed_file is not None for image in images.values()) and "seed 3" in session.message
+    kept = {name: png.decode(image.packed_file.data).channels for name, image in images.items() if "moss" in name}
+    assert kept == {name: 3 if name in ("moss", "moss normal") else 1 for name in kept}
 
 
 def test_a_material_that_is_refused_leaves_nothing_behind(scene, fake):
