@@ -43,7 +43,8 @@ class Piece:
 class Watch:
     """Notes the pieces. Blender's own render, which in a window is a job beside it, is none, and ends the one before.
 
-    `profile`: seconds; what is called in pieces that take longer is printed, and measuring it makes all of them longer.
+    `profile`: seconds; of each stage what the longest piece calls is printed, where it takes longer than that. Looking
+    makes all pieces longer.
     """
 
     def __init__(self, profile: float | None = None) -> None:
@@ -53,6 +54,7 @@ class Watch:
         self._stage = ""
         self._since = (0.0, 0.0)
         self._profile = cProfile.Profile()
+        self._profiles: dict[str, tuple[float, cProfile.Profile]] = {}
 
     def begin(self) -> None:
         """Watch the add-on from now on, for the rest of this process."""
@@ -94,19 +96,26 @@ class Watch:
         wall, own = (now - then for now, then in zip(_clocks(), self._since, strict=True))
         self._profile.disable()
         self.pieces.append(Piece(stage=self._stage, wall=wall, own=own))
-        if self._limit is not None and wall > self._limit:
-            print(f"{self._stage}: {wall * 1e3:.0f} ms, {own * 1e3:.0f} of its thread")
-            pstats.Stats(self._profile).sort_stats("cumulative").print_stats(24)
+        if self._limit is not None and wall > max(self._profiles.get(self._stage, (0,))[0], self._limit):
+            self._profiles[self._stage] = wall, self._profile
 
     def longest(self) -> dict[str, Piece]:
         """Of each stage since the last call the most that one piece took on the clock, and of its thread's time."""
         stages = dict.fromkeys(piece.stage for piece in self.pieces)
         found = {stage: [piece for piece in self.pieces if piece.stage == stage] for stage in stages}
-        self.pieces.clear()
+        for stage, (wall, profile) in self._profiles.items():
+            print(f"{stage}: {wall * 1e3:.0f} ms")
+            pstats.Stats(profile).sort_stats("cumulative").print_stats("velatura_blender|method", 30)
+        self.clear()
         return {
             stage: Piece(stage=stage, wall=max(each.wall for each in some), own=max(each.own for each in some))
             for stage, some in found.items()
         }
+
+    def clear(self) -> None:
+        """Forget what was noted."""
+        self.pieces.clear()
+        self._profiles.clear()
 
     def _watch(self, owner: type, name: str, stage: str) -> None:
         before = getattr(owner, name)

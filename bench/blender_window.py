@@ -240,11 +240,13 @@ def measured(watch: Watch, name: str, rounds: int, scale: Scale) -> list[Kept]:
     for number in range(-1, rounds):
         walk = way(scale if number >= 0 else SMALL)
         next(walk)
-        watch.pieces.clear()
+        watch.clear()
         with watch.piece(PRESSED):
             next(walk, None)
         come()
-        for stage, piece in watch.longest().items() if number >= 0 else ():
+        if number < 0:
+            continue
+        for stage, piece in watch.longest().items():
             found.setdefault(stage, []).append(piece)
     return [
         Kept(
