@@ -173,12 +173,12 @@ def press(tools, pieces, ask):
 @contextmanager
 def beating(tools, scale, name):
     """Note how late a timer comes meanwhile. Blender's own drawing of so many triangles in software is in it."""
-    noted, last = tools.found["gaps"].setdefault(f"heavy: {name}", []), [None]
+    gaps, last = tools.found["gaps"], [None]
 
     def beat():
         now = time.perf_counter()
         if last[0] is not None:
-            noted.append(now - last[0])
+            gaps.setdefault(f"heavy: {name}", []).append(now - last[0])
         last[0] = now
         return BEAT
 
