@@ -103,10 +103,13 @@ def proto(_: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Run the measurements of bench/, or the named ones."""
-    python = environments.ensure_engine(tests=False)
+    """Run the measurements of bench/, or the named ones; those of Blender in Blender's own environment."""
     names = options.names or sorted(path.stem for path in (ROOT / "bench").glob("[!_]*.py"))
-    return max([run([python, ROOT / "bench" / f"{name}.py"]) for name in names], default=0)
+    pythons = {
+        name: environments.ensure_blender() if name.startswith("blender") else environments.ensure_engine(tests=False)
+        for name in names
+    }
+    return max([run([python, ROOT / "bench" / f"{name}.py"]) for name, python in pythons.items()], default=0)
 
 
 def package(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ import bpy
 
 DESK = Path(os.environ["VELATURA_DESK"])
 sys.path.insert(0, str(DESK))
+import heavy  # noqa: E402
 import parts as marked  # noqa: E402
 import photograph  # noqa: E402
 import sections  # noqa: E402
@@ -214,7 +215,8 @@ def steps():
         "panels": lambda: panels(settings), "tabs": lambda: tabs.tabs(tools()),
         "pulse": lambda: sections.pulse(tools()), "photograph": lambda: photograph.lines(tools(), DESK / "mesh.blend"),
         "parts": lambda: marked.parts(tools()), "history": lambda: marked.history(tools()),
-        "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()), "trouble": trouble,
+        "live": lambda: sections.live(tools()), "restyle": lambda: sections.restyle(tools()),
+        "heavy": lambda: heavy.heavy(tools()), "trouble": trouble,
     }  # fmt: skip
     for name, part in parts.items():
         if not only or name in only:

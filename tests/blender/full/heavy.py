@@ -1,0 +1,191 @@
+"""A heavy object in the real window: how much of Blender's thread each press takes, and each piece of what follows.
+
+Pieces are timed by their thread's own time, so that what else the machine does, and Blender's own drawing of so many
+triangles in software, are not in it. All is done with a small ball before, so that shaders and modules are there.
+"""
+
+import time
+from contextlib import contextmanager
+
+import bpy
+import numpy as np
+
+AROUND = {"small": 32, "heavy": 632}  # faces around the ball; half as many lie from pole to pole
+SIDE = {"small": 64, "heavy": 2048}  # texels a side of what it wears, and of what is painted onto it
+BEAT = 0.01  # seconds
+
+
+def heavy(tools):
+    """Every way to ask that reads the scene, one after the other, until its result is there."""
+    yield from tools.turn_to("VIEW_3D")
+    clean()
+    pieces = watched(tools)
+    for scale in AROUND:
+        for name, ask in WAYS.items():
+            ball = dressed(scale)
+            yield from tools.drawn_anew()
+            pieces.clear()
+            with beating(tools, scale, name):
+                press(tools, pieces, lambda ask=ask, ball=ball, scale=scale: ask(ball, SIDE[scale]))
+                yield from tools.until(lambda: not tools.module("errands").errands.running, 300)
+                yield from tools.until(lambda: not tools.session().tasks, 300)
+            tools.check(f"it is painted ({scale}, {name})", not tools.session().failed, tools.session().message)
+            if scale == "heavy":
+                tools.found.setdefault("heavy", {})[name] = list(pieces)
+
+
+def clean():
+    """A scene with nothing but its camera and lights, and settings as they are in a new file."""
+    scene = bpy.context.scene
+    for thing in [thing for thing in scene.objects if thing.type == "MESH"]:
+        bpy.data.objects.remove(thing)
+    bpy.context.view_layer.update()  # Blender falls where its list of objects is walked before
+    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.render.resolution_x = scene.render.resolution_y = 512
+    settings = scene.velatura
+    settings.prompt, settings.size, settings.seed, settings.steps, settings.sampler = "moss", 512, 3, 0, ""
+    settings.source, settings.style = "WORDS", ""
+    settings.controls.clear()
+    settings.adapters.clear()
+
+
+def dressed(scale):
+    """A ball that takes the place of the last one, selected, with an image of random numbers and some faces chosen."""
+    before = bpy.data.objects.get("Ball")
+    if before is not None:
+        bpy.data.objects.remove(before)
+        bpy.context.view_layer.update()
+    thing = bpy.data.objects.new("Ball", sphere(AROUND[scale], AROUND[scale] // 2))
+    bpy.context.scene.collection.objects.link(thing)
+    thing.select_set(True)
+    bpy.context.view_layer.objects.active = thing
+    thing.data.materials.append(material(SIDE[scale]))
+    return thing
+
+
+def sphere(around, down):
+    """A ball's mesh whose UVs are a grid; the upper half of what the camera sees of it is chosen."""
+    u, v = np.meshgrid(np.linspace(0, 1, around + 1), np.linspace(0.01, 0.99, down + 1))
+    across, along = u * 2 * np.pi, v * np.pi
+    places = np.stack([np.sin(along) * np.cos(across), np.sin(along) * np.sin(across), -np.cos(along)], -1)
+    row, column = (each.ravel() for each in np.mgrid[:down, :around])
+    first = row * (around + 1) + column
+    faces = np.stack([first, first + 1, first + around + 2, first + around + 1], 1)
+    mesh = bpy.data.meshes.new("Ball")
+    mesh.from_pydata(places.reshape(-1, 3), [], faces)
+    grid = np.stack([u, v], -1).reshape(-1, 2)[faces.ravel()].astype(np.float32)
+    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", grid.ravel())
+    x, y, z = places.reshape(-1, 3)[first].T
+    mesh.polygons.foreach_set("select", (z > 0.4) & (y < 0) & (x > 0))
+    return mesh
+
+
+def material(side):
+    """One that shows an image which is packed and opened, as one that is on the screen is."""
+    image = bpy.data.images.new("Own", side, side)
+    image.pixels.foreach_set(np.random.default_rng(5).random(side * side * 4, np.float32))
+    image.update()
+    image.pack()
+    made = bpy.data.materials.new("Own")
+    made.use_nodes = True
+    node = made.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    shader = next(each for each in made.node_tree.nodes if each.type == "BSDF_PRINCIPLED")
+    made.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    return made
+
+
+def hinted(operator):
+    """Asks with a hint of the scene's depth."""
+    controls = bpy.context.scene.velatura.controls
+    controls.clear()
+    unit = controls.add()
+    unit.kind, unit.source = "depth", "SCENE"
+    try:
+        operator("INVOKE_DEFAULT")
+    finally:
+        controls.clear()
+
+
+def by(name, **more):
+    """What presses an operator's button; `texture` is where the side of the texture goes."""
+    side = more.pop("texture", "")
+    operator = getattr(bpy.ops.velatura, name)
+    return lambda ball, texels: operator("INVOKE_DEFAULT", **more, **({side: texels} if side else {}))
+
+
+WAYS = {
+    "Texture Object": by("texture_object", texture="texture_size"),
+    "Project from Camera": by("project", texture="texture_size"),
+    "Change Part from View": by("local_edit", part="FACES", way="VIEW"),
+    "Change Part in Texture": by("local_edit", part="FACES", way="UV"),
+    "Restyle a render": by("restyle", origin="RENDER"),
+    "Restyle the 3D view": by("restyle", origin="VIEWPORT"),
+    "Picture with the scene's depth": lambda ball, texels: hinted(bpy.ops.velatura.generate),
+    "Seamless Material": by("material", texture="size"),
+}
+
+
+def watched(tools):
+    """Notes of each piece from now on: what for, seconds of its thread, seconds on the clock."""
+    pieces = []
+    placing = tools.module("placing").Placing
+    placed, further = [], placing.further
+
+    def place(self):
+        placed.append(self)
+        return further(self)
+
+    def stage():
+        found = "placed" if placed else "got ready"
+        placed.clear()
+        return found
+
+    placing.further = place
+    for owner, name in ((tools.module("errands").Errands, "further"), (type(tools.session()), "pump")):
+        setattr(owner, name, timed(pieces, getattr(owner, name), stage))
+    return pieces
+
+
+def timed(pieces, function, stage):
+    """The same function, noted in `pieces`; `stage()` says afterwards what it was for."""
+
+    def noted(*given, **more):
+        since = time.thread_time(), time.perf_counter()
+        try:
+            return function(*given, **more)
+        finally:
+            pieces.append((stage(), time.thread_time() - since[0], time.perf_counter() - since[1]))
+
+    return noted
+
+
+def press(tools, pieces, ask):
+    """Ask as a button of the 3D view does; all of it is the first piece."""
+    area = tools.biggest()
+    region = next(each for each in area.regions if each.type == "WINDOW")
+    window = bpy.context.window_manager.windows[0]
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        timed(whole := [], ask, lambda: "pressed")()
+    pieces[:] = whole  # the errand's first piece is in it
+
+
+@contextmanager
+def beating(tools, scale, name):
+    """Note how late a timer comes meanwhile. Blender's own drawing of so many triangles in software is in it."""
+    gaps, last = tools.found["gaps"], [None]
+
+    def beat():
+        now = time.perf_counter()
+        if last[0] is not None:
+            gaps.setdefault(f"heavy: {name}", []).append(now - last[0])
+        last[0] = now
+        return BEAT
+
+    if scale == "heavy":
+        bpy.app.timers.register(beat)
+    try:
+        yield
+    finally:
+        if bpy.app.timers.is_registered(beat):
+            bpy.app.timers.unregister(beat)
