@@ -18,7 +18,7 @@ class Hint:
 
     kind: str
     said: dict
-    picture: looks.Raw | None
+    picture: looks.Numbers | None
     of_scene: bool
 
     def message(self, depth):

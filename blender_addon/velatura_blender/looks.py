@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .client import png
+
 BAND = 16
 """Rows that are reckoned with at once: what is between two steps stays in the processor's cache."""
 
@@ -20,9 +22,19 @@ class Raw:
     numbers: np.ndarray
     is_float: bool
 
-    def is_as(self, other: Raw) -> bool:
-        """Whether both are the same."""
-        return self.is_float == other.is_float and np.array_equal(self.numbers, other.numbers)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return self.numbers.shape[:2]
+
+    def is_as(self, other: Numbers) -> bool:
+        """Whether both are surely the same."""
+        same = isinstance(other, Raw) and self.is_float == other.is_float
+        return same and np.array_equal(self.numbers, other.numbers)
+
+    def first(self) -> np.ndarray:
+        """The first channel (H, W) float32 as it is, row 0 on top."""
+        return np.ascontiguousarray(self.numbers[::-1, :, 0])
 
     def texels(self) -> np.ndarray:
         """Pixels (H, W, 4) uint8, row 0 on top, colours on the sRGB curve."""
@@ -43,10 +55,43 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Packed:
+    """An image that is still the file of 8 bits that we packed (`sheets.py`): Blender has the same numbers, and takes
+    ten times as long to open it and hand them out."""
+
+    file: bytes
+    is_float: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return png.size(self.file)[::-1]
+
+    def is_as(self, other: Numbers) -> bool:
+        """Whether both are surely the same."""
+        return isinstance(other, Packed) and self.file == other.file
+
+    def first(self) -> np.ndarray:
+        """The first channel (H, W) float32, row 0 on top."""
+        return self.texels()[..., 0] / np.float32(255)
+
+    def texels(self) -> np.ndarray:
+        """Pixels (H, W, 4) uint8, row 0 on top."""
+        read = png.decode(self.file)
+        given = np.frombuffer(read.data, np.uint8).reshape(read.height, read.width, read.channels)
+        found = np.full((read.height, read.width, 4), 255, np.uint8)
+        found[..., : 4 if read.channels == 4 else 3] = given  # grey becomes each of the three
+        return found
+
+
+Numbers = Raw | Packed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shown:
     """An image that an object wears, and how it is laid: `scale` and `shift` of UVs."""
 
-    raw: Raw
+    raw: Numbers
     scale: tuple[float, ...]
     shift: tuple[float, ...]
 

@@ -14,10 +14,10 @@ Reckon = Callable[[], np.ndarray]
 """Makes the mask of what was read, and touches no Blender data."""
 
 
-def part_of(settings: bpy.types.PropertyGroup, picture: looks.Raw) -> Reckon:
+def part_of(settings: bpy.types.PropertyGroup, picture: looks.Numbers) -> Reckon:
     """What is to be painted anew in an image, as the scene's settings say now. Raises ValueError where what they name
     is missing, and there where it holds nothing."""
-    height, width = picture.numbers.shape[:2]
+    height, width = picture.shape
     if settings.mask_source == "ALPHA":
         reckon = transparent(picture)
         missing = "Nothing of the picture is transparent: erase what is to be painted anew (Paint mode, Erase Alpha)"
@@ -39,7 +39,7 @@ def part_of(settings: bpy.types.PropertyGroup, picture: looks.Raw) -> Reckon:
     return found
 
 
-def transparent(picture: looks.Raw) -> Reckon:
+def transparent(picture: looks.Numbers) -> Reckon:
     """What is transparent."""
     return lambda: 255 - picture.texels()[..., 3]
 

@@ -15,10 +15,12 @@ import bpy
 import numpy as np
 
 from . import host, icons, looks
-from .sheets import Sheet, sheet
+from .sheets import Sheet, mark_of, sheet
 
 LAYER = "Velatura UV"
 RECIPE = "velatura_recipe"
+MARK = "velatura_file"
+"""Of images that are still the file that was packed here, what `sheets.mark_of` says of it."""
 KEPT = "velatura_kept"
 """Marks materials that are kept by us alone, not by an artist's shield."""
 MAKE_LOCAL = "Object > Relations > Make Local > Selected Objects and Data"
@@ -45,6 +47,8 @@ def image(name: str, picture: np.ndarray | Sheet, recipe: str = "", *, data: boo
     made.pack(data=ready.file, data_len=len(ready.file))
     made.source = "FILE"
     made[RECIPE] = recipe
+    if ready.mark:
+        made[MARK] = ready.mark
     icons.know(made, ready.small)
     return made
 
@@ -211,12 +215,25 @@ def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
     return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 
-def raw(picture: bpy.types.Image) -> looks.Raw:
+def raw(picture: bpy.types.Image) -> looks.Numbers:
     """An image's numbers as they are now."""
+    file = _own_file(picture)
+    if file is not None:
+        return looks.Packed(file=file)
     (width, height), channels = picture.size, picture.channels
     numbers = np.empty(width * height * channels, np.float32)
     picture.pixels.foreach_get(numbers)
     return looks.Raw(numbers=numbers.reshape(height, width, channels), is_float=picture.is_float)
+
+
+def _own_file(picture: bpy.types.Image) -> bytes | None:
+    """The file that `image` packed, where the image still shows that; else None."""
+    mark, files = picture.get(MARK, ""), picture.packed_files
+    plain = picture.source == "FILE" and not picture.is_dirty and picture.alpha_mode in ("STRAIGHT", "CHANNEL_PACKED")
+    if not mark or not plain or len(files) != 1:
+        return None
+    file = files[0].packed_file.data
+    return file if mark_of(file) == mark else None
 
 
 def read(picture: bpy.types.Image) -> np.ndarray:

@@ -196,7 +196,7 @@ def depth_of(image, kind):
         raise ValueError(f"{name} holds 8 bits, not metres: open the depth as a float image, such as EXR")
 
     def reckon():
-        values = np.ascontiguousarray(read.numbers[::-1, :, 0])
+        values = read.first()
         if np.isnan(values).any():
             raise ValueError(f"{name} has pixels that are not numbers: mend the depth first")
         if kind == "METRES":

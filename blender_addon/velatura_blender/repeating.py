@@ -138,7 +138,7 @@ def _over(artifact, present, alpha):
     where `alpha` says whether it has one, and the recipe. Where none of that size is present the paint alone is made
     ready. Touches no Blender data."""
     paint, recipe = asking.picture(artifact)[..., :3], asking.recipe_of(artifact)
-    if present is None or present.numbers.shape[:2] != paint.shape[:2]:
+    if present is None or present.shape != paint.shape[:2]:
         return paint, None, sheet(paint), recipe
     there = present.texels()
     share = (paint != there[..., :3]).any(2).astype(np.float32)

@@ -18,7 +18,8 @@ APART = 16  # rows from one that is tried to the next
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of 1, 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history.
+    """A picture of 1, 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history. `mark` is what
+    `mark_of` says of a file of 8 bits, else "".
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
     On that thread it also reads the file when the picture is first looked at: one that is only stored in half the time.
@@ -28,6 +29,7 @@ class Sheet:
     channels: int
     file: bytes
     small: str
+    mark: str = ""
 
 
 def sheet(pixels: np.ndarray) -> Sheet:
@@ -37,7 +39,13 @@ def sheet(pixels: np.ndarray) -> Sheet:
     raster = png.Raster(
         width=width, height=height, channels=channels, bits=8 * pixels.dtype.itemsize, data=little.tobytes()
     )
-    return Sheet(channels, png.encode(raster, level=_level(little)), icons.small(pixels))
+    file = png.encode(raster, level=_level(little))
+    return Sheet(channels, file, icons.small(pixels), mark_of(file) if raster.bits == 8 else "")
+
+
+def mark_of(file: bytes) -> str:
+    """What tells whether a packed file is still the one that was made here."""
+    return f"{zlib.crc32(file):08x} {len(file)}"
 
 
 def _level(pixels: np.ndarray) -> int:

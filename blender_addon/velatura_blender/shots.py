@@ -199,7 +199,7 @@ def _render(scene: bpy.types.Scene) -> Pieces[None]:
         raise ValueError("The render was stopped")
 
 
-def _read(file: Path) -> looks.Raw:
+def _read(file: Path) -> looks.Numbers:
     loaded = bpy.data.images.load(str(file), check_existing=False)
     try:
         if not all(loaded.size):

@@ -1,5 +1,6 @@
 """Work in Blender's thread lets the window go on, and only as often as it must."""
 
+import pytest
 from velatura_blender import pace
 
 
@@ -22,6 +23,15 @@ def test_short_steps_make_one_piece_and_each_piece_begins_when_the_window_is_don
     for _ in walk:
         clock[0] += 5.0  # the window took that long
     assert seen == [0.024] * 3
+
+
+def test_what_comes_after_something_beside_is_another_piece_however_soon_that_is_done():
+    walk = pace.beside([lambda: 1])
+    next(walk)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(walk)
+    assert end.value.value == [1]
 
 
 def test_what_is_waited_for_is_the_end_of_all_pieces():

@@ -125,9 +125,9 @@ def test_picture_and_mask_are_sent_as_they_were_when_the_button_was_pressed(know
 
 
 def test_picture_and_mask_are_reckoned_beside_blenders_thread(known, fake, monkeypatch):
-    threads, texels, from_array = [], looks.Raw.texels, pixels.from_array
+    threads, texels, from_array = [], looks.Packed.texels, pixels.from_array
     note = lambda: threads.append(threading.get_ident())  # noqa: E731
-    monkeypatch.setattr(looks.Raw, "texels", lambda raw: note() or texels(raw))
+    monkeypatch.setattr(looks.Packed, "texels", lambda read: note() or texels(read))
     monkeypatch.setattr(pixels, "from_array", lambda *given, **more: note() or from_array(*given, **more))
     plain()
     known.mask_source, known.mask_image = "IMAGE", plain("Mask", color=(255, 255, 255))

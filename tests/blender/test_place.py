@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, select, suzanne
-from velatura_blender import lent, place, uvs
+from velatura_blender import lent, looks, place, sheets, uvs
 
 
 def gradient(width=64, height=32, channels=3):
@@ -18,6 +18,52 @@ def test_an_image_keeps_every_byte_and_is_packed(scene, channels):
     made = place.image("Moss", pixels, "{}")
     assert made.packed_file is not None and made.colorspace_settings.name == "sRGB" and made[place.RECIPE] == "{}"
     np.testing.assert_array_equal(place.read(made)[..., :3], pixels[..., :3])
+
+
+def shown(image):
+    """The pixels (H, W, 4) uint8 that Blender has, row 0 on top."""
+    values = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return np.rint(values * 255).astype(np.uint8).reshape(image.size[1], image.size[0], 4)[::-1]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_an_image_that_is_still_the_file_that_was_packed_is_read_from_that(scene, channels):
+    made = place.image("Moss", gradient(channels=channels))
+    read = place.raw(made)
+    assert isinstance(read, looks.Packed) and not made.has_data and read.shape == (32, 64)
+    np.testing.assert_array_equal(read.texels(), shown(made))
+    np.testing.assert_array_equal(read.first(), gradient()[..., 0] / np.float32(255))
+
+
+def painted(image):
+    image.pixels.foreach_set(np.linspace(0, 1, 64 * 32 * 4, dtype=np.float32))
+
+
+def packed_again(image):
+    painted(image)
+    image.pack()
+
+
+def without_alpha(image):
+    image.alpha_mode = "NONE"
+
+
+def another_file(image):
+    other = sheets.sheet(gradient()[::-1]).file
+    image.pack(data=other, data_len=len(other))
+    image.reload()
+
+
+@pytest.mark.parametrize("change", [painted, packed_again, without_alpha, another_file])
+def test_an_image_that_was_changed_since_is_read_as_blender_has_it(scene, change):
+    made = place.image("Moss", gradient(channels=4))
+    before = place.raw(made)
+    assert made.size[0] == 64
+    change(made)
+    read = place.raw(made)
+    assert isinstance(read, looks.Raw) and not read.is_as(before) and not before.is_as(read)
+    np.testing.assert_array_equal(read.texels(), shown(made))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 import bpy
 import numpy as np
 import pytest
-from scenes import select, suzanne
+from scenes import select, sent, suzanne
 from velatura import Engine
 from velatura.testing import Script
 from velatura_blender import host, icons, pace, resume
@@ -175,6 +175,7 @@ def test_the_queue_says_who_waits_and_one_can_be_stopped(window, fake):
     fake.once(Script(hang=True))
     bpy.ops.velatura.texture(prompt="moss", size=64)
     bpy.ops.velatura.generate(prompt="bark", size=64)
+    sent()
     first, second = session.tasks
     pump_until(lambda: first.job.fraction and second.job.fraction)
     bpy.ops.velatura.cancel(number=1)
