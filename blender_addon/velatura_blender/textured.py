@@ -18,7 +18,8 @@ def put_object(result, key, title, things):
     recipes = yield from beside([partial(asking.recipe_of, artifact) for artifact in result.artifacts])
     told = {(one.step_id, one.index): recipe for one, recipe in zip(result.artifacts, recipes, strict=True)}
     (draft,) = yield from beside([lambda: None if packed is None else drafts.unpacked(packed)])
-    scene, run, notes = begun(key, things, draft)
+    depths = [] if draft is None else (yield from views.depths_of(draft))
+    scene, run, notes = begun(key, things, draft, depths)
     try:
         seed = put_views(result, ready, told, run, title)
         put_textures(result, ready, told, run, title)
@@ -56,9 +57,10 @@ def put_textures(result, ready, recipes, run, title):
         target.coverage = artifact.scores.get("coverage", 0.0)
 
 
-def begun(key, things, draft):
+def begun(key, things, draft, depths):
     """The run that a result is for, with the objects that can wear it, its scene, and notes: one that was asked for in
-    this session or in the one that saved the file, of a draft, else another one like that which this varies."""
+    this session or in the one that saved the file, of a draft and its `depths`, else another one like that which this
+    varies."""
     scene, former = drafts.take(key), views.find(key)
     if draft is None and former is not None:
         scene, run = former[0], views.again(*former)
@@ -67,7 +69,7 @@ def begun(key, things, draft):
         meant = tuple(drafts.Meant(name=each.name, layer=lent.Layer(name=each.layer)) for each in things)
         scene = scene or bpy.context.scene
         draft = draft or drafts.Draft(settings={}, views=(), targets=meant)
-        run = views.begin(scene, key, draft)
+        run = views.begin(scene, key, draft, depths)
         given = [as_it_was(each, meant.layer) for each, meant in zip(things, draft.targets, strict=True)]
     notes = []
     for target, each, layer in zip(run.targets, things, given, strict=True):

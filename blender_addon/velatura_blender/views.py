@@ -8,11 +8,13 @@ that nothing has to be looked at again: a run can be blended anew after the obje
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import bpy
 import numpy as np
 
 from . import drafts, host, place
+from .pace import Breath, Pieces
 
 MARK = "velatura_run"
 """Property of a texture: the key of the run that made it, the target's number, and the turn."""
@@ -65,8 +67,11 @@ class VelaturaRun(bpy.types.PropertyGroup):
     targets: bpy.props.CollectionProperty(type=VelaturaTarget)  # type: ignore[valid-type]
 
 
-def begin(scene: bpy.types.Scene, key: str, draft: drafts.Draft) -> VelaturaRun:
-    """A new run in a scene, with its views and targets; those have no objects yet."""
+def begin(scene: bpy.types.Scene, key: str, draft: drafts.Draft, depths: Sequence[int] = ()) -> VelaturaRun:
+    """A new run in a scene, with its views and targets; those have no objects yet. `depths` are numbers of images that
+    `depths_of` made."""
+    made = {image.session_uid: image for image in bpy.data.images}
+    kept = [made.get(number) for number in depths] or [None] * len(draft.views)
     run = scene.velatura_runs.add()
     run.key = key
     for name, value in draft.settings.items():
@@ -74,7 +79,7 @@ def begin(scene: bpy.types.Scene, key: str, draft: drafts.Draft) -> VelaturaRun:
     for number, seen in enumerate(draft.views, 1):
         view = run.views.add()
         view.name, view.words = f"View {number}", seen.words
-        view.depth = _keep_depth(f"{place.title(run.prompt, 32)} depth {number}", seen.depth, seen.mask)
+        view.depth = kept[number - 1] or _keep_depth(draft, number)
         view.world_to_camera = seen.lens.world_to_camera.ravel().tolist()
         view.camera_to_clip = seen.lens.camera_to_clip.ravel().tolist()
         view.orthographic = seen.lens.orthographic
@@ -198,14 +203,25 @@ def pixels_of(image: bpy.types.Image) -> np.ndarray:
     return np.rint(flat, out=flat).astype(np.uint8).reshape(height, width, 4)[::-1]
 
 
-def _keep_depth(name: str, depth: np.ndarray, mask: np.ndarray) -> bpy.types.Image:
-    """A packed image of plain numbers: depth in metres, 0 for nothing, and the mask."""
-    height, width = depth.shape
+def depths_of(draft: drafts.Draft) -> Pieces[list[int]]:
+    """The numbers of new images that keep what the views of a draft saw, in pieces."""
+    found, breath = [], Breath()
+    for number in range(1, len(draft.views) + 1):
+        found.append(_keep_depth(draft, number).session_uid)
+        yield from breath.pause()
+    return found
+
+
+def _keep_depth(draft: drafts.Draft, number: int) -> bpy.types.Image:
+    """A packed image of a view of a draft, counted from 1: depth in metres, 0 for nothing, and the mask."""
+    seen = draft.views[number - 1]
+    height, width = seen.depth.shape
+    name = f"{place.title(draft.settings.get('prompt', ''), 32)} depth {number}"
     made = bpy.data.images.new(name, width, height, float_buffer=True, is_data=True)
     made.colorspace_settings.name = "Non-Color"
     flat = np.ones((height, width, 4), np.float32)
-    flat[..., 0] = np.where(np.isfinite(depth), depth, 0)[::-1]
-    flat[..., 1] = mask[::-1]
+    flat[..., 0] = np.where(np.isfinite(seen.depth), seen.depth, 0)[::-1]
+    flat[..., 1] = seen.mask[::-1]
     made.pixels.foreach_set(flat.ravel())
     made.update()
     made.pack()

@@ -9,7 +9,7 @@ from scenes import add, after_the_button, daylight, select, state
 from velatura import pixels, recipe
 from velatura.errors import Unreachable
 from velatura.testing import Script, picture, server
-from velatura_blender import capture, film, frames, host, place, shots
+from velatura_blender import capture, drawing, film, frames, host, place, shots
 from velatura_blender import errands as errands_of
 from velatura_blender.errands import errands
 from velatura_blender.session import session
@@ -233,6 +233,17 @@ def test_normals_go_along_where_the_model_reads_them(stage, fake, monkeypatch):
     )
     restyle(normals=False, depth=False)
     assert not asked(fake).controls and not asked(fake).HasField("depth")
+
+
+def test_edges_in_a_3d_view_are_smooth(stage):
+    smooth = shots.drawn(stage, (160, 96))[..., :3].astype(int)
+    lens = capture.lens_of(stage.camera, bpy.context.evaluated_depsgraph_get(), 160, 96, square=True)
+    haste = drawing.Haste()
+    haste.begin()
+    plain = shots._drawn_as(drawing.view(), (stage, stage.view_layers[0]), lens, (160, 96))[..., :3].astype(int)
+    haste.end()
+    away = np.abs(smooth - plain).max(2)
+    assert 0.005 < (away > 8).mean() < 0.1 and np.median(away) <= 1, "only edges differ"
 
 
 def test_the_3d_view_can_be_taken_instead(stage, fake):
