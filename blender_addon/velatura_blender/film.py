@@ -67,6 +67,7 @@ def prepare(
         yield from complete(wanted, before, folder, number)
         return None
     seen = yield from takes.look(wanted, before)
+    yield
     with shots.at_frame(scene, number):
         left_out = hints.left_out(bpy.context, wanted.wish.size)
         now = takes.read(wanted, layer)

@@ -34,12 +34,12 @@ class Breath:
 def beside(calls: Sequence[Callable[[], Made]]) -> Pieces[list[Made]]:
     """What these functions make, one after the other, in a thread of their own. They may not touch Blender.
 
-    However soon they are done the window goes on first, so that what comes after them is a piece of its own.
+    The window goes on first, so that neither starting the thread nor what comes after it lengthens the piece before.
     """
+    yield
     pool = ThreadPoolExecutor(1)
     try:
         coming = [pool.submit(call) for call in calls]
-        yield
         while wait(coming, MOMENT).not_done:
             yield
         return [each.result() for each in coming]

@@ -151,6 +151,7 @@ def still(wanted):
     wanted = yield from takes.settled(wanted)
     before = takes.read(wanted, layer, solids=False)
     seen = yield from takes.look(wanted, before)  # what it cannot show is said before anything is rendered
+    yield
     now = takes.read(wanted, layer, solids=False)
     color = yield from takes.picture(wanted)
     seen = yield from takes.looked_again(wanted, before, seen, now)

@@ -25,9 +25,11 @@ def test_short_steps_make_one_piece_and_each_piece_begins_when_the_window_is_don
     assert seen == [0.024] * 3
 
 
-def test_what_comes_after_something_beside_is_another_piece_however_soon_that_is_done():
-    walk = pace.beside([lambda: 1])
+def test_what_comes_before_and_after_something_beside_are_two_pieces_however_soon_that_is_done():
+    called = []
+    walk = pace.beside([lambda: called.append(1) or 1])
     next(walk)
+    assert not called
     with pytest.raises(StopIteration) as end:
         while True:
             next(walk)
