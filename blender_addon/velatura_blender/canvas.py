@@ -219,13 +219,13 @@ def _form(thing: bpy.types.Object, mesh: bpy.types.Mesh, forms: Forms) -> meshes
 
 def _laid(mesh: bpy.types.Mesh, form: meshes.Form, look: place.Look) -> Callable[[], np.ndarray]:
     """What reckons UVs (T, 3, 2) of all triangles as the look lays them now, and touches no Blender data."""
-    flat, loops, layer = meshes.laid(mesh, look.layer), form.loops, look.layer
+    flat, layer = meshes.laid(mesh, look.layer), look.layer
     scale, shift = np.float32(look.scale), np.float32(look.shift)
 
     def reckon() -> np.ndarray:
         if not np.isfinite(flat).all():
             raise ValueError(f"The UV map {layer} holds numbers that are none: unwrap again")
-        return flat[loops] * scale + shift
+        return flat[form.loops] * scale + shift
 
     return reckon
 

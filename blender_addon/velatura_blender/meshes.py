@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import bpy
 import numpy as np
-
-NONE = np.empty((0, 3), np.int32)
 
 
 def numbers(rows: Any, field: str, kind: type, width: int) -> np.ndarray:
@@ -67,21 +66,32 @@ def laid(mesh: bpy.types.Mesh, layer: str) -> np.ndarray:
     return numbers(mesh.uv_layers[layer].uv, "vector", np.float32, 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Form:
-    """What a mesh is made of: `positions` (V, 3) float32, the vertices that its `corners` (L,) are at, the corners of
-    triangles, `loops` (T, 3), and how many `faces` it has. `normals` (L, 3) float32 are those that corners are shaded
-    with, where they were asked for."""
+    """What a mesh is made of: `positions` (V, 3) float32, the vertices that its `corners` (L,) are at, and how many
+    `faces` it has. `normals` (L, 3) float32 are those that corners are shaded with, where they were asked for.
+
+    `read` are the corners of triangles as Blender has them, None where all faces have three or all four: to read them
+    takes longer than all else, and these are soon reckoned.
+    """
 
     positions: np.ndarray
     corners: np.ndarray
-    loops: np.ndarray
     faces: int
+    read: np.ndarray | None
     normals: np.ndarray | None = None
+
+    @cached_property
+    def loops(self) -> np.ndarray:
+        """The corners (T, 3) of the triangles that faces are made of. Touches no Blender data."""
+        if self.read is not None:
+            return self.read
+        corners = np.arange(len(self.corners), dtype=np.int32).reshape(self.faces, -1)
+        return corners if corners.shape[1] == 3 else _halved(corners, self.positions[self.corners[corners]])
 
     @property
     def triangles(self) -> np.ndarray:
-        """The vertices (T, 3) of its triangles."""
+        """The vertices (T, 3) of its triangles. Touches no Blender data."""
         return self.corners[self.loops]
 
     def has_faces_of(self, other: Form) -> bool:
@@ -89,19 +99,39 @@ class Form:
         return self.faces == other.faces and np.array_equal(self.corners, other.corners)
 
     def is_as(self, other: Form) -> bool:
-        """Whether both are the same."""
+        """Whether both are the same. Touches no Blender data."""
         names = ("positions", "corners", "loops", "normals")
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
 
 def form(mesh: bpy.types.Mesh, like: Form | None = None, *, shaded: bool = False) -> Form:
-    """A mesh's form, with the normals that it is `shaded` with where those are asked for. Which corners make triangles
-    takes longest to read: that is taken from `like`, where faces are the same, as with modifiers that only deform."""
-    normals = numbers(mesh.corner_normals, "vector", np.float32, 3) if shaded else None
+    """A mesh's form, with the normals that it is `shaded` with where those are asked for. Where triangles have to be
+    read they are taken from `like`, if faces are the same, as with modifiers that only deform."""
     known = Form(
-        positions=positions(mesh), corners=corners(mesh), loops=NONE, faces=len(mesh.polygons), normals=normals
-    )
-    return replace(known, loops=like.loops if like is not None and known.has_faces_of(like) else loops(mesh))
+        positions=positions(mesh), corners=corners(mesh), faces=len(mesh.polygons), read=None,
+        normals=numbers(mesh.corner_normals, "vector", np.float32, 3) if shaded else None,
+    )  # fmt: skip
+    if _is_even(mesh):
+        return known
+    alike = like is not None and like.read is not None and known.has_faces_of(like)
+    return replace(known, read=like.read if alike else loops(mesh))
+
+
+def _is_even(mesh: bpy.types.Mesh) -> bool:
+    """Whether all faces have three corners, or all four."""
+    sides, rest = divmod(len(mesh.loops), max(len(mesh.polygons), 1))
+    if rest or sides not in (3, 4):
+        return False
+    return sides == 3 or np.array_equal(starts(mesh), np.arange(0, len(mesh.loops), 4))
+
+
+def _halved(corners: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The triangles (2 F, 3) of quads (F, 4) whose corners are at places (F, 4, 3), as Blender divides them: from the
+    first corner to the third, or where that lies outside, since the second and the fourth are on the same side of it,
+    from the second to the fourth."""
+    second, third, fourth = (places[:, number] - places[:, 0] for number in (1, 2, 3))
+    outside = (np.cross(second, third) * np.cross(fourth, third)).sum(1) > 0
+    return np.where(outside[:, None], corners[:, [0, 1, 3, 1, 2, 3]], corners[:, [0, 1, 2, 0, 2, 3]]).reshape(-1, 3)
 
 
 def _kept(mesh: bpy.types.Mesh, name: str, rows: Any) -> Any:

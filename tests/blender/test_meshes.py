@@ -46,6 +46,53 @@ def check(mesh):
     assert len(mesh.polygons)
 
 
+def quads(noise, seed=3, side=30):
+    """A grid of quads whose vertices are moved about, and so are dents, bow ties and folds."""
+    dice = np.random.default_rng(seed)
+    places = np.stack([*np.meshgrid(np.arange(side), np.arange(side)), np.zeros((side, side))], -1).reshape(-1, 3)
+    places += dice.normal(0, noise, places.shape)
+    row, column = (each.ravel() for each in np.mgrid[: side - 1, : side - 1])
+    first = row * side + column
+    mesh = bpy.data.meshes.new("Quads")
+    mesh.from_pydata(places, [], np.stack([first, first + 1, first + side + 1, first + side], 1))
+    return mesh
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.4, 2.0])
+def test_quads_are_halved_as_blender_halves_them(scene, noise):
+    mesh = quads(noise)
+    found = meshes.form(mesh)
+    assert found.read is None
+    np.testing.assert_array_equal(found.loops, meshes.loops(mesh))
+    straight = np.arange(len(mesh.loops)).reshape(-1, 4)[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+    assert noise < 0.1 or (found.loops != straight).any(), "some are dents"
+    shown = bpy.data.objects.new("Quads", mesh)
+    scene.collection.objects.link(shown)
+    shown.modifiers.new("Wave", "WAVE")
+    bpy.context.view_layer.update()
+    moved = shown.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
+    [face.normal[:] for face in moved.polygons]
+    np.testing.assert_array_equal(meshes.form(moved).loops, meshes.loops(moved))
+
+
+def test_triangles_are_what_they_are(scene):
+    thing = add("uv_sphere", "Ball")
+    thing.modifiers.new("Triangulate", "TRIANGULATE")
+    mesh = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
+    found = meshes.form(mesh)
+    assert found.read is None
+    np.testing.assert_array_equal(found.loops, meshes.loops(mesh))
+
+
+def test_faces_with_different_numbers_of_corners_are_read(scene):
+    mesh = bpy.data.meshes.new("Mixed")
+    places = [(x, y, 0) for y in range(2) for x in range(6)]
+    mesh.from_pydata(places, [], [(0, 1, 7), (1, 2, 3, 9, 8), (3, 4, 10, 9), (4, 5, 11, 10)])
+    found = meshes.form(mesh)
+    assert found.read is not None and len(mesh.loops) == 4 * len(mesh.polygons)
+    np.testing.assert_array_equal(found.loops, meshes.loops(mesh))
+
+
 def test_which_corners_make_triangles_is_read_once_where_modifiers_only_deform(scene):
     thing = suzanne(levels=0)
     wave = thing.modifiers.new("Wave", "WAVE")
