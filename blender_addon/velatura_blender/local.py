@@ -266,10 +266,11 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     shows nothing that fits, the image is made all the same, and only in the file. `mixed` (H, W) 0..1 is how much of
     the paint is paint, where the rest is the image that was painted over."""
     recipe, here = asking.recipe_of(artifact), (slot, laid, image, share.shape)
+    rooms = yield from place.rooms_for(_shown(thing.find(), *here)[0], 2)
     before, _ = _shown(thing.find(), *here)
     ready = present = None
     if before is not None and canvas.has_bytes(before):
-        present, alpha, rest = place.raw(before), before.channels in (2, 4), _rest(before, image, mixed)
+        present, alpha, rest = place.raw(before, rooms), before.channels in (2, 4), _rest(before, image, mixed)
 
         def over():
             there = present.texels()
@@ -282,7 +283,7 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     if before is None:
         layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
         made = place.image(image[0], layer, recipe)
-    elif ready is not None and canvas.has_bytes(before) and place.raw(before).is_as(present):
+    elif ready is not None and canvas.has_bytes(before) and place.raw(before, rooms).is_as(present):
         made = canvas.copy_from(before, ready, recipe)
     else:  # floats, or somebody painted on it meanwhile
         rest = _rest(before, image, mixed)

@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 
 from . import host, icons, looks
+from .pace import Pieces, beside
 from .sheets import Sheet, mark_of, sheet
 
 LAYER = "Velatura UV"
@@ -149,12 +150,13 @@ def look_of(thing: bpy.types.Object, layer: str, side: int) -> Callable[[], np.n
     return lambda: np.broadcast_to(color, (side, side, 3)).copy()
 
 
-def shown(thing: bpy.types.Object, layer: str) -> looks.Shown | None:
-    """The image that an object wears in a layer, as it is now; None where its look is another one."""
+def shown(thing: bpy.types.Object, layer: str, rooms: list[np.ndarray] | None = None) -> looks.Shown | None:
+    """The image that an object wears in a layer, as it is now, read into one of these `rooms`; None where its look is
+    another one."""
     worn = look(thing)
     if worn is None or worn.layer != layer:
         return None
-    return looks.Shown(raw=raw(worn.image), scale=tuple(worn.scale), shift=tuple(worn.shift))
+    return looks.Shown(raw=raw(worn.image, rooms), scale=tuple(worn.scale), shift=tuple(worn.shift))
 
 
 def shows_more(thing: bpy.types.Object, layer: str) -> bool:
@@ -215,15 +217,24 @@ def _shader_of(worn: bpy.types.Material) -> bpy.types.Node | None:
     return next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
 
 
-def raw(picture: bpy.types.Image) -> looks.Numbers:
-    """An image's numbers as they are now."""
+def raw(picture: bpy.types.Image, rooms: list[np.ndarray] | None = None) -> looks.Numbers:
+    """An image's numbers as they are now; one of these `rooms` is taken for them, where it fits."""
     file = _own_file(picture)
     if file is not None:
         return looks.Packed(file=file)
     (width, height), channels = picture.size, picture.channels
-    numbers = np.empty(width * height * channels, np.float32)
+    count = width * height * channels
+    numbers = rooms.pop() if rooms and rooms[-1].size == count else np.empty(count, np.float32)
     picture.pixels.foreach_get(numbers)
     return looks.Raw(numbers=numbers.reshape(height, width, channels), is_float=picture.is_float)
+
+
+def rooms_for(picture: bpy.types.Image | None, times: int) -> Pieces[list[np.ndarray]]:
+    """Room for an image's numbers so many times, in pieces; none for what `raw` needs none for."""
+    if picture is None or picture.get(MARK):
+        return []
+    count = picture.size[0] * picture.size[1] * picture.channels
+    return (yield from beside([partial(looks.room, count)] * times))
 
 
 def _own_file(picture: bpy.types.Image) -> bytes | None:

@@ -111,23 +111,31 @@ def _added(target, painted, before, side):
     thing, made = target.find(), None
     if thing is not None and target.layer not in thing.data.uv_layers:
         target.lay()
-    shown = _shown(target)
+    rooms = yield from place.rooms_for(_worn(target), 2)
+    shown = _shown(target, rooms)
     present = None
     if shown is not None:
         (present,) = yield from beside([partial(canvas.look_since, shown, before, side)])
     if present is not None and (laid := _laid(target)) is not None:
         (made,) = yield from beside([lambda: sheet(canvas.over(present, laid(), painted()))])
-    now = _shown(target)
+    now = _shown(target, rooms)
     if now is None or now.is_as(shown):
         return None if now is None else made
     present = canvas.look_since(now, before, side)  # somebody painted on it meanwhile
     return None if present is None else canvas.over(present, _laid(target)(), painted())
 
 
-def _shown(target):
+def _worn(target):
+    """The image that an object wears; None where there is none."""
+    thing = target.find()
+    look = None if thing is None else place.look(thing)
+    return None if look is None else look.image
+
+
+def _shown(target, rooms):
     """What an object shows in the layer that is painted for; None where that is nothing, or its UVs cannot be read."""
     thing = target.find()
-    return None if thing is None or thing.use_dynamic_topology_sculpting else place.shown(thing, target.layer)
+    return None if thing is None or thing.use_dynamic_topology_sculpting else place.shown(thing, target.layer, rooms)
 
 
 def _laid(target):

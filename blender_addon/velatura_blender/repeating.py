@@ -110,8 +110,9 @@ def _readable(image):
 @resume.resumable
 def put_seamless(result, image, thing, slot):
     """A new image whose edges meet, on the object that it was asked of; says what was done."""
-    artifact, before = result.artifacts[0], canvas.found(bpy.data.images, image)
-    present = None if before is None or not all(before.size) else place.raw(before)
+    artifact, rooms = result.artifacts[0], (yield from place.rooms_for(canvas.found(bpy.data.images, image), 2))
+    before = canvas.found(bpy.data.images, image)
+    present = None if before is None or not all(before.size) else place.raw(before, rooms)
     alpha = None if before is None or not canvas.has_bytes(before) else before.channels in (2, 4)
     ((paint, share, ready, recipe),) = yield from beside([partial(_over, artifact, present, alpha)])
     before = canvas.found(bpy.data.images, image)
@@ -119,7 +120,7 @@ def put_seamless(result, image, thing, slot):
         made = place.image(image[0], ready if share is None else paint, recipe)
         host.show_image(made, "")
         return f"«{made.name}» repeats, seed {artifact.seed}; what it was made of is gone, or has another size"
-    if ready is not None and canvas.has_bytes(before) and place.raw(before).is_as(present):
+    if ready is not None and canvas.has_bytes(before) and place.raw(before, rooms).is_as(present):
         made = canvas.copy_from(before, ready, recipe)
     else:  # floats, or somebody painted on it meanwhile
         made = canvas.copy_with(before, paint, share, recipe)

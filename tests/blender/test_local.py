@@ -617,8 +617,8 @@ def test_strokes_that_come_while_paint_is_laid_over_a_texture_are_in_the_new_one
     choose(box, lambda polygon: polygon.normal.y < -0.9)
     stroked = []
 
-    def read_and_stroke(picture):
-        found = read(picture)
+    def read_and_stroke(picture, rooms=None):
+        found = read(picture, rooms)
         if picture == image and session.tasks and session.tasks[0].job.done and not stroked:
             stroked.append(True)
             image.pixels.foreach_set(np.tile(np.float32([1, 0, 0, 1]), SIDE * SIDE))

@@ -4,7 +4,7 @@ import bpy
 import numpy as np
 import pytest
 from scenes import add, select, suzanne
-from velatura_blender import lent, looks, place, sheets, uvs
+from velatura_blender import lent, looks, pace, place, sheets, uvs
 
 
 def gradient(width=64, height=32, channels=3):
@@ -64,6 +64,19 @@ def test_an_image_that_was_changed_since_is_read_as_blender_has_it(scene, change
     read = place.raw(made)
     assert isinstance(read, looks.Raw) and not read.is_as(before) and not before.is_as(read)
     np.testing.assert_array_equal(read.texels(), shown(made))
+
+
+def test_numbers_are_read_into_room_that_was_had_before_once_each(scene):
+    made = place.image("Moss", gradient(channels=4))
+    assert made.size[0] == 64 and pace.finished(place.rooms_for(made, 2)) == []
+    painted(made)
+    packed_again(made)
+    del made[place.MARK]
+    rooms = pace.finished(place.rooms_for(made, 2))
+    mine = list(rooms)
+    one, other = place.raw(made, rooms), place.raw(made, rooms)
+    assert not rooms and one.is_as(other) and place.raw(made, rooms).is_as(one)
+    assert np.shares_memory(one.numbers, mine[1]) and np.shares_memory(other.numbers, mine[0])
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ def test_strokes_that_come_while_it_is_placed_are_in_the_new_one_too(scene, fake
     image, read, stroked = picture(), place.raw, []
     mended(image)
 
-    def read_and_stroke(shown):
-        found = read(shown)
+    def read_and_stroke(shown, rooms=None):
+        found = read(shown, rooms)
         if session.tasks and session.tasks[0].job.done and not stroked:
             stroked.append(True)
             image.pixels.foreach_set(np.tile(np.float32([1, 0, 0, 1]), SIDE * SIDE))
