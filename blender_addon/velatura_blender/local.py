@@ -174,7 +174,7 @@ def from_view(own, found, weights, view, kept):
         raise ValueError("What is seen of the marked part is smaller than a pixel: go nearer")
     known = {}
     for image in flat.images(seen, pieces):
-        known[image.session_uid] = place.raw(image)
+        known[image.session_uid] = place.raw(image, (yield from place.rooms_for(image, 1)))
         yield
     wear = [None if piece.look is None else piece.look.image.session_uid for piece in pieces]
     follow = values["follow_depth"] and asking_local.follows_depth((yield from session.known()).models, wish.model)
@@ -196,7 +196,7 @@ def from_view(own, found, weights, view, kept):
 
 def in_texture(own, found, weights, islands, kept):
     """Paint over the part in the texture, in pieces."""
-    values, pixels = own.values, place.raw(found.image)
+    values, pixels = own.values, place.raw(found.image, (yield from place.rooms_for(found.image, 1)))
     tile = "" if values["edges"] == "NONE" else values["edges"]
     box, size = (0, 0, *weights.shape[::-1]), weights.shape[::-1]
     if not tile:

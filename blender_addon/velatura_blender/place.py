@@ -137,13 +137,15 @@ class Look:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
-def look_of(thing: bpy.types.Object, layer: str, side: int) -> Callable[[], np.ndarray]:
+def look_of(
+    thing: bpy.types.Object, layer: str, side: int, rooms: list[np.ndarray] | None = None
+) -> Callable[[], np.ndarray]:
     """What reckons an object's look as it is now as a texture (H, W, 3) uint8, row 0 on top, and touches no Blender
-    data: its image in this layer, else its colour.
+    data: its image in this layer, read into one of these `rooms`, else its colour.
 
     `side` pixels square; an image that lies there once and is larger keeps its size, so that nothing of it is lost.
     """
-    found = shown(thing, layer)
+    found = shown(thing, layer, rooms)
     if found is not None:
         return partial(found.texture, side)
     color = base_color(_material_of(thing), (0.8, 0.8, 0.8))

@@ -57,10 +57,11 @@ def project(wish, lens, solids, surfaces, on, left_out, side):
     bases, lost = [], []
     for each in on:
         yield
+        rooms = yield from place.rooms_for(_worn(each), 1)
         thing = each.find()
         if thing is None:
             raise ValueError(f"{each.name} is gone")
-        bases.append(place.look_of(thing, each.layer, side))
+        bases.append(place.look_of(thing, each.layer, side, rooms))
         lost += [thing.name] * place.shows_more(thing, each.layer)
     ((spec, over),) = yield from beside([partial(_projection, wish, seen, mask, surfaces, bases)])
     put = partial(put_projection, things={each.name: each for each in on}, title=wish.prompt, over=over, side=side)
