@@ -127,8 +127,10 @@ WAYS = {
 
 
 def watched(tools):
-    """Notes of each piece from now on: what for, seconds of its thread, seconds on the clock."""
-    pieces = []
+    """Notes of each piece from now on: what for, seconds of its thread, seconds on the clock. What Blender takes to
+    draw its 3D view once for us, as it does for every look of the window, is not in them; it is told beside."""
+    pieces, drawing = [], tools.module("drawing")
+    drawing.draw = apart(tools, drawing.draw)
     placing = tools.module("placing").Placing
     placed, further = [], placing.further
 
@@ -147,15 +149,35 @@ def watched(tools):
     return pieces
 
 
-def timed(pieces, function, stage):
-    """The same function, noted in `pieces`; `stage()` says afterwards what it was for."""
+DRAWN = [0.0, 0.0]
+"""Seconds of the thread and on the clock that Blender has drawn its 3D view in the piece under way."""
+
+
+def apart(tools, draw):
+    """The same function, whose time is noted apart."""
 
     def noted(*given, **more):
         since = time.thread_time(), time.perf_counter()
         try:
+            return draw(*given, **more)
+        finally:
+            took = time.thread_time() - since[0], time.perf_counter() - since[1]
+            DRAWN[:] = (one + more for one, more in zip(DRAWN, took, strict=True))
+            tools.found["notes"].append(f"Blender drew its 3D view in {took[1] * 1e3:.0f} ms")
+
+    return noted
+
+
+def timed(pieces, function, stage):
+    """The same function, noted in `pieces`; `stage()` says afterwards what it was for."""
+
+    def noted(*given, **more):
+        since, DRAWN[:] = (time.thread_time(), time.perf_counter()), (0.0, 0.0)
+        try:
             return function(*given, **more)
         finally:
-            pieces.append((stage(), time.thread_time() - since[0], time.perf_counter() - since[1]))
+            own, wall = time.thread_time() - since[0] - DRAWN[0], time.perf_counter() - since[1] - DRAWN[1]
+            pieces.append((stage(), own, wall))
 
     return noted
 
