@@ -86,8 +86,7 @@ class Restyling(Asking):
         return takes.Wanted(
             wish=wish, scene=scene.session_uid, layer=context.view_layer.name, origin=self.value(context, "origin"),
             strength=self.value(context, "change"), depth=self.value(context, "depth"),
-            normals=self.value(context, "normals"), only=only,
-            **more,
+            normals=self.value(context, "normals"), only=only, **more,
         )  # fmt: skip
 
 
@@ -147,8 +146,8 @@ class VELATURA_OT_restyle_animation(Restyling, bpy.types.Operator):
 
 def still(wanted):
     """Steps of one picture: what is rendered is sent, and placed when it comes."""
-    _, layer = wanted.place()
     wanted = yield from takes.settled(wanted)
+    _, layer = wanted.place()
     before = takes.read(wanted, layer, solids=False)
     seen = yield from takes.look(wanted, before)  # what it cannot show is said before anything is rendered
     yield

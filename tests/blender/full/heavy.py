@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import bpy
 import numpy as np
+import parts
 
 AROUND = {"small": 32, "heavy": 632}  # faces around the ball; half as many lie from pole to pole
 SIDE = {"small": 64, "heavy": 2048}  # texels a side of what it wears, and of what is painted onto it
@@ -59,7 +60,7 @@ def dressed(scale):
     bpy.context.scene.collection.objects.link(thing)
     thing.select_set(True)
     bpy.context.view_layer.objects.active = thing
-    thing.data.materials.append(material(SIDE[scale]))
+    thing.data.materials.append(parts.random_look(SIDE[scale]))
     return thing
 
 
@@ -78,21 +79,6 @@ def sphere(around, down):
     x, y, z = places.reshape(-1, 3)[first].T
     mesh.polygons.foreach_set("select", (z > 0.4) & (y < 0) & (x > 0))
     return mesh
-
-
-def material(side):
-    """One that shows an image which is packed and opened, as one that is on the screen is."""
-    image = bpy.data.images.new("Own", side, side)
-    image.pixels.foreach_set(np.random.default_rng(5).random(side * side * 4, np.float32))
-    image.update()
-    image.pack()
-    made = bpy.data.materials.new("Own")
-    made.use_nodes = True
-    node = made.node_tree.nodes.new("ShaderNodeTexImage")
-    node.image = image
-    shader = next(each for each in made.node_tree.nodes if each.type == "BSDF_PRINCIPLED")
-    made.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
-    return made
 
 
 def hinted(operator):

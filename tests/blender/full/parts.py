@@ -28,23 +28,28 @@ def parts(tools):
     yield from in_mode(tools, "OBJECT")
 
 
+def random_look(side):
+    """A material that shows an image of random numbers, which is packed and opened, as one that is on the screen is."""
+    image = bpy.data.images.new("Own", side, side)
+    image.pixels.foreach_set(np.random.default_rng(5).random(side * side * 4, np.float32))
+    image.update()
+    image.pack()
+    made = bpy.data.materials.new("Own")
+    made.use_nodes = True
+    node = made.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    shader = next(each for each in made.node_tree.nodes if each.type == "BSDF_PRINCIPLED")
+    made.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    return made
+
+
 def dressed():
     """The cube with an image of random numbers and its upper face selected; the image's pixels."""
     cube = bpy.data.objects["Cube"]
     bpy.context.view_layer.objects.active = cube
     cube.select_set(True)
-    image = bpy.data.images.new("Own", SIDE, SIDE)
-    image.pixels.foreach_set(np.random.default_rng(5).random(SIDE * SIDE * 4, np.float32))
-    image.update()
-    image.pack()
-    material = bpy.data.materials.new("Own")
-    material.use_nodes = True
-    node = material.node_tree.nodes.new("ShaderNodeTexImage")
-    node.image = image
-    shader = next(each for each in material.node_tree.nodes if each.type == "BSDF_PRINCIPLED")
-    material.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
     cube.material_slots[0].link = "DATA"
-    cube.data.materials[0] = material
+    cube.data.materials[0] = random_look(SIDE)
     for polygon in cube.data.polygons:
         polygon.select = polygon.normal.z > 0.9
     for edge in cube.data.edges:
@@ -52,7 +57,7 @@ def dressed():
     for vertex in cube.data.vertices:
         vertex.select = False
     bpy.context.tool_settings.mesh_select_mode = (False, False, True)
-    return pixels(image)
+    return pixels(worn())
 
 
 def pixels(image):
