@@ -31,6 +31,7 @@ from .pace import Pieces
 from .tasks import Placing, Task, hear
 
 TICK = 0.05  # seconds, while there is work
+SOON = 0.02  # seconds, while a result is placed in pieces
 IDLE = 1.0  # seconds, while there is an engine
 CONNECT_SECONDS = 5.0
 PATIENCE = {True: 1.0, False: 20.0}  # seconds without an engine of this computer, or of another, before a job fails
@@ -167,6 +168,10 @@ class Session:
         if changed:
             host.redraw()
         return bool(self.tasks) or self.starting is not None or self.looking is not None
+
+    def is_placing(self) -> bool:
+        """Whether pieces of a result are left to be placed."""
+        return self._placing is not None
 
     def _place(self, task: Task) -> None:
         """One more piece of a result; those of other tasks wait, so that each is one step to be undone."""
@@ -344,7 +349,9 @@ session = Session()
 
 
 def _tick() -> float | None:
-    return TICK if session.pump() else IDLE if session.engine is not None else None
+    if session.pump():
+        return SOON if session.is_placing() else TICK
+    return IDLE if session.engine is not None else None
 
 
 def _keep_ticking() -> None:

@@ -191,3 +191,14 @@ def test_online_access_is_asked_for_before_anything_leaves(window, monkeypatch):
     assert session.status.fix == "velatura.open_network" and session.looking is None
     with pytest.raises(RuntimeError, match="online access"):
         bpy.ops.velatura.texture(prompt="moss", size=64)
+
+
+def test_pieces_of_a_result_follow_each_other_sooner_than_the_engine_is_asked(window, fake):
+    bpy.ops.velatura.texture(prompt="moss", size=64)
+    until, waits = time.monotonic() + 20, []
+    while session.tasks and time.monotonic() < until:
+        waits.append(session_module._tick())
+        time.sleep(0.01)
+    placed = waits.index(session_module.SOON)
+    assert session_module.SOON < session_module.TICK and set(waits[:placed]) <= {session_module.TICK}
+    assert set(waits[placed:-1]) == {session_module.SOON} and waits[-1] == session_module.IDLE

@@ -151,6 +151,10 @@ def live(tools):
     for name, some in (("getting ready and the first capture", first), ("captures after it", later)):
         told = ", ".join(f"{wall * 1e3:.0f} ({own * 1e3:.0f}, {all_ * 1e3:.0f})" for _, _, wall, own, all_ in some)
         tools.found["notes"].append(f"live, {name}: milliseconds (of this thread, of all threads): {told}")
+    own = bpy.context.scene.velatura_live  # what the starter paints best: one material that fills the picture
+    bpy.context.scene.velatura.prompt, own.change, own.steps = "yellow brick wall", 1.0, 12
+    space.region_3d.view_distance = 3.4
+    yield from tools.until(lambda: now.live is None or newest(now), 200)
     image = bpy.data.images[view.NAME]
     tools.check("an Image editor shows it", side.spaces.active.image == image)
     with bpy.context.temp_override(
