@@ -19,12 +19,15 @@ import environments
 import numpy as np
 import velatura_blender
 from velatura import discovery
-from velatura_blender import frames, place
+from velatura_blender import frames, host, place
 
 
 def build(chosen: argparse.Namespace) -> list[bpy.types.Object]:
-    """The scene of the other demonstration, whose ring turns in a second; the things before the wall."""
+    """The scene of the other demonstration, whose ring turns in a second; the things before the wall, in a colour."""
     _, things = demo.build()
+    for thing in things:
+        thing.data.materials.clear()
+        thing.data.materials.append(plain(chosen.color))
     scene = bpy.context.scene
     scene.render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", chosen.samples
     scene.cycles.max_bounces, scene.cycles.use_denoising = 3, True
@@ -36,6 +39,14 @@ def build(chosen: argparse.Namespace) -> list[bpy.types.Object]:
     ring.keyframe_insert("rotation_euler", frame=25)
     scene.frame_set(1)
     return things
+
+
+def plain(color: list[float]) -> bpy.types.Material:
+    """A material of one colour, linear."""
+    made = bpy.data.materials.new("Plain")
+    shader = next(node for node in host.give_nodes(made).nodes if node.type == "BSDF_PRINCIPLED")
+    shader.inputs["Base Color"].default_value = (*color, 1)
+    return made
 
 
 def save(image: bpy.types.Image, path: Path) -> None:
@@ -104,7 +115,8 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = demo.options(__doc__, size=384, width=384)
     parser.add_argument("--prompt", default="yellow brick wall", help="what it is to look like")
-    parser.add_argument("--strength", type=float, default=0.85, help="0 keeps the render, 1 paints anew")
+    parser.add_argument("--strength", type=float, default=0.5, help="0 keeps the render, 1 paints anew")
+    parser.add_argument("--color", type=float, nargs=3, default=[0.8, 0.5, 0.02], help="of the things, linear")
     return parser.parse_args()
 
 
