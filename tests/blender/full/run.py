@@ -42,6 +42,7 @@ SHOWN = {
     "blender-repeating.png": ("tab-repeating", "256x202+772+372"),
     "blender-history.png": ("tab-view-history", "256x386+772+507"),
     "mesh-panel.jpg": ("lines-panel", "1036x870+0+30"),
+    "live.jpg": ("live", "1056x872+0+28"),
 }  # fmt: skip
 """What the guides show: files, and which part of which screenshot they are."""
 
