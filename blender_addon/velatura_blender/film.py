@@ -55,8 +55,7 @@ def prepare(
     already. Its passes are written."""
     scene, layer = wanted.place()
     with shots.at_frame(scene, number):
-        wish = replace(wanted.wish, controls=(), hints=hints.read(bpy.context, wanted.wish.size))
-        before = takes.read(wanted, layer)
+        wish, before = hinted(wanted), takes.read(wanted, layer)
     wish = yield from hints.settled(wish)
     made_of = yield from takes.print_of(wanted, wish, before)
     there, aside = frames.print_of(frames.path_of(folder, frames.PICTURE, number)), 0
@@ -69,9 +68,10 @@ def prepare(
     seen = yield from takes.look(wanted, before)
     yield
     with shots.at_frame(scene, number):
+        wish, now = hinted(wanted), takes.read(wanted, layer)
         left_out = hints.left_out(bpy.context, wanted.wish.size)
-        now = takes.read(wanted, layer)
         color = yield from takes.picture(wanted)
+    wish = yield from hints.settled(wish)
     made_of = yield from takes.print_of(wanted, wish, now)
     seen = yield from takes.looked_again(wanted, before, seen, now)
     if wanted.passes:
@@ -82,6 +82,11 @@ def prepare(
     shot = takes.shot_of(wanted, seen, color)
     (spec,) = yield from beside([lambda: asking_restyle.restyle(wish, shot, wanted.strength, notes, batch=True)])
     return spec, np.ascontiguousarray(color[..., 3]) if (color[..., 3] < 255).any() else None, aside
+
+
+def hinted(wanted: takes.Wanted) -> asking.Wish:
+    """What is wished, with the hints as they are in the frame that is shown now."""
+    return replace(wanted.wish, controls=(), hints=hints.read(bpy.context, wanted.wish.size))
 
 
 def complete(wanted: takes.Wanted, sight: takes.Sight, folder: Path, number: int) -> Pieces[None]:
