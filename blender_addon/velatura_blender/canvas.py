@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 
 from . import host, looks, meshes, place, texels, unseen
-from .sheets import Sheet, sheet
+from .sheets import Sheet, float_sheet, sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +133,8 @@ def still(thing: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
         bpy.data.meshes.remove(copy)
 
 
+FILES = ("STRAIGHT", "CHANNEL_PACKED")
+"""How the alpha of images of bytes is kept that a file gives back as it is."""
 Forms = dict[int, meshes.Form]
 """What was read of objects' own meshes, by their numbers, so that each is read once; of use until something changes."""
 
@@ -282,17 +284,10 @@ def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, reci
     (width, height), channels = image.size, image.channels
     flat = np.empty(width * height * channels, np.float32)
     image.pixels.foreach_get(flat)
-    given = flat.reshape(height, width, channels)[::-1]
-    found = np.ones((height, width, 4), np.float32)
-    found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
-    if channels in (2, 4):
-        found[..., 3] = given[..., -1]
-    touched = share > 0
-    there, part = found[touched, :3], share[touched][:, None].astype(np.float32)
-    wanted = paint[touched].astype(np.float32) / 255
-    if image.is_float:
-        wanted = looks.linear(wanted)
-    found[touched, :3] = there + (wanted - there) * part
+    wanted = paint.astype(np.float32) / 255
+    found = _over(
+        flat.reshape(height, width, channels)[::-1], looks.linear(wanted) if image.is_float else wanted, share
+    )
     made = bpy.data.images.new(
         image.name, width, height, alpha=channels in (2, 4), float_buffer=image.is_float,
         is_data=image.colorspace_settings.is_data,
@@ -307,25 +302,45 @@ def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, reci
     return made
 
 
-def has_bytes(image: bpy.types.Image) -> bool:
-    """Whether an image can be made anew from a file of its bytes, with the very same numbers."""
-    return not image.is_float and image.alpha_mode in ("STRAIGHT", "CHANNEL_PACKED")
+def fits_a_file(image: bpy.types.Image) -> bool:
+    """Whether an image can be made anew from a file, with the very same numbers."""
+    return image.alpha_mode in (("STRAIGHT", "CHANNEL_PACKED", "PREMUL") if image.is_float else FILES)
 
 
-def over_bytes(present: np.ndarray, paint: np.ndarray, share: np.ndarray, *, alpha: bool) -> Sheet:
-    """Paint (H, W, 3) laid over what `place.read` read (H, W, 4), as `copy_with` does. Touches no Blender data."""
-    found = present.copy() if alpha else present[..., :3].copy()
-    touched = share > 0
-    there, part = found[touched, :3].astype(np.float32), share[touched][:, None].astype(np.float32)
-    found[touched, :3] = np.rint(there + (paint[touched].astype(np.float32) - there) * part)
-    return sheet(found)
+def laid_over(
+    present: looks.Numbers, texels: np.ndarray, paint: np.ndarray, share: np.ndarray, *, alpha: bool
+) -> Sheet:
+    """Paint (H, W, 3) laid over an image's numbers, whose `texels` (H, W, 4) are known, as `copy_with` does. Touches no
+    Blender data."""
+    if not present.is_float:
+        touched, found = share > 0, texels.copy() if alpha else texels[..., :3].copy()
+        there, part = found[touched, :3].astype(np.float32), share[touched][:, None].astype(np.float32)
+        found[touched, :3] = np.rint(there + (paint[touched].astype(np.float32) - there) * part)
+        return sheet(found)
+    found = _over(present.numbers[::-1], looks.linear(paint.astype(np.float32) / 255), share)
+    return float_sheet(found[..., : 4 if alpha else 3])
+
+
+def _over(given: np.ndarray, paint: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Paint (H, W, 3) laid over an image's numbers (H, W, C) by a share (H, W): (H, W, 4) float32, alpha 1 where there
+    is none."""
+    channels, touched = given.shape[2], share > 0
+    found = np.ones((*share.shape, 4), np.float32)
+    found[..., :3] = given[..., :3] if channels >= 3 else given[..., :1]
+    if channels in (2, 4):
+        found[..., 3] = given[..., -1]
+    there = found[touched, :3]
+    found[touched, :3] = there + (paint[touched] - there) * share[touched][:, None].astype(np.float32)
+    return found
 
 
 def copy_from(image: bpy.types.Image, ready: Sheet, recipe: str) -> bpy.types.Image:
-    """A packed copy of an image with the pixels of `over_bytes`."""
+    """A packed copy of an image with the pixels of `laid_over`."""
     made = place.image(image.name, ready, recipe, data=image.colorspace_settings.is_data)
     made.name = image.name
-    made.colorspace_settings.name, made.alpha_mode = image.colorspace_settings.name, image.alpha_mode
+    made.colorspace_settings.name = image.colorspace_settings.name
+    # Floats are multiplied by their alpha already, and would be once more whenever the file is opened.
+    made.alpha_mode = "PREMUL" if image.is_float and image.alpha_mode == "STRAIGHT" else image.alpha_mode
     return made
 
 

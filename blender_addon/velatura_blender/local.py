@@ -269,13 +269,13 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     rooms = yield from place.rooms_for(_shown(thing.find(), *here)[0], 2)
     before, _ = _shown(thing.find(), *here)
     ready = present = None
-    if before is not None and canvas.has_bytes(before):
+    if before is not None and canvas.fits_a_file(before):
         present, alpha, rest = place.raw(before, rooms), before.channels in (2, 4), _rest(before, image, mixed)
 
         def over():
             there = present.texels()
             mine = canvas.mixed_with(paint, mixed, None if rest is None else rest.texels(), there)
-            return canvas.over_bytes(there, mine, share, alpha=alpha)
+            return canvas.laid_over(present, there, mine, share, alpha=alpha)
 
         (ready,) = yield from beside([over])
     owner = thing.find()
@@ -283,9 +283,9 @@ def _lay(result, artifact, paint, share, thing, slot, laid, image, mixed=None):
     if before is None:
         layer = np.concatenate([paint, np.rint(share * 255).astype(np.uint8)[..., None]], 2)
         made = place.image(image[0], layer, recipe)
-    elif ready is not None and canvas.has_bytes(before) and place.raw(before, rooms).is_as(present):
+    elif ready is not None and canvas.fits_a_file(before) and place.raw(before, rooms).is_as(present):
         made = canvas.copy_from(before, ready, recipe)
-    else:  # floats, or somebody painted on it meanwhile
+    else:  # its alpha is kept otherwise, or somebody painted on it meanwhile
         rest = _rest(before, image, mixed)
         paint = canvas.mixed_with(paint, mixed, None if rest is None else rest.texels(), place.read(before))
         made = canvas.copy_with(before, paint, share, recipe)

@@ -113,16 +113,16 @@ def put_seamless(result, image, thing, slot):
     artifact, rooms = result.artifacts[0], (yield from place.rooms_for(canvas.found(bpy.data.images, image), 2))
     before = canvas.found(bpy.data.images, image)
     present = None if before is None or not all(before.size) else place.raw(before, rooms)
-    alpha = None if before is None or not canvas.has_bytes(before) else before.channels in (2, 4)
+    alpha = None if before is None or not canvas.fits_a_file(before) else before.channels in (2, 4)
     ((paint, share, ready, recipe),) = yield from beside([partial(_over, artifact, present, alpha)])
     before = canvas.found(bpy.data.images, image)
     if share is None or before is None or before.size[:] != paint.shape[1::-1]:
         made = place.image(image[0], ready if share is None else paint, recipe)
         host.show_image(made, "")
         return f"«{made.name}» repeats, seed {artifact.seed}; what it was made of is gone, or has another size"
-    if ready is not None and canvas.has_bytes(before) and place.raw(before, rooms).is_as(present):
+    if ready is not None and canvas.fits_a_file(before) and place.raw(before, rooms).is_as(present):
         made = canvas.copy_from(before, ready, recipe)
-    else:  # floats, or somebody painted on it meanwhile
+    else:  # its alpha is kept otherwise, or somebody painted on it meanwhile
         made = canvas.copy_with(before, paint, share, recipe)
     host.show_image(made, before.name)
     owner = None if thing is None else thing.find()
@@ -143,7 +143,7 @@ def _over(artifact, present, alpha):
         return paint, None, sheet(paint), recipe
     there = present.texels()
     share = (paint != there[..., :3]).any(2).astype(np.float32)
-    return paint, share, None if alpha is None else canvas.over_bytes(there, paint, share, alpha=alpha), recipe
+    return paint, share, None if alpha is None else canvas.laid_over(present, there, paint, share, alpha=alpha), recipe
 
 
 class VELATURA_OT_tile_set(Repeating, bpy.types.Operator):

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from . import asking, icons
+from . import asking, exr, icons, looks
 from .client import jobs_pb2, png
 from .pace import Pieces, beside
 
@@ -18,8 +18,8 @@ APART = 16  # rows from one that is tried to the next
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of 1, 3 or 4 channels as a PNG file of 8 or 16 bits, and a small copy for the history. `mark` is what
-    `mark_of` says of a file of 8 bits, else "".
+    """A picture of 1, 3 or 4 channels as a PNG file of 8 or 16 bits, or an OpenEXR file of floats, and a small copy for
+    the history. `mark` is what `mark_of` says of a file of 8 bits, else "".
 
     Blender packs the images of a .blend as such files. Its own writer takes longer, on the thread that draws windows.
     On that thread it also reads the file when the picture is first looked at: one that is only stored in half the time.
@@ -41,6 +41,12 @@ def sheet(pixels: np.ndarray) -> Sheet:
     )
     file = png.encode(raster, level=_level(little))
     return Sheet(channels, file, icons.small(pixels), mark_of(file) if raster.bits == 8 else "")
+
+
+def float_sheet(pixels: np.ndarray) -> Sheet:
+    """Make linear pixels (H, W, 3 or 4) float32 ready as an OpenEXR file, row 0 on top."""
+    fine = max(pixels.shape[0] // (2 * icons.SIDE), 1)
+    return Sheet(pixels.shape[2], exr.encode(pixels), icons.small(looks.to_bytes(looks.srgb(pixels[::fine, ::fine]))))
 
 
 def mark_of(file: bytes) -> str:

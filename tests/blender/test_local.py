@@ -603,10 +603,10 @@ def test_an_edit_that_finds_no_texture_is_in_the_history(board, paints, gone):
 
 
 def test_paint_is_laid_over_a_texture_beside_blenders_thread(scene, paints, monkeypatch):
-    box, threads, lay = build(), [], canvas.over_bytes
+    box, threads, lay = build(), [], canvas.laid_over
     dress(box)
     choose(box, lambda polygon: polygon.normal.y < -0.9)
-    monkeypatch.setattr(canvas, "over_bytes", lambda *a, **k: threads.append(threading.get_ident()) or lay(*a, **k))
+    monkeypatch.setattr(canvas, "laid_over", lambda *a, **k: threads.append(threading.get_ident()) or lay(*a, **k))
     assert edit(way="UV") == {"FINISHED"}
     assert len(threads) == 1 and threading.get_ident() not in threads
 
