@@ -292,14 +292,19 @@ def copy_with(image: bpy.types.Image, paint: np.ndarray, share: np.ndarray, reci
         image.name, width, height, alpha=channels in (2, 4), float_buffer=image.is_float,
         is_data=image.colorspace_settings.is_data,
     )  # fmt: skip
-    made.colorspace_settings.name = image.colorspace_settings.name
-    # Floats are multiplied by their alpha already, and would be once more whenever the file is opened.
-    made.alpha_mode = "PREMUL" if image.is_float and image.alpha_mode == "STRAIGHT" else image.alpha_mode
+    _mean_as(made, image)
     made.pixels.foreach_set(np.ascontiguousarray(found[::-1]).ravel())
     made.update()
     made.pack()
     made[place.RECIPE] = recipe
     return made
+
+
+def _mean_as(made: bpy.types.Image, image: bpy.types.Image) -> None:
+    """Let a copy's numbers mean what the image's do: its colour space and alpha."""
+    made.colorspace_settings.name = image.colorspace_settings.name
+    # Floats are multiplied by their alpha already, and would be once more whenever the file is opened.
+    made.alpha_mode = "PREMUL" if image.is_float and image.alpha_mode == "STRAIGHT" else image.alpha_mode
 
 
 def fits_a_file(image: bpy.types.Image) -> bool:
@@ -338,9 +343,7 @@ def copy_from(image: bpy.types.Image, ready: Sheet, recipe: str) -> bpy.types.Im
     """A packed copy of an image with the pixels of `laid_over`."""
     made = place.image(image.name, ready, recipe, data=image.colorspace_settings.is_data)
     made.name = image.name
-    made.colorspace_settings.name = image.colorspace_settings.name
-    # Floats are multiplied by their alpha already, and would be once more whenever the file is opened.
-    made.alpha_mode = "PREMUL" if image.is_float and image.alpha_mode == "STRAIGHT" else image.alpha_mode
+    _mean_as(made, image)
     return made
 
 
