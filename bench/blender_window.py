@@ -35,8 +35,8 @@ import numpy as np  # noqa: E402
 import velatura_blender  # noqa: E402
 from _lab import Figure  # noqa: E402
 from _window import PLACED, PRESSED, READY, Watch, come  # noqa: E402
+from dense import ball  # noqa: E402
 from scenes import place_camera, select  # noqa: E402
-from shapes import ball  # noqa: E402
 from velatura_blender import offscreen, place  # noqa: E402
 from velatura_blender.session import session  # noqa: E402
 

@@ -8,9 +8,10 @@ import kernel
 import manyviews
 import numpy as np
 import pytest
+from dense import ball
 from measures import energy, outside, seam_ratio, surface_of
 from scenes import add, select, state, suzanne
-from shapes import MESHES, ball, mirrored
+from shapes import MESHES, mirrored
 from velatura_blender import capture, place, scouting, sending, uvs, viewpoints, views, whole_panel
 from velatura_blender.session import session
 

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 
 import bpy
+import dense
 import numpy as np
 import parts
 
@@ -56,7 +57,7 @@ def dressed(scale):
     if before is not None:
         bpy.data.objects.remove(before)
         bpy.context.view_layer.update()
-    thing = bpy.data.objects.new("Ball", sphere(AROUND[scale], AROUND[scale] // 2))
+    thing = bpy.data.objects.new("Ball", ball(AROUND[scale], AROUND[scale] // 2))
     bpy.context.scene.collection.objects.link(thing)
     thing.select_set(True)
     bpy.context.view_layer.objects.active = thing
@@ -64,19 +65,12 @@ def dressed(scale):
     return thing
 
 
-def sphere(around, down):
-    """A ball's mesh whose UVs are a grid; the upper half of what the camera sees of it is chosen."""
-    u, v = np.meshgrid(np.linspace(0, 1, around + 1), np.linspace(0.01, 0.99, down + 1))
-    across, along = u * 2 * np.pi, v * np.pi
-    places = np.stack([np.sin(along) * np.cos(across), np.sin(along) * np.sin(across), -np.cos(along)], -1)
-    row, column = (each.ravel() for each in np.mgrid[:down, :around])
-    first = row * (around + 1) + column
-    faces = np.stack([first, first + 1, first + around + 2, first + around + 1], 1)
-    mesh = bpy.data.meshes.new("Ball")
-    mesh.from_pydata(places.reshape(-1, 3), [], faces)
-    grid = np.stack([u, v], -1).reshape(-1, 2)[faces.ravel()].astype(np.float32)
-    mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", grid.ravel())
-    x, y, z = places.reshape(-1, 3)[first].T
+def ball(around, down):
+    """A ball's mesh; the upper half of what the camera sees of it is chosen."""
+    mesh = dense.ball(around, down)
+    middles = np.empty(len(mesh.polygons) * 3, np.float32)
+    mesh.polygons.foreach_get("center", middles)
+    x, y, z = middles.reshape(-1, 3).T
     mesh.polygons.foreach_set("select", (z > 0.4) & (y < 0) & (x > 0))
     return mesh
 

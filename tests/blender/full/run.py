@@ -112,8 +112,8 @@ def look(options: argparse.Namespace, display: str, address: str, token: str, ki
     shutil.rmtree(desk, ignore_errors=True)
     desk.mkdir(parents=True)
     shutil.copyfile(options.zip, desk / "velatura.zip")
-    for name in ("inside.py", "sections.py", "tabs.py", "parts.py", "photograph.py", "heavy.py"):
-        shutil.copyfile(Path(__file__).with_name(name), desk / name)
+    for name in ("inside.py", "sections.py", "tabs.py", "parts.py", "photograph.py", "heavy.py", "../dense.py"):
+        shutil.copy(Path(__file__).parent / name, desk)
     if options.photograph:
         shutil.copyfile(options.photograph, desk / "mesh.blend")
     within = Path("/tmp/velatura-desk") if root else desk
